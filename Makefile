@@ -1,0 +1,118 @@
+# make          build ./bnn                      make demo     install what is missing, train, evaluate
+# make test     all tests, float and double      make asan     all tests under the sanitizers
+# make bench    measure speed on this machine    make install  PREFIX=/usr/local DESTDIR=
+#
+# Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision.
+
+CC ?= cc
+PREFIX ?= /usr/local
+BUILD ?= build
+VERSION := 0.1.0
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla
+ifdef WERROR
+WARNINGS += -Werror
+endif
+OPTIMISE := -O3 -g -fno-math-errno -fno-trapping-math
+SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
+LIBS := -lopenblas -lcjson -lz -lm
+
+# A variant is a directory of objects: release (float), double, asan (float, sanitizers).
+flags_release := $(OPTIMISE)
+flags_double := $(OPTIMISE) -DBNN_DOUBLE
+flags_asan := $(SANITIZE)
+variant := $(if $(BNN_DOUBLE),double,release)
+
+sources := $(filter-out src/main.c src/kernel_simd.c,$(wildcard src/*.c))
+tests := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+
+# src/kernel_simd.c is compiled once for each instruction set; the fastest that runs here is chosen at run time.
+machine := $(shell $(CC) -dumpmachine)
+isas := portable
+ifneq (,$(findstring x86_64,$(machine)))
+isas += avx2 avx512
+endif
+isa_portable :=
+isa_avx2 := -mavx2 -mfma
+isa_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512
+
+.PHONY: all deps demo test test-release test-double asan bench install clean
+.SECONDARY:
+all: bnn
+
+bnn: $(BUILD)/$(variant)/bnn
+	cp $< $@
+
+define variant_rules
+objects_$(1) := $(sources:src/%.c=$(BUILD)/$(1)/%.o)
+ifneq (,$(wildcard src/kernel_simd.c))
+objects_$(1) += $(isas:%=$(BUILD)/$(1)/kernel_simd.%.o)
+endif
+$(BUILD)/$(1)/kernel_simd.%.o: src/kernel_simd.c Makefile | $(BUILD)/$(1)
+	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$$* $$(isa_$$*) -c $$< -o $$@
+$(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/$(1)
+	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
+$(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
+	rm -f $$@ && ar rcs $$@ $$^
+$(BUILD)/$(1)/bnn: $(BUILD)/$(1)/main.o $(BUILD)/$(1)/libbnn.a
+	$(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) $(LIBS) -o $$@
+$(BUILD)/$(1)/test_%.o: tests/test_%.c Makefile | $(BUILD)/$(1)
+	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
+$(BUILD)/$(1)/test_%: $(BUILD)/$(1)/test_%.o $(BUILD)/$(1)/libbnn.a
+	$(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) -lcmocka $(LIBS) -o $$@
+$(BUILD)/$(1):
+	mkdir -p $$@
+run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
+	@for t in $(tests); do echo "== $(1) $$$$t"; BNN=$(BUILD)/$(1)/bnn $(BUILD)/$(1)/$$$$t || exit 1; done
+.PHONY: run-$(1)
+-include $(wildcard $(BUILD)/$(1)/*.d)
+endef
+$(foreach v,release double asan,$(eval $(call variant_rules,$(v))))
+
+test: deps
+	$(MAKE) test-release test-double
+test-release: run-release
+test-double: run-double
+asan: run-asan
+
+bench: $(BUILD)/release/bench
+	$(BUILD)/release/bench
+$(BUILD)/release/bench: tests/bench.c $(BUILD)/release/libbnn.a
+	$(CC) $(BASE) $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
+
+install: bnn
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 bnn $(DESTDIR)$(PREFIX)/bin/bnn
+
+clean:
+	rm -rf $(BUILD) bnn
+
+# ---- what has to be installed -------------------------------------------------------------------------------
+debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev dataset-fashion-mnist
+sudo := $(if $(filter 0,$(shell id -u)),,sudo)
+
+deps:
+	@if command -v apt-get >/dev/null; then \
+	    missing=; \
+	    for p in $(debian_packages); do \
+	        dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
+	    done; \
+	    if [ -n "$$missing" ]; then \
+	        echo "installing$$missing"; \
+	        $(sudo) apt-get update -q && $(sudo) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends$$missing; \
+	    fi; \
+	else \
+	    echo 'bnn needs OpenBLAS, cJSON, zlib and, for its tests, cmocka. Install them with'; \
+	    echo '  Fedora:  dnf install openblas-devel cjson-devel zlib-devel libcmocka-devel'; \
+	    echo '  Arch:    pacman -S openblas cjson zlib cmocka'; \
+	    echo '  macOS:   brew install gcc openblas cjson zlib cmocka'; \
+	    echo 'and put the four FashionMNIST .gz files into data/fashion-mnist (see data/README.md).'; \
+	    printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	        $(CC) $(CFLAGS) -x c -fsyntax-only - ; \
+	fi
+
+demo: deps
+	$(MAKE) bnn
+	./bnn train configs/quickstart.json --out runs/quickstart
+	./bnn eval --equivariance runs/quickstart/model.bin

@@ -1,0 +1,30 @@
+/* Checked reads and atomic writes. Floor 1. */
+#ifndef BNN_IO_H
+#define BNN_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bnn/status.h"
+
+/* *data <- the whole file, *size its bytes, with a zero byte after the last; freed with free(). A file that is
+ * gzip-compressed (whatever its name) is decompressed; truncated or corrupt compressed data is an error that
+ * says so. BNN_BAD_INPUT when the file is missing, a directory, unreadable or larger than `most` bytes. */
+bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error);
+
+/* Writes atomically: a temporary file beside `path`, fsync, rename. The old file stays when anything fails. */
+bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error);
+
+/* Appends one line (a newline is added) with a single write. */
+bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error);
+
+/* Makes the directory, and its parents, where missing. */
+bnn_status bnn_make_directory(const char *path, bnn_error *error);
+
+bool bnn_file_exists(const char *path);
+
+/* Whether the two paths name the same existing file. */
+bool bnn_same_file(const char *a, const char *b);
+
+#endif

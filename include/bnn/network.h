@@ -1,0 +1,76 @@
+/* Networks: a list of layers over one parameter vector. Floor 3: knows weights, not posteriors. */
+#ifndef BNN_NETWORK_H
+#define BNN_NETWORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bnn/layer.h"
+#include "bnn/real.h"
+#include "bnn/status.h"
+
+/* The three architectures (channels first in their description, L = number of channels or hidden entries):
+ *   fcnn  [conv k x k -> ReLU -> maxpool 2x2] x L, conv 1x1 to the classes, global average pool. Both of the last
+ *         are linear, so the pool runs first (exact, and 49 times less work on 28 x 28 images).
+ *   cnn   [conv k x k -> ReLU -> maxpool 2x2] x L, flatten, one dense layer to the classes.
+ *   mlp   flatten, [dense -> ReLU] x L, dense to the classes. */
+typedef enum bnn_network_type { BNN_NETWORK_FCNN, BNN_NETWORK_CNN, BNN_NETWORK_MLP } bnn_network_type;
+extern const char *const bnn_network_type_names[]; /* "fcnn", "cnn", "mlp", NULL */
+
+#define BNN_MAX_WIDTHS 16
+
+typedef struct bnn_network_spec {
+    bnn_network_type type;
+    size_t input[3]; /* C, H, W */
+    size_t classes;
+    size_t widths[BNN_MAX_WIDTHS]; /* channels of the conv layers, or hidden units */
+    size_t width_count;
+    size_t kernel; /* odd side of the conv kernels */
+    bool circular;
+    bnn_representation representation; /* of every hidden activation */
+} bnn_network_spec;
+
+typedef struct bnn_network {
+    bnn_network_spec spec;
+    bnn_layer *layers;
+    size_t layer_count;
+    size_t parameter_count; /* length of a weight vector w */
+} bnn_network;
+
+/* Builds the layers. BNN_BAD_INPUT when an image is too small to be pooled that often or a size is 0. */
+bnn_status bnn_network_create(const bnn_network_spec *spec, bnn_network **network, bnn_error *error);
+void bnn_network_free(bnn_network *network); /* NULL is legal */
+
+/* The layer that holds parameter `index`, and whether it is one of its biases. */
+const bnn_layer *bnn_network_layer_of(const bnn_network *network, size_t index, bool *bias);
+
+/* What one worker needs to run a network on blocks of at most `block` images; no function below allocates. */
+typedef struct bnn_workspace bnn_workspace;
+
+/* `train`: with room for a backward pass. ops_name as in bnn_layer_ops_for. */
+bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool train, const char *ops_name,
+                                bnn_workspace **workspace, bnn_error *error);
+void bnn_workspace_free(bnn_workspace *workspace);
+
+/* The number of images in a block for which activations of one block fit the second-level cache (conv), or a
+ * whole unit of work (mlp, whose products want many rows): never above `most`, a multiple of `views` (>= 1). */
+size_t bnn_network_block(const bnn_network *network, size_t most, size_t views);
+
+/* Starts a unit of work with one weight draw w (parameter_count). Clears the gradient. */
+void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights);
+
+/* Logits (images, classes) of `images` <= block inputs in planar layout; valid until the next call. When the
+ * workspace is for training, a backward pass may follow. */
+const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *in, size_t images);
+
+/* Adds d loss / d w of the last forward block to the unit's gradient, given d loss / d logits
+ * (images, classes), which may be overwritten. */
+void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient);
+
+/* gradient (parameter_count) <- the unit's accumulated d loss / d w. Ends the unit. */
+void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient);
+
+/* The name of the implementation that runs layer l. */
+const char *bnn_workspace_ops_name(const bnn_workspace *workspace, size_t layer);
+
+#endif

@@ -1,0 +1,22 @@
+/* Numerically stable elementary functions. Floor 1. */
+#ifndef BNN_NUMERIC_H
+#define BNN_NUMERIC_H
+
+#include <stddef.h>
+
+#include "bnn/real.h"
+
+/* softplus(x) = log(1 + e^x), and its inverse log(e^y - 1) for y > 0. */
+double bnn_softplus(double x);
+double bnn_softplus_inverse(double y);
+
+/* 1 / (1 + e^-x), the derivative of softplus. */
+double bnn_sigmoid(double x);
+
+/* log sum_i e^x_i of n >= 1 numbers. */
+double bnn_log_sum_exp(const double *x, size_t n);
+
+/* probabilities (n) <- softmax of logits (n). */
+void bnn_softmax(const bnn_real *logits, size_t n, double *probabilities);
+
+#endif

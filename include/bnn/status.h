@@ -1,0 +1,38 @@
+/* Status codes, error messages with context, and checked allocation. Floor 0: includes nothing of bnn.
+ *
+ * Every function that can fail returns a bnn_status and, where it takes a bnn_error *, leaves there one line
+ * that names the file or key, the place, what was found and what was expected. `error` may be NULL. */
+#ifndef BNN_STATUS_H
+#define BNN_STATUS_H
+
+#include <stddef.h>
+
+/* The values are the exit codes of the command line. */
+typedef enum bnn_status {
+    BNN_OK = 0,
+    BNN_FAILED = 1,       /* the machine refused: no memory, no space, a run that diverged */
+    BNN_BAD_INPUT = 2,    /* the user's input is wrong */
+    BNN_INTERRUPTED = 130 /* SIGINT or SIGTERM */
+} bnn_status;
+
+typedef struct bnn_error {
+    bnn_status status;
+    char message[1024]; /* one line, no newline at its end */
+} bnn_error;
+
+/* Formats the message into *error (if not NULL) and returns `status`:
+ *     return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu bytes, expected %zu", path, n, want); */
+bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "prefix: " before the message that *error already holds; returns its status. */
+bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix);
+
+/* `count * size` zeroed bytes aligned to 64, or NULL when memory is short or the product overflows; a count of
+ * 0 gives a valid pointer. Released with free(). */
+void *bnn_alloc(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
+
+/* The failure of an allocation, as a status. */
+bnn_status bnn_no_memory(bnn_error *error, const char *what, size_t count, size_t size);
+
+#endif

@@ -1,0 +1,87 @@
+/* The action of a group on the parameter vector, and every operator on a posterior that is a loop over it.
+ * DESIGN sections 2 and 3. Floor 5.
+ *
+ * Each activation carries a permutation of its channels: trivial (fixed) or regular (channels in blocks of |G|,
+ * index (c, k) -> c*|G| + k, h.(c, k) = (c, hk)). Then rho(h) is a permutation of the parameter vector and
+ * f(h.x; rho(h) w) = f(x; w):
+ *     conv             (rho(h)W)[o,i,p]     = W[h^-1 o, h^-1 i, h^-1 p]     p: offset from the kernel's centre
+ *     dense on a grid  (rho(h)W)[o,(i,p)]   = W[h^-1 o, (h^-1 i, h^-1 p)]
+ *     dense            (rho(h)W)[o,i]       = W[h^-1 o, h^-1 i]
+ *     bias             (rho(h)b)[o]         = b[h^-1 o] */
+#ifndef BNN_SYMMETRY_H
+#define BNN_SYMMETRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bnn/group.h"
+#include "bnn/network.h"
+#include "bnn/posterior.h"
+
+typedef struct bnn_symmetry {
+    const bnn_group *group;     /* borrowed */
+    const bnn_network *network; /* borrowed */
+    size_t count;               /* parameters */
+    /* (order, count): (rho(h)w)[j] = w[source[h*count + j]]. The slice at a layer's weight_offset or bias_offset
+     * is that layer's table. */
+    uint32_t *source;
+} bnn_symmetry;
+
+/* BNN_BAD_INPUT, with the reason, when some layer has no exact action (C8 on a dense layer over a grid, a
+ * regular representation whose channels are no multiple of |G|, shifts that do not survive the pooling, zero
+ * padding under translations...). */
+bnn_status bnn_symmetry_create(const bnn_group *group, const bnn_network *network, bnn_symmetry **symmetry,
+                               bnn_error *error);
+void bnn_symmetry_free(bnn_symmetry *symmetry);
+
+/* out <- rho(h) in; both (count), not overlapping. */
+void bnn_symmetry_apply(const bnn_symmetry *symmetry, size_t element, const bnn_real *in, bnn_real *out);
+
+/* values <- P values = 1/|G| sum_h rho(h) values, in place: each orbit is summed once, in a fixed order, and one
+ * number is written to all its entries, so the result is invariant bit for bit and P P = P. */
+void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values);
+
+/* One-shot operators on a posterior (arXiv:2606.26273). All leave q exactly invariant, bit for bit. sigma (not
+ * rho) is averaged; entries of an orbit that already agree are left as they are. */
+void bnn_posterior_project(const bnn_symmetry *symmetry, bnn_posterior *posterior);            /* Reynolds */
+void bnn_posterior_average_geometric(const bnn_symmetry *symmetry, bnn_posterior *posterior);  /* product of experts */
+void bnn_posterior_average_arithmetic(const bnn_symmetry *symmetry, bnn_posterior *posterior); /* moment matching */
+
+/* Orbit expansion of a posterior on a network with trivial channels C_l into one with regular channels |G| C_l.
+ * R_r acts on the inner kernels with r = g k^-1 g (gcnn), g k^-1 (row_rolled), k^-1 (row_constant). */
+typedef enum bnn_arrangement { BNN_GCNN, BNN_ROW_ROLLED, BNN_ROW_CONSTANT } bnn_arrangement;
+extern const char *const bnn_arrangement_names[]; /* "gcnn", "row_rolled", "row_constant", NULL */
+
+/* The specification of the expanded network. */
+bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *small, bnn_network_spec *expanded,
+                             bnn_error *error);
+
+/* Fills `expanded` (a posterior on a network of bnn_expanded_spec) from `small`; priors: small's, which must be
+ * the same for every parameter of a layer's tensor or is expanded like the means. */
+bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangement,
+                                const bnn_posterior *small, bnn_posterior *expanded, bnn_error *error);
+
+/* How far q is from invariance. `residual` = ||theta - P theta|| / ||theta|| with theta = (mu, sigma); 0 exactly
+ * when q is invariant. `kl` = KL(q || rho(h) q) in nats; `l1_bound`: for every input x, with F the predictive,
+ * ||F(h.x) - F(x)||_1 <= 2 TV(q, rho(h) q) <= 2 sqrt(1 - BC^2), BC the Bhattacharyya coefficient. */
+typedef struct bnn_certificate_layer {
+    char name[40];
+    double residual;
+    double kl_max;      /* over the elements */
+    double *kl;         /* (order) */
+    double log_bhattacharyya_min; /* of this layer's factor, over the elements: <= 0 */
+} bnn_certificate_layer;
+
+typedef struct bnn_certificate {
+    size_t order;
+    double residual, kl_max, l1_bound; /* over all parameters; maxima over the elements */
+    double *kl, *l1;                   /* (order) */
+    size_t layer_count;
+    bnn_certificate_layer *layers; /* the layers with parameters */
+} bnn_certificate;
+
+bnn_status bnn_certify(const bnn_symmetry *symmetry, const bnn_posterior *posterior,
+                       bnn_certificate **certificate, bnn_error *error);
+void bnn_certificate_free(bnn_certificate *certificate);
+
+#endif

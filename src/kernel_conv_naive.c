@@ -1,0 +1,125 @@
+/* Convolution by plain loops: the twin that the fast kernels are compared with. Any kernel size, padding, layout,
+ * with or without ReLU and pooling. Packed weights are the weights as stored, then the bias. */
+#include <string.h>
+
+#include "kernels.h"
+
+static bool supports(const bnn_layer *layer)
+{
+    return layer->kind == BNN_LAYER_CONV;
+}
+
+static size_t packed_count(const bnn_layer *layer)
+{
+    return layer->weight_count + layer->bias_count;
+}
+
+/* The position of the maximum in its window, one real an output; 4 where ReLU stopped the gradient. */
+static size_t saved_count(const bnn_layer *layer, size_t images)
+{
+    return images * bnn_layer_out_count(layer);
+}
+
+static size_t scratch_count(const bnn_layer *layer, size_t images)
+{
+    (void)layer, (void)images;
+    return 0;
+}
+
+static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+{
+    memcpy(packed, weight, layer->weight_count * sizeof *packed);
+    memcpy(packed + layer->weight_count, bias, layer->bias_count * sizeof *packed);
+}
+
+static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
+                            bnn_real *bias_gradient)
+{
+    memcpy(weight_gradient, packed_gradient, layer->weight_count * sizeof *packed_gradient);
+    memcpy(bias_gradient, packed_gradient + layer->weight_count, layer->bias_count * sizeof *packed_gradient);
+}
+
+/* The index within one image of input (c, y, x), or -1 where it lies outside and the padding is zero. */
+static ptrdiff_t in_index(const bnn_layer *layer, size_t c, ptrdiff_t y, ptrdiff_t x)
+{
+    const ptrdiff_t h = (ptrdiff_t)layer->in_height, w = (ptrdiff_t)layer->in_width;
+    if (layer->circular) {
+        y = (y % h + h) % h;
+        x = (x % w + w) % w;
+    } else if (y < 0 || y >= h || x < 0 || x >= w)
+        return -1;
+    if (layer->in_layout == BNN_LAYOUT_PLANAR) return ((ptrdiff_t)c * h + y) * w + x;
+    return (y * w + x) * (ptrdiff_t)bnn_channel_stride(layer->in_channels) + (ptrdiff_t)c;
+}
+
+/* One pre-activation of one image. */
+static bnn_real convolve(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t o, size_t y,
+                         size_t x)
+{
+    const size_t k = layer->kernel;
+    const bnn_real *w = packed + o * layer->in_channels * k * k;
+    bnn_wide sum = packed[layer->weight_count + o];
+    for (size_t c = 0; c < layer->in_channels; c++)
+        for (size_t dy = 0; dy < k; dy++)
+            for (size_t dx = 0; dx < k; dx++, w++) {
+                const ptrdiff_t i = in_index(layer, c, (ptrdiff_t)(y + dy) - (ptrdiff_t)(k / 2),
+                                             (ptrdiff_t)(x + dx) - (ptrdiff_t)(k / 2));
+                if (i >= 0) sum += (bnn_wide)*w * in[i];
+            }
+    return (bnn_real)sum;
+}
+
+static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
+                    bnn_real *out, bnn_real *saved, bnn_real *scratch)
+{
+    const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
+    (void)scratch;
+    memset(out, 0, images * bnn_layer_out_count(layer) * sizeof *out);
+    for (size_t n = 0; n < images; n++, in += bnn_layer_in_count(layer))
+        for (size_t p = 0; p < layer->out_height * layer->out_width; p++, out += stride) {
+            const size_t y = p / layer->out_width * window, x = p % layer->out_width * window;
+            for (size_t o = 0; o < layer->out_channels; o++) {
+                size_t where = 0;
+                bnn_real most = 0;
+                for (size_t v = 0; v < window * window; v++) {
+                    const bnn_real value = convolve(layer, packed, in, o, y + v / window, x + v % window);
+                    if (v == 0 || value > most) most = value, where = v;
+                }
+                if (layer->relu && !(most > 0)) most = most < 0 ? 0 : most, where = 4;
+                out[o] = most;
+                if (saved) saved[o] = (bnn_real)where;
+            }
+            if (saved) saved += stride;
+        }
+}
+
+static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
+                     const bnn_real *saved, bnn_real *scratch)
+{
+    const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
+    const size_t k = layer->kernel, in_count = bnn_layer_in_count(layer);
+    (void)out, (void)scratch;
+    if (in_gradient) memset(in_gradient, 0, images * in_count * sizeof *in_gradient);
+    for (size_t n = 0; n < images; n++, in += in_count, in_gradient += in_gradient ? in_count : 0)
+        for (size_t p = 0; p < layer->out_height * layer->out_width; p++, out_gradient += stride, saved += stride)
+            for (size_t o = 0; o < layer->out_channels; o++) {
+                const bnn_real g = out_gradient[o];
+                const size_t where = (size_t)saved[o];
+                if (where == 4 || g == 0) continue;
+                const size_t y = p / layer->out_width * window + where / window;
+                const size_t x = p % layer->out_width * window + where % window;
+                packed_gradient[layer->weight_count + o] += g;
+                for (size_t t = 0; t < layer->in_channels * k * k; t++) {
+                    const size_t w = o * layer->in_channels * k * k + t;
+                    const ptrdiff_t i = in_index(layer, t / (k * k), (ptrdiff_t)(y + t / k % k) - (ptrdiff_t)(k / 2),
+                                                 (ptrdiff_t)(x + t % k) - (ptrdiff_t)(k / 2));
+                    if (i < 0) continue;
+                    packed_gradient[w] += g * in[i];
+                    if (in_gradient) in_gradient[i] += g * packed[w];
+                }
+            }
+}
+
+const bnn_layer_ops bnn_conv_naive_ops = {"naive", supports, packed_count, saved_count,     scratch_count,
+                                          pack,    forward,  backward,     unpack_gradient};

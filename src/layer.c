@@ -1,0 +1,42 @@
+#include "bnn/layer.h"
+
+#include <string.h>
+
+#include "kernels.h"
+
+size_t bnn_channel_stride(size_t channels)
+{
+    return (channels + BNN_CHANNEL_UNIT - 1) / BNN_CHANNEL_UNIT * BNN_CHANNEL_UNIT;
+}
+
+size_t bnn_layer_in_count(const bnn_layer *layer)
+{
+    const size_t pixels = layer->in_height * layer->in_width;
+    return layer->in_layout == BNN_LAYOUT_CHANNELS_LAST ? pixels * bnn_channel_stride(layer->in_channels)
+                                                        : pixels * layer->in_channels;
+}
+
+size_t bnn_layer_out_count(const bnn_layer *layer)
+{
+    return layer->kind == BNN_LAYER_CONV
+               ? layer->out_height * layer->out_width * bnn_channel_stride(layer->out_channels)
+               : layer->out_channels;
+}
+
+const bnn_layer_ops *const bnn_layer_ops_list[] = {
+    &bnn_mean_ops,
+    &bnn_dense_ops,
+    &bnn_conv_naive_ops,
+    NULL,
+};
+
+const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name)
+{
+    const bnn_layer_ops *first = NULL;
+    for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
+        if (!(*ops)->supports(layer)) continue;
+        if (!first) first = *ops;
+        if (!name || strcmp((*ops)->name, name) == 0) return *ops;
+    }
+    return first;
+}

@@ -1,0 +1,36 @@
+#include "bnn/numeric.h"
+
+#include <math.h>
+
+double bnn_softplus(double x)
+{
+    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+double bnn_softplus_inverse(double y)
+{
+    return y + log(-expm1(-y));
+}
+
+double bnn_sigmoid(double x)
+{
+    return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
+}
+
+double bnn_log_sum_exp(const double *x, size_t n)
+{
+    double most = x[0], sum = 0;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > most) most = x[i];
+    for (size_t i = 0; i < n; i++) sum += exp(x[i] - most);
+    return most + log(sum);
+}
+
+void bnn_softmax(const bnn_real *logits, size_t n, double *probabilities)
+{
+    double most = (double)logits[0], sum = 0;
+    for (size_t i = 1; i < n; i++)
+        if ((double)logits[i] > most) most = (double)logits[i];
+    for (size_t i = 0; i < n; i++) sum += probabilities[i] = exp((double)logits[i] - most);
+    for (size_t i = 0; i < n; i++) probabilities[i] /= sum;
+}
