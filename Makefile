@@ -50,19 +50,19 @@ ifneq (,$(wildcard src/kernel_simd.c))
 objects_$(1) += $(isas:%=$(BUILD)/$(1)/kernel_simd.%.o)
 endif
 $(BUILD)/$(1)/kernel_simd.%.o: src/kernel_simd.c Makefile | $(BUILD)/$(1)
-	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$$* $$(isa_$$*) -c $$< -o $$@
+	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$$* $$(isa_$$*) -c $$< -o $$@
 $(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/$(1)
-	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
+	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
 $(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
-	rm -f $$@ && ar rcs $$@ $$^
+	@rm -f $$@ && ar rcs $$@ $$^
 $(BUILD)/$(1)/bnn: $(BUILD)/$(1)/main.o $(BUILD)/$(1)/libbnn.a
-	$(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) $(LIBS) -o $$@
+	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) $(LIBS) -o $$@
 $(BUILD)/$(1)/test_%.o: tests/test_%.c Makefile | $(BUILD)/$(1)
-	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
+	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
 $(BUILD)/$(1)/test_%: $(BUILD)/$(1)/test_%.o $(BUILD)/$(1)/libbnn.a
-	$(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) -lcmocka $(LIBS) -o $$@
+	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) -lcmocka $(LIBS) -o $$@
 $(BUILD)/$(1):
-	mkdir -p $$@
+	@mkdir -p $$@
 run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
 	@for t in $(tests); do echo "== $(1) $$$$t"; BNN=$(BUILD)/$(1)/bnn $(BUILD)/$(1)/$$$$t || exit 1; done
 .PHONY: run-$(1)
