@@ -15,7 +15,7 @@ struct image_figures {
     double confidence, correct, nll, expected_nll, brier;
     double correct_orbit, nll_orbit, brier_orbit;
     double entropy, mutual_information, orbit_mutual_information;
-    double orbit_agreement, orbit_identity_agreement, symmetric_kl;
+    double orbit_agreement, orbit_identity_agreement, symmetric_kl, symmetric_kl_square; /* means over g */
     double defect_plugin, defect_unbiased;
 };
 
@@ -199,9 +199,12 @@ static void add_orbit(bnn_metrics_accumulator *a, struct image_figures *image) {
         const size_t votes = ++a->votes[a->predicted[g]];
         if (votes > most) most = votes;
         identical += a->predicted[g] == a->predicted[0];
-        image->symmetric_kl += symmetric_kl(a->mean, a->mean + g * classes, classes);
     }
-    if (order > 1) image->symmetric_kl /= (double)(order - 1);
+    for (size_t g = 1; g < order; g++) {
+        const double kl = symmetric_kl(a->mean, a->mean + g * classes, classes);
+        image->symmetric_kl += kl / (double)(order - 1);
+        image->symmetric_kl_square += kl * kl / (double)(order - 1);
+    }
     image->orbit_agreement = (double)most / (double)order;
     image->orbit_identity_agreement = (double)identical / (double)order;
 }
@@ -304,7 +307,9 @@ static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_me
     m->orbit_mutual_information = mean_of(a, FIGURE(orbit_mutual_information), scratch, NULL);
     m->orbit_agreement = mean_of(a, FIGURE(orbit_agreement), scratch, NULL);
     m->orbit_identity_agreement = mean_of(a, FIGURE(orbit_identity_agreement), scratch, NULL);
-    m->symmetric_kl_mean = mean_of(a, FIGURE(symmetric_kl), scratch, &m->symmetric_kl_std);
+    m->symmetric_kl_mean = mean_of(a, FIGURE(symmetric_kl), scratch, NULL);
+    const double square = mean_of(a, FIGURE(symmetric_kl_square), scratch, NULL);
+    m->symmetric_kl_std = sqrt(fmax(square - m->symmetric_kl_mean * m->symmetric_kl_mean, 0));
     m->defect_plugin = mean_of(a, FIGURE(defect_plugin), scratch, &m->defect_plugin_std);
     m->defect_unbiased = mean_of(a, FIGURE(defect_unbiased), scratch, NULL);
     copy_figure(a, FIGURE(defect_unbiased), scratch);

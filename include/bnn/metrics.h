@@ -40,7 +40,7 @@ typedef struct bnn_metrics {
     double accuracy_orbit, nll_orbit, ece_orbit, brier_orbit;
     double orbit_mutual_information;
     double orbit_agreement, orbit_identity_agreement;
-    double symmetric_kl_mean, symmetric_kl_std; /* std over images (population) */
+    double symmetric_kl_mean, symmetric_kl_std; /* std over images and g != e (population) */
 
     double defect_plugin, defect_plugin_std; /* std over images (population) */
     double defect_unbiased;
@@ -49,10 +49,13 @@ typedef struct bnn_metrics {
      *     (variance over images of the image's unbiased defect)/N + V - B,
      * V the variance of the U-statistic in the draws of the Gram matrix M_st = mean_{i,g} <d_s(g), d_t(g)>,
      * and B what the two have in common, from the same variance of every image's own Gram matrix. V's
-     * estimate has no bias, also at a true defect of 0, where a first-order estimate fails; formulas and
-     * sources are at the head of src/metrics_defect.c. NaN below 4 draws or 2 images. Time T^2 N G C; above
-     * 256 draws M is made of the means of at most 256 blocks of consecutive draws, which makes V larger by at
-     * most about 1 %. */
+     * estimate has no bias until it is kept from falling below what is possible; formulas and sources are at
+     * the head of src/metrics_defect.c. In simulations with 16 to 128 draws and 30 images, estimate +- 2
+     * errors covered the truth in 92 to 96 % of cases at a defect well above its error, in more than 99 % at
+     * a defect of 0 (where the error is about 1.3 times too wide), but in 85 to 90 % where the defect is of
+     * its error's size. NaN below 4 draws or 2 images. Time T^2 N G C; above 256 draws M is made of the means
+     * of at most 256 blocks of consecutive draws, which makes the pair term of V larger by at most about 1 %.
+     */
     double defect_standard_error;
     double *defect_plugin_per_element;   /* (order) */
     double *defect_unbiased_per_element; /* (order) */
