@@ -5,19 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t order_of(bnn_group_kind kind, size_t n) {
+static size_t order_of(bnn_group_kind kind, size_t n)
+{
     return kind == BNN_GROUP_CYCLIC ? n : kind == BNN_GROUP_DIHEDRAL ? 2 * n : n * n;
 }
 
 /* The product of two elements. D_n: r^i f^a r^j f^b = r^(i + (-1)^a j) f^(a + b), since f r f = r^-1. */
-static size_t multiply(const bnn_group *group, size_t a, size_t b) {
+static size_t multiply(const bnn_group *group, size_t a, size_t b)
+{
     const size_t n = group->n;
     if (group->kind == BNN_GROUP_TRANSLATION) return (a / n + b / n) % n * n + (a + b) % n;
     const size_t turn = a < n ? a + b % n : a + n - b % n;
     return turn % n + ((a < n) == (b < n) ? 0 : n);
 }
 
-static bool parse_name(const char *name, bnn_group_kind *kind, size_t *n) {
+static bool parse_name(const char *name, bnn_group_kind *kind, size_t *n)
+{
     static const char letters[] = "CDT"; /* in the order of bnn_group_kind */
     const char *letter = name[0] ? strchr(letters, name[0]) : NULL;
     if (!letter || strlen(name) > 4 || !isdigit((unsigned char)name[1]) || name[1] == '0') return false;
@@ -30,7 +33,8 @@ static bool parse_name(const char *name, bnn_group_kind *kind, size_t *n) {
     return order_of(*kind, *n) <= BNN_GROUP_MAX_ORDER;
 }
 
-bnn_status bnn_group_create(const char *name, bnn_group **group, bnn_error *error) {
+bnn_status bnn_group_create(const char *name, bnn_group **group, bnn_error *error)
+{
     bnn_group_kind kind;
     size_t n;
     *group = NULL;
@@ -61,19 +65,22 @@ bnn_status bnn_group_create(const char *name, bnn_group **group, bnn_error *erro
     return BNN_OK;
 }
 
-void bnn_group_free(bnn_group *group) {
+void bnn_group_free(bnn_group *group)
+{
     if (!group) return;
     free(group->inverse);
     free(group->product);
     free(group);
 }
 
-size_t bnn_group_product(const bnn_group *group, size_t a, size_t b) {
+size_t bnn_group_product(const bnn_group *group, size_t a, size_t b)
+{
     return group->product[a * group->order + b];
 }
 
 void bnn_group_element_name(const bnn_group *group, size_t element, size_t height, size_t width, char *name,
-                            size_t size) {
+                            size_t size)
+{
     const size_t n = group->n;
     if (group->kind == BNN_GROUP_TRANSLATION)
         snprintf(name, size, "shift (%zu,%zu)", element / n * height / n, element % n * width / n);

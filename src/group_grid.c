@@ -5,7 +5,8 @@
 #include "bnn/group.h"
 
 /* cos and sin of a k-th of n turns, exact for multiples of 90 degrees. */
-static void rotation_of(size_t k, size_t n, double *cosine, double *sine) {
+static void rotation_of(size_t k, size_t n, double *cosine, double *sine)
+{
     static const double quarter[] = {1, 0, -1, 0};
     if (4 * k % n == 0) {
         *cosine = quarter[4 * k / n];
@@ -21,7 +22,8 @@ static void rotation_of(size_t k, size_t n, double *cosine, double *sine) {
  * rows growing downwards, turning back by t takes (y, x) to (y cos t + x sin t, -y sin t + x cos t), and (r^k
  * f)^-1 = f r^-k. Whole numbers come out exactly when the element permutes the pixels. */
 static void read_from(const bnn_group *group, size_t element, size_t height, size_t width, size_t row,
-                      size_t column, double *from_row, double *from_column) {
+                      size_t column, double *from_row, double *from_column)
+{
     const size_t n = group->n;
     if (group->kind == BNN_GROUP_TRANSLATION) {
         *from_row = (double)((row + height - element / n * (height / n)) % height);
@@ -37,14 +39,16 @@ static void read_from(const bnn_group *group, size_t element, size_t height, siz
     *from_column = middle_column + (element < n ? back_x : -back_x);
 }
 
-bool bnn_group_is_exact(const bnn_group *group, size_t height, size_t width) {
+bool bnn_group_is_exact(const bnn_group *group, size_t height, size_t width)
+{
     if (height == 1 && width == 1) return group->kind != BNN_GROUP_TRANSLATION || group->n == 1;
     if (group->kind == BNN_GROUP_TRANSLATION) return height % group->n == 0 && width % group->n == 0;
     return group->n <= 2 || (group->n == 4 && height == width);
 }
 
 /* source (order, H*W) of a group that permutes the grid. */
-static void fill_sources(const bnn_group *group, size_t height, size_t width, uint32_t *source) {
+static void fill_sources(const bnn_group *group, size_t height, size_t width, uint32_t *source)
+{
     for (size_t g = 0; g < group->order; g++)
         for (size_t i = 0; i < height; i++)
             for (size_t j = 0; j < width; j++) {
@@ -55,8 +59,8 @@ static void fill_sources(const bnn_group *group, size_t height, size_t width, ui
 }
 
 /* The four bilinear taps (top left, top right, bottom left, bottom right) around a point. */
-static void fill_taps(size_t height, size_t width, double row, double column, uint32_t *tap,
-                      bnn_real *weight) {
+static void fill_taps(size_t height, size_t width, double row, double column, uint32_t *tap, bnn_real *weight)
+{
     const double top = floor(row), left = floor(column);
     for (size_t t = 0; t < 4; t++) {
         const double y = top + (double)(t / 2), x = left + (double)(t % 2);
@@ -66,7 +70,8 @@ static void fill_taps(size_t height, size_t width, double row, double column, ui
     }
 }
 
-static void fill_all_taps(const bnn_group *group, bnn_grid_action *action) {
+static void fill_all_taps(const bnn_group *group, bnn_grid_action *action)
+{
     const size_t height = action->height, width = action->width;
     uint32_t *tap = action->tap;
     bnn_real *weight = action->weight;
@@ -79,7 +84,8 @@ static void fill_all_taps(const bnn_group *group, bnn_grid_action *action) {
             }
 }
 
-static bnn_status check_grid(const bnn_group *group, size_t height, size_t width, bnn_error *error) {
+static bnn_status check_grid(const bnn_group *group, size_t height, size_t width, bnn_error *error)
+{
     if (height == 0 || width == 0 || height > UINT32_MAX / width ||
         height * width > SIZE_MAX / 4 / group->order)
         return bnn_fail(error, BNN_BAD_INPUT, "found a grid of %zu x %zu pixels, expected 1 to %u of them",
@@ -97,7 +103,8 @@ static bnn_status check_grid(const bnn_group *group, size_t height, size_t width
 }
 
 bnn_status bnn_grid_action_create(const bnn_group *group, size_t height, size_t width,
-                                  bnn_grid_action **action, bnn_error *error) {
+                                  bnn_grid_action **action, bnn_error *error)
+{
     *action = NULL;
     const bnn_status status = check_grid(group, height, width, error);
     if (status) return status;
@@ -124,7 +131,8 @@ bnn_status bnn_grid_action_create(const bnn_group *group, size_t height, size_t 
     return BNN_OK;
 }
 
-void bnn_grid_action_free(bnn_grid_action *action) {
+void bnn_grid_action_free(bnn_grid_action *action)
+{
     if (!action) return;
     free(action->weight);
     free(action->tap);
@@ -133,7 +141,8 @@ void bnn_grid_action_free(bnn_grid_action *action) {
 }
 
 void bnn_grid_action_apply(const bnn_grid_action *action, size_t element, const bnn_real *in, size_t channels,
-                           bnn_real background, bnn_real *out) {
+                           bnn_real background, bnn_real *out)
+{
     const size_t pixels = action->height * action->width;
     for (size_t c = 0; c < channels; c++, in += pixels, out += pixels) {
         if (action->exact) {
@@ -156,7 +165,8 @@ void bnn_grid_action_apply(const bnn_grid_action *action, size_t element, const 
 
 /* Eighths of a turn of a 3 x 3 kernel shift its outer ring, listed here counter-clockwise from the top left;
  * the left-right flip takes place t of the ring to 6 - t. Two eighths are the quarter turn of the pixels. */
-static void fill_ring_sources(const bnn_group *group, uint32_t *source) {
+static void fill_ring_sources(const bnn_group *group, uint32_t *source)
+{
     static const uint32_t ring[8] = {0, 3, 6, 7, 8, 5, 2, 1};
     for (size_t g = 0; g < group->order; g++, source += 9) {
         source[4] = 4;
@@ -167,8 +177,8 @@ static void fill_ring_sources(const bnn_group *group, uint32_t *source) {
     }
 }
 
-bnn_status bnn_group_kernel_action(const bnn_group *group, size_t kernel, uint32_t **source,
-                                   bnn_error *error) {
+bnn_status bnn_group_kernel_action(const bnn_group *group, size_t kernel, uint32_t **source, bnn_error *error)
+{
     const bool fixed = kernel == 1 || group->kind == BNN_GROUP_TRANSLATION;
     const bool ring = group->n == 8 && kernel == 3;
     *source = NULL;

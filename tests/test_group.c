@@ -8,14 +8,16 @@
 #include "bnn/group.h"
 #include "bnn/rng.h"
 
-static bnn_group *group_of(const char *name) {
+static bnn_group *group_of(const char *name)
+{
     bnn_group *group = NULL;
     bnn_error error = {0};
     if (bnn_group_create(name, &group, &error)) fail_msg("%s: %s", name, error.message);
     return group;
 }
 
-static void axioms(void **state) {
+static void axioms(void **state)
+{
     static const char *const names[] = {"C1", "C2", "C3", "C4",   "C5", "C8", "C256", "D1", "D2",
                                         "D3", "D4", "D8", "D128", "T1", "T2", "T3",   "T16"};
     (void)state;
@@ -39,7 +41,8 @@ static void axioms(void **state) {
 }
 
 /* D4 by hand: element 4 is the flip, r f = 5, f r = r^-1 f = 7. */
-static void dihedral_order_of_elements(void **state) {
+static void dihedral_order_of_elements(void **state)
+{
     bnn_group *g = group_of("D4");
     (void)state;
     assert_int_equal(g->order, 8);
@@ -50,7 +53,8 @@ static void dihedral_order_of_elements(void **state) {
     bnn_group_free(g);
 }
 
-static void bad_names(void **state) {
+static void bad_names(void **state)
+{
     static const char *const names[] = {"",   "C",    "C0",   "c4",  "C-4",   "C04",          "C 4",  "C4x",
                                         "E4", "C257", "D129", "T17", "C4444", "C99999999999", "T300", "D4 "};
     (void)state;
@@ -66,7 +70,8 @@ static void bad_names(void **state) {
     bnn_grid_action_free(NULL);
 }
 
-static void element_names(void **state) {
+static void element_names(void **state)
+{
     static const struct {
         const char *group;
         size_t element;
@@ -86,7 +91,8 @@ static void element_names(void **state) {
     }
 }
 
-static bnn_grid_action *action_of(const bnn_group *group, size_t height, size_t width) {
+static bnn_grid_action *action_of(const bnn_group *group, size_t height, size_t width)
+{
     bnn_grid_action *action = NULL;
     bnn_error error = {0};
     if (bnn_grid_action_create(group, height, width, &action, &error)) fail_msg("%s", error.message);
@@ -94,7 +100,8 @@ static bnn_grid_action *action_of(const bnn_group *group, size_t height, size_t 
 }
 
 /* numpy: rot90(x, 1)[i][j] = x[j][W-1-i]; fliplr(x)[i][j] = x[i][W-1-j]. */
-static void agrees_with_numpy(void **state) {
+static void agrees_with_numpy(void **state)
+{
     enum { W = 5 };
     bnn_real x[2 * W * W], y[2 * W * W];
     bnn_group *d4 = group_of("D4"), *t5 = group_of("T5");
@@ -119,7 +126,8 @@ static void agrees_with_numpy(void **state) {
     bnn_group_free(d4);
 }
 
-static void exact_actions_are_actions(void **state) {
+static void exact_actions_are_actions(void **state)
+{
     static const struct {
         const char *group;
         size_t height, width;
@@ -151,7 +159,8 @@ static void exact_actions_are_actions(void **state) {
 
 /* An image that is linear near its middle is turned exactly by bilinear interpolation; a smooth one nearly.
  */
-static void inexact_turns_interpolate(void **state) {
+static void inexact_turns_interpolate(void **state)
+{
     enum { W = 33 };
     static bnn_real x[W * W], y[W * W], z[W * W];
     bnn_group *c8 = group_of("D8"), *c4 = group_of("C4");
@@ -183,7 +192,8 @@ static void inexact_turns_interpolate(void **state) {
     bnn_group_free(c8);
 }
 
-static void outside_is_background(void **state) {
+static void outside_is_background(void **state)
+{
     enum { W = 9 };
     bnn_real x[W * W], y[W * W];
     bnn_group *c8 = group_of("C8");
@@ -199,7 +209,8 @@ static void outside_is_background(void **state) {
     bnn_group_free(c8);
 }
 
-static void refused_grids(void **state) {
+static void refused_grids(void **state)
+{
     static const struct {
         const char *group;
         size_t height, width;
@@ -226,14 +237,16 @@ static void refused_grids(void **state) {
     }
 }
 
-static uint32_t *kernel_of(const bnn_group *group, size_t kernel) {
+static uint32_t *kernel_of(const bnn_group *group, size_t kernel)
+{
     uint32_t *source = NULL;
     bnn_error error = {0};
     if (bnn_group_kernel_action(group, kernel, &source, &error)) fail_msg("%s", error.message);
     return source;
 }
 
-static void kernel_actions(void **state) {
+static void kernel_actions(void **state)
+{
     static const struct {
         const char *group;
         size_t kernel;
@@ -256,7 +269,8 @@ static void kernel_actions(void **state) {
 }
 
 /* D4 sits in D8 as the even turns: on kernels and on images alike. */
-static void eighths_extend_quarters(void **state) {
+static void eighths_extend_quarters(void **state)
+{
     bnn_group *d8 = group_of("D8"), *d4 = group_of("D4"), *t2 = group_of("T2");
     uint32_t *eighths = kernel_of(d8, 3), *quarters = kernel_of(d4, 3), *fixed = kernel_of(t2, 3);
     bnn_grid_action *pixels = action_of(d4, 3, 3);
@@ -278,7 +292,8 @@ static void eighths_extend_quarters(void **state) {
     bnn_group_free(d8);
 }
 
-static void refused_kernels(void **state) {
+static void refused_kernels(void **state)
+{
     static const struct {
         const char *group;
         size_t kernel;
@@ -301,7 +316,8 @@ static void refused_kernels(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(axioms),
         cmocka_unit_test(dihedral_order_of_elements),
