@@ -12,7 +12,7 @@ typedef struct moments {
     bnn_real *sigma, *mu_projected, *sigma_projected; /* (count) */
 } moments;
 
-/* KL(q_a || q_b) and log of the integral of sqrt(q_a q_b), for q_a = N(m, s^2), q_b = N(n, t^2):
+/* Adds KL(q_a || q_b) and log of the integral of sqrt(q_a q_b), for q_a = N(m, s^2) and q_b = N(n, t^2):
  *     KL     = log(t/s) + (s^2 + (m - n)^2) / (2 t^2) - 1/2 = d + d^2/2 - log(1 + d) + ((m - n)/t)^2 / 2
  *     log BC = 1/2 log(2 s t / (s^2 + t^2)) - (m - n)^2 / (4 (s^2 + t^2))
  * with d = (s - t)/t, in which form both are exactly 0 where the two agree. */
