@@ -8,6 +8,10 @@
 
 #include "bnn/status.h"
 
+/* The bytes at most that the readers of data and models take, decompressed: bounds what a small file of
+ * compressed zeros can ask for. */
+#define BNN_FILE_MOST ((size_t)UINT32_MAX)
+
 /* *data <- the whole file, *size its bytes, with a zero byte after the last; freed with free(). A file that is
  * gzip-compressed (whatever its name) is decompressed; truncated or corrupt compressed data is an error that
  * says so. BNN_BAD_INPUT when the file is missing, a directory, unreadable or larger than `most` bytes. */

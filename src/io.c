@@ -1,0 +1,326 @@
+#define ZLIB_CONST
+#include "bnn/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum { CHUNK = 1 << 24 }; /* bytes handed to one read, write or inflate */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The failure of a system call, from errno: the machine's fault when it ran out of something, otherwise the
+ * fault of the path that the user gave. */
+static bnn_status system_failure(bnn_error *error, const char *path, const char *what)
+{
+    const int code = errno;
+    bnn_status status = BNN_BAD_INPUT;
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EIO:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        status = BNN_FAILED;
+        break;
+    default:
+        break;
+    }
+    return bnn_fail(error, status, "%s: cannot %s: %s", path, what, strerror(code));
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------
+ */
+
+/* What is being read. It may grow to most + 1 bytes, the last of which says that there was too much. */
+typedef struct contents {
+    const char *path;
+    uint8_t *data;
+    size_t size, capacity, most;
+} contents;
+
+/* Makes room after the data: at first for `first` bytes, then for twice as many each time. */
+static bnn_status grow(contents *c, size_t first, bnn_error *error)
+{
+    const size_t capacity = smaller(c->capacity ? 2 * c->capacity : first, c->most + 1);
+    uint8_t *data = realloc(c->data, capacity + 1); /* and the zero byte */
+    if (!data) return bnn_no_memory(error, c->path, capacity, 1);
+    c->data = data;
+    c->capacity = capacity;
+    return BNN_OK;
+}
+
+static bnn_status check_size(const contents *c, const char *what, bnn_error *error)
+{
+    if (c->size <= c->most) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s is larger than the %zu bytes expected at most", c->path,
+                    what, c->most);
+}
+
+static bnn_status read_descriptor(int descriptor, contents *c, bnn_error *error)
+{
+    struct stat info;
+    if (fstat(descriptor, &info)) return system_failure(error, c->path, "examine");
+    if (S_ISDIR(info.st_mode))
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file", c->path);
+    /* One byte more than a regular file holds, so that its end shows without growing. */
+    const size_t expected = S_ISREG(info.st_mode) && info.st_size > 0 ? (size_t)info.st_size + 1 : CHUNK;
+    for (;;) {
+        if (c->size == c->capacity) {
+            const bnn_status status = grow(c, expected, error);
+            if (status) return status;
+        }
+        const ssize_t got = read(descriptor, c->data + c->size, smaller(c->capacity - c->size, CHUNK));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return system_failure(error, c->path, "read");
+        if (got == 0) break;
+        c->size += (size_t)got;
+        const bnn_status status = check_size(c, "the file", error);
+        if (status) return status;
+    }
+    c->data[c->size] = 0;
+    return BNN_OK;
+}
+
+static bool is_gzip(const contents *c)
+{
+    return c->size >= 2 && c->data[0] == 0x1f && c->data[1] == 0x8b;
+}
+
+/* One turn of inflate. `*used` counts the packed bytes consumed; *done is set at the end of the last member.
+ */
+static bnn_status inflate_some(z_stream *z, const contents *packed, size_t *used, contents *c, bool *done,
+                               bnn_error *error)
+{
+    const size_t in = smaller(packed->size - *used, CHUNK), out = smaller(c->capacity - c->size, CHUNK);
+    z->next_in = packed->data + *used;
+    z->avail_in = (uInt)in;
+    z->next_out = c->data + c->size;
+    z->avail_out = (uInt)out;
+    const int code = inflate(z, Z_NO_FLUSH);
+    *used += in - z->avail_in;
+    c->size += out - z->avail_out;
+    switch (code) {
+    case Z_OK:
+        return check_size(c, "the decompressed file", error);
+    case Z_STREAM_END:
+        *done = *used == packed->size;
+        if (!*done && packed->data[*used] != 0x1f)
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu bytes after the end of the compressed data",
+                            c->path, packed->size - *used);
+        inflateReset(z); /* a gzip file may hold several members, one after the other */
+        return check_size(c, "the decompressed file", error);
+    case Z_BUF_ERROR:
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: the compressed data is truncated: it ends after %zu bytes, before its checksum",
+                        c->path, packed->size);
+    case Z_MEM_ERROR:
+        return bnn_fail(error, BNN_FAILED, "%s: out of memory while decompressing", c->path);
+    default:
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: the compressed data is corrupt near byte %zu (%s)",
+                        c->path, *used, z->msg ? z->msg : "inflate failed");
+    }
+}
+
+static bnn_status decompress(const contents *packed, contents *c, bnn_error *error)
+{
+    z_stream z = {0};
+    size_t used = 0;
+    bool done = false;
+    bnn_status status = BNN_OK;
+    if (inflateInit2(&z, 15 + 16) != Z_OK) /* 15: the largest window; 16: expect gzip */
+        return bnn_fail(error, BNN_FAILED, "%s: out of memory while decompressing", c->path);
+    while (!status && !done) {
+        if (c->size == c->capacity) status = grow(c, 4 * packed->size, error);
+        if (!status) status = inflate_some(&z, packed, &used, c, &done, error);
+    }
+    inflateEnd(&z);
+    if (!status) c->data[c->size] = 0;
+    return status;
+}
+
+bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error)
+{
+    if (most > SIZE_MAX / 8) most = SIZE_MAX / 8; /* so that doubling cannot overflow */
+    contents raw = {.path = path, .most = most}, unpacked = {.path = path, .most = most};
+    *data = NULL;
+    *size = 0;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return system_failure(error, path, "open");
+    bnn_status status = read_descriptor(descriptor, &raw, error);
+    close(descriptor);
+    if (!status && is_gzip(&raw)) {
+        status = decompress(&raw, &unpacked, error);
+        free(raw.data);
+        raw = unpacked;
+    }
+    if (status) {
+        free(raw.data);
+        return status;
+    }
+    *data = raw.data;
+    *size = raw.size;
+    return BNN_OK;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------
+ */
+
+static bool write_all(int descriptor, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        const ssize_t put = write(descriptor, bytes, smaller(size, CHUNK));
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return false;
+        bytes += put;
+        size -= (size_t)put;
+    }
+    return true;
+}
+
+static int directory_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (int)(slash - path) + 1 : 0;
+}
+
+/* Creates a file of a new name in the target's directory; `name` receives it. */
+static int open_temporary(const char *target, char *name, size_t capacity)
+{
+    int descriptor = -1;
+    for (int attempt = 0; attempt < 100; attempt++) {
+        snprintf(name, capacity, "%.*s.bnn-%ld-%d.tmp", directory_length(target), target, (long)getpid(),
+                 attempt);
+        descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor >= 0 || errno != EEXIST) break;
+    }
+    return descriptor;
+}
+
+/* Makes a rename in the target's directory outlive a power failure, where the file system can promise that.
+ */
+static void sync_directory(const char *target)
+{
+    char name[PATH_MAX];
+    snprintf(name, sizeof name, "%.*s.", directory_length(target), target);
+    const int descriptor = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    fsync(descriptor);
+    close(descriptor);
+}
+
+static bnn_status replace_file(const char *target, const struct stat *old, const void *data, size_t size,
+                               bnn_error *error)
+{
+    char temporary[PATH_MAX + 64];
+    const int descriptor = open_temporary(target, temporary, sizeof temporary);
+    if (descriptor < 0) return system_failure(error, target, "create a temporary file beside it");
+    bool good = write_all(descriptor, data, size);
+    if (good && old) good = fchmod(descriptor, old->st_mode & 0777) == 0;
+    if (good) good = fsync(descriptor) == 0;
+    bnn_status status = good ? BNN_OK : system_failure(error, target, "write");
+    if (close(descriptor) && !status) status = system_failure(error, target, "write");
+    if (!status && rename(temporary, target)) status = system_failure(error, target, "replace");
+    if (status)
+        unlink(temporary);
+    else
+        sync_directory(target);
+    return status;
+}
+
+/* A device or a pipe (/dev/stdout) is written, not replaced. */
+static bnn_status write_special(const char *path, const void *data, size_t size, bnn_error *error)
+{
+    const int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0) return system_failure(error, path, "open");
+    bnn_status status = write_all(descriptor, data, size) ? BNN_OK : system_failure(error, path, "write");
+    if (close(descriptor) && !status) status = system_failure(error, path, "write");
+    return status;
+}
+
+bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error)
+{
+    char target[PATH_MAX];
+    struct stat old;
+    const bool exists = stat(path, &old) == 0;
+    if (exists && S_ISDIR(old.st_mode))
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write", path);
+    if (exists && !S_ISREG(old.st_mode)) return write_special(path, data, size, error);
+    if (strlen(path) >= sizeof target) {
+        errno = ENAMETOOLONG;
+        return system_failure(error, path, "write");
+    }
+    /* Through a symbolic link, the file that it names is replaced, not the link. */
+    if (!exists || !realpath(path, target)) memcpy(target, path, strlen(path) + 1);
+    return replace_file(target, exists ? &old : NULL, data, size, error);
+}
+
+bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error)
+{
+    const size_t length = strlen(line);
+    char *bytes = malloc(length + 1);
+    if (!bytes) return bnn_no_memory(error, path, length + 1, 1);
+    memcpy(bytes, line, length);
+    bytes[length] = '\n';
+    bnn_status status = BNN_OK;
+    const int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) {
+        status = system_failure(error, path, "open");
+    } else {
+        const ssize_t put = write(descriptor, bytes, length + 1);
+        if (put < 0)
+            status = system_failure(error, path, "append");
+        else if ((size_t)put != length + 1)
+            status = bnn_fail(error, BNN_FAILED, "%s: only %zd of a line's %zu bytes were written", path, put,
+                              length + 1);
+        if (close(descriptor) && !status) status = system_failure(error, path, "append");
+    }
+    free(bytes);
+    return status;
+}
+
+bnn_status bnn_make_directory(const char *path, bnn_error *error)
+{
+    char part[PATH_MAX];
+    struct stat info;
+    const size_t length = strlen(path);
+    if (length == 0) return bnn_fail(error, BNN_BAD_INPUT, "cannot make a directory: its name is empty");
+    if (length >= sizeof part) {
+        errno = ENAMETOOLONG;
+        return system_failure(error, path, "make the directory");
+    }
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0') continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) && errno != EEXIST) return system_failure(error, part, "make the directory");
+    }
+    if (stat(path, &info)) return system_failure(error, path, "make the directory");
+    if (!S_ISDIR(info.st_mode))
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: is a file, expected a directory", path);
+    return BNN_OK;
+}
+
+bool bnn_file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool bnn_same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
