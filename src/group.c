@@ -1,0 +1,90 @@
+#include "bnn/group.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t order_of(bnn_group_kind kind, size_t n)
+{
+    return kind == BNN_GROUP_CYCLIC ? n : kind == BNN_GROUP_DIHEDRAL ? 2 * n : n * n;
+}
+
+/* The product of two elements. D_n: r^i f^a r^j f^b = r^(i + (-1)^a j) f^(a + b), since f r f = r^-1. */
+static size_t multiply(const bnn_group *group, size_t a, size_t b)
+{
+    const size_t n = group->n;
+    if (group->kind == BNN_GROUP_TRANSLATION) return (a / n + b / n) % n * n + (a + b) % n;
+    const size_t turn = a < n ? a + b % n : a + n - b % n;
+    return turn % n + ((a < n) == (b < n) ? 0 : n);
+}
+
+static bool parse_name(const char *name, bnn_group_kind *kind, size_t *n)
+{
+    static const char letters[] = "CDT"; /* in the order of bnn_group_kind */
+    const char *letter = name[0] ? strchr(letters, name[0]) : NULL;
+    if (!letter || strlen(name) > 4 || !isdigit((unsigned char)name[1]) || name[1] == '0') return false;
+    *n = 0;
+    for (const char *c = name + 1; *c; c++) {
+        if (!isdigit((unsigned char)*c)) return false;
+        *n = *n * 10 + (size_t)(*c - '0');
+    }
+    *kind = (bnn_group_kind)(letter - letters);
+    return order_of(*kind, *n) <= BNN_GROUP_MAX_ORDER;
+}
+
+bnn_status bnn_group_create(const char *name, bnn_group **group, bnn_error *error)
+{
+    bnn_group_kind kind;
+    size_t n;
+    *group = NULL;
+    if (!parse_name(name, &kind, &n))
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "group: found \"%.40s\", expected C<n> or D<n> (rotations by 360/n degrees, without and with "
+            "reflections) or T<k> (k x k translations), with n >= 1 and at most %d elements",
+            name, BNN_GROUP_MAX_ORDER);
+    const size_t order = order_of(kind, n);
+    bnn_group *result = bnn_alloc(1, sizeof *result);
+    if (!result) return bnn_no_memory(error, "a group", 1, sizeof *result);
+    *result = (bnn_group){.kind = kind, .n = n, .order = order};
+    snprintf(result->name, sizeof result->name, "%s", name);
+    result->product = bnn_alloc(order * order, sizeof *result->product);
+    result->inverse = bnn_alloc(order, sizeof *result->inverse);
+    if (!result->product || !result->inverse) {
+        bnn_group_free(result);
+        return bnn_no_memory(error, "a multiplication table", order * order, sizeof *result->product);
+    }
+    for (size_t a = 0; a < order; a++)
+        for (size_t b = 0; b < order; b++) {
+            const size_t ab = multiply(result, a, b);
+            result->product[a * order + b] = (uint16_t)ab;
+            if (ab == 0) result->inverse[a] = (uint16_t)b;
+        }
+    *group = result;
+    return BNN_OK;
+}
+
+void bnn_group_free(bnn_group *group)
+{
+    if (!group) return;
+    free(group->inverse);
+    free(group->product);
+    free(group);
+}
+
+size_t bnn_group_product(const bnn_group *group, size_t a, size_t b)
+{
+    return group->product[a * group->order + b];
+}
+
+void bnn_group_element_name(const bnn_group *group, size_t element, size_t height, size_t width, char *name,
+                            size_t size)
+{
+    const size_t n = group->n;
+    if (group->kind == BNN_GROUP_TRANSLATION)
+        snprintf(name, size, "shift (%zu,%zu)", element / n * height / n, element % n * width / n);
+    else
+        snprintf(name, size, "r%.4g%s", 360.0 * (double)(element % n) / (double)n,
+                 element < n ? "" : " flip");
+}

@@ -1,0 +1,136 @@
+/* Small networks for tests, run by the naive kernels alone. */
+#ifndef BNN_TESTS_NETWORKS_H
+#define BNN_TESTS_NETWORKS_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/group.h"
+#include "bnn/network.h"
+#include "bnn/posterior.h"
+#include "bnn/rng.h"
+#include "bnn/symmetry.h"
+#include "testing.h"
+
+/* Rounding of a forward pass through a few layers. */
+#define ROUNDING (sizeof(bnn_real) == sizeof(double) ? 1e-12 : 2e-5)
+
+/* A group, a network and the action of one on the other. */
+typedef struct fixture {
+    bnn_group *group;
+    bnn_network *network;
+    bnn_symmetry *symmetry;
+} fixture;
+
+static inline bnn_group *test_group(const char *name)
+{
+    bnn_group *group = NULL;
+    bnn_error error = {0};
+    if (bnn_group_create(name, &group, &error)) fail_msg("%s", error.message);
+    return group;
+}
+
+static inline bnn_network *test_network(const bnn_network_spec *spec)
+{
+    bnn_network *network = NULL;
+    bnn_error error = {0};
+    if (bnn_network_create(spec, &network, &error)) fail_msg("%s", error.message);
+    return network;
+}
+
+static inline fixture test_fixture(const char *group, const bnn_network_spec *spec)
+{
+    fixture f = {test_group(group), test_network(spec), NULL};
+    bnn_error error = {0};
+    if (bnn_symmetry_create(f.group, f.network, &f.symmetry, &error)) fail_msg("%s", error.message);
+    return f;
+}
+
+static inline void test_fixture_free(fixture *f)
+{
+    bnn_symmetry_free(f->symmetry);
+    bnn_network_free(f->network);
+    bnn_group_free(f->group);
+}
+
+static inline bnn_real *test_zeros(size_t n)
+{
+    bnn_real *values = bnn_alloc(n, sizeof *values);
+    assert_non_null(values);
+    return values;
+}
+
+/* n draws from N(0, 1), another set for every `seed`. */
+static inline bnn_real *test_normals(size_t n, uint64_t seed)
+{
+    bnn_real *values = test_zeros(n);
+    bnn_normals(bnn_stream_of(seed, BNN_STREAM_TRAIN_NOISE, 0, 0, 0), values, n);
+    return values;
+}
+
+/* A posterior of random figures: mu ~ N(0, 1), rho ~ N(-1, 1). */
+static inline bnn_posterior *test_posterior(const bnn_network *network, uint64_t seed)
+{
+    bnn_posterior *q = NULL;
+    bnn_error error = {0};
+    if (bnn_posterior_create(network, NULL, &q, &error)) fail_msg("%s", error.message);
+    bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, 0), q->mu, q->count);
+    bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 1, 0, 0), q->rho, q->count);
+    for (size_t j = 0; j < q->count; j++) q->rho[j] -= 1;
+    return q;
+}
+
+/* logits (classes) <- f(x; w) for one image. */
+static inline void naive_forward(const bnn_network *network, const bnn_real *w, const bnn_real *x,
+                                 bnn_real *logits)
+{
+    bnn_real *in = test_zeros(bnn_layer_in_count(&network->layers[0]));
+    memcpy(in, x, bnn_layer_in_count(&network->layers[0]) * sizeof *x);
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        const bnn_layer_ops *ops = bnn_layer_ops_for(layer, "naive");
+        bnn_real *packed = test_zeros(ops->packed_count(layer)),
+                 *out = test_zeros(bnn_layer_out_count(layer));
+        bnn_real *scratch = test_zeros(ops->scratch_count(layer, 1));
+        ops->pack(layer, w + layer->weight_offset, w + layer->bias_offset, packed);
+        ops->forward(layer, packed, in, 1, out, NULL, scratch);
+        free(scratch);
+        free(packed);
+        free(in);
+        in = out;
+    }
+    memcpy(logits, in, network->spec.classes * sizeof *logits);
+    free(in);
+}
+
+/* max_{h, c} |f(h.x; rho(h) w) - f(x; w)| for random x and w; with `symmetry` NULL, |f(h.x; w) - f(x; w)|. */
+static inline double equation_defect(const bnn_group *group, const bnn_network *network,
+                                     const bnn_symmetry *symmetry, const bnn_real *w)
+{
+    const size_t *input = network->spec.input, pixels = input[0] * input[1] * input[2];
+    bnn_grid_action *action = NULL;
+    bnn_real *x = test_normals(pixels, 3), *hx = test_zeros(pixels),
+             *hw = test_zeros(network->parameter_count);
+    bnn_real expected[16], found[16];
+    double defect = 0;
+    assert_true(network->spec.classes <= 16);
+    assert_int_equal(bnn_grid_action_create(group, input[1], input[2], &action, NULL), BNN_OK);
+    naive_forward(network, w, x, expected);
+    for (size_t h = 0; h < group->order; h++) {
+        bnn_grid_action_apply(action, h, x, input[0], 0, hx);
+        if (symmetry)
+            bnn_symmetry_apply(symmetry, h, w, hw);
+        else
+            memcpy(hw, w, network->parameter_count * sizeof *w);
+        naive_forward(network, hw, hx, found);
+        for (size_t c = 0; c < network->spec.classes; c++)
+            defect = fmax(defect, fabs((double)(found[c] - expected[c])));
+    }
+    free(hw);
+    free(hx);
+    free(x);
+    bnn_grid_action_free(action);
+    return defect;
+}
+
+#endif

@@ -1,0 +1,204 @@
+/* Orbit expansion: the mean network of an expanded posterior is invariant, for every kind of network and for
+ * groups that do not commute; the two ablations are not. */
+#include "networks.h"
+
+#include "bnn/numeric.h"
+
+typedef struct row {
+    const char *group;
+    bnn_network_spec spec;
+} row;
+
+static const row rows[] = {
+    {"C1", {BNN_NETWORK_FCNN, {3, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
+    {"C2", {BNN_NETWORK_CNN, {1, 8, 12}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
+    {"C4", {BNN_NETWORK_FCNN, {1, 16, 16}, 3, {2, 3, 4}, 3, 3, false, BNN_TRIVIAL}},
+    {"C4", {BNN_NETWORK_CNN, {3, 8, 8}, 3, {2, 3}, 2, 5, false, BNN_TRIVIAL}},
+    {"C4", {BNN_NETWORK_MLP, {3, 5, 5}, 3, {4, 2, 3}, 3, 0, false, BNN_TRIVIAL}},
+    {"D1", {BNN_NETWORK_FCNN, {1, 6, 8}, 3, {2}, 1, 3, false, BNN_TRIVIAL}},
+    {"D2", {BNN_NETWORK_MLP, {1, 4, 6}, 3, {3, 2}, 2, 0, false, BNN_TRIVIAL}},
+    {"D4", {BNN_NETWORK_FCNN, {3, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
+    {"D4", {BNN_NETWORK_CNN, {1, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
+    {"D4", {BNN_NETWORK_MLP, {3, 5, 5}, 3, {4, 2}, 2, 0, false, BNN_TRIVIAL}},
+    {"T2", {BNN_NETWORK_CNN, {1, 8, 16}, 3, {2, 3}, 2, 3, true, BNN_TRIVIAL}},
+    {"T3", {BNN_NETWORK_MLP, {1, 3, 6}, 3, {2, 2}, 2, 0, false, BNN_TRIVIAL}},
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+/* A small posterior with every buffer filled, and the larger one it is expanded into. */
+typedef struct expansion {
+    bnn_network *small_network;
+    fixture large;
+    bnn_posterior *small, *expanded;
+} expansion;
+
+static expansion expand(const row *r, bnn_arrangement arrangement)
+{
+    expansion e = {.small_network = test_network(&r->spec)};
+    bnn_group *group = test_group(r->group);
+    bnn_network_spec spec;
+    bnn_error error = {0};
+    if (bnn_expanded_spec(group, &r->spec, &spec, &error)) fail_msg("%s", error.message);
+    e.large = test_fixture(r->group, &spec);
+    e.small = test_posterior(e.small_network, 7);
+    e.expanded = test_posterior(e.large.network, 8);
+    e.small->sign = test_normals(e.small->count, 9);
+    e.expanded->sign = test_zeros(e.expanded->count);
+    bnn_normals(bnn_stream_of(7, BNN_STREAM_PRIOR_MEAN, 0, 0, 0), e.small->prior_mean, e.small->count);
+    for (size_t j = 0; j < e.small->count; j++) {
+        e.small->prior_std[j] = 1 + (bnn_real)(j % 5) / 8;
+        e.small->sign[j] = e.small->sign[j] < 0 ? -1 : 1;
+    }
+    e.small->random_prior = true;
+    if (bnn_posterior_expand(group, arrangement, e.small, e.expanded, &error)) fail_msg("%s", error.message);
+    bnn_group_free(group);
+    return e;
+}
+
+static void expansion_free(expansion *e)
+{
+    bnn_posterior_free(e->expanded);
+    bnn_posterior_free(e->small);
+    test_fixture_free(&e->large);
+    bnn_network_free(e->small_network);
+}
+
+static double distance_from_invariance(const bnn_symmetry *symmetry, const bnn_real *values)
+{
+    bnn_real *moved = test_zeros(symmetry->count);
+    double distance = 0;
+    for (size_t h = 0; h < symmetry->group->order; h++) {
+        bnn_symmetry_apply(symmetry, h, values, moved);
+        for (size_t j = 0; j < symmetry->count; j++)
+            distance = fmax(distance, fabs((double)(moved[j] - values[j])));
+    }
+    free(moved);
+    return distance;
+}
+
+static void gcnn_is_invariant(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < ROWS; t++) {
+        expansion e = expand(&rows[t], BNN_GCNN);
+        const bnn_symmetry *s = e.large.symmetry;
+        const bnn_real *buffers[] = {e.expanded->mu, e.expanded->rho, e.expanded->prior_mean,
+                                     e.expanded->prior_std, e.expanded->sign};
+        for (size_t b = 0; b < 5; b++)
+            if (distance_from_invariance(s, buffers[b]) > 0) fail_msg("row %zu, buffer %zu", t, b);
+        const double defect = equation_defect(e.large.group, e.large.network, NULL, e.expanded->mu);
+        if (!(defect < 10 * ROUNDING)) fail_msg("row %zu: %g", t, defect);
+        assert_true(e.expanded->random_prior);
+        expansion_free(&e);
+    }
+}
+
+/* Row-rolled and row-constant expansions of the same posteriors, where kernels lie between two regular layers. */
+static void ablations_are_not_invariant(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < ROWS; t++) {
+        const bool turns = rows[t].group[1] == '4' && rows[t].spec.type != BNN_NETWORK_MLP;
+        for (int a = BNN_ROW_ROLLED; turns && a <= BNN_ROW_CONSTANT; a++) {
+            expansion e = expand(&rows[t], (bnn_arrangement)a);
+            assert_true(distance_from_invariance(e.large.symmetry, e.expanded->mu) > 0.1);
+            assert_true(equation_defect(e.large.group, e.large.network, NULL, e.expanded->mu) > 1e-2);
+            expansion_free(&e);
+        }
+    }
+}
+
+/* rot90(x, times)[i][j] of a K x K kernel, by numpy's definition. */
+static bnn_real rot90(const bnn_real *x, size_t k, size_t times, size_t i, size_t j)
+{
+    return times == 0 ? x[i * k + j] : rot90(x, k, times - 1, j, k - 1 - i);
+}
+
+/* The published form for C_n: an inner kernel from copy j to copy i is turned by 2i - j, i - j or -j steps, and
+ * scaled by |G|^-1/2; a first one by i; a head is scaled by |G|^-1. sigma is scaled alike. */
+static void follows_the_published_form(void **state)
+{
+    static const row c4 = {"C4", {BNN_NETWORK_FCNN, {2, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}};
+    (void)state;
+    for (int a = BNN_GCNN; a <= BNN_ROW_CONSTANT; a++) {
+        expansion e = expand(&c4, (bnn_arrangement)a);
+        const bnn_layer *small = e.small_network->layers, *large = e.large.network->layers;
+        for (size_t at = 0; at < large[1].weight_count; at++) {
+            const size_t o = at / 9 / 8, c = at / 9 % 8, i = o % 4, j = c % 4;
+            const size_t turns[] = {(8 + 2 * i - j) % 4, (4 + i - j) % 4, (4 - j) % 4};
+            const size_t from = small[1].weight_offset + ((o / 4) * 2 + c / 4) * 9;
+            const size_t to = large[1].weight_offset + at;
+            bnn_real sigma[9];
+            for (size_t p = 0; p < 9; p++) sigma[p] = (bnn_real)bnn_softplus((double)e.small->rho[from + p]);
+            assert_close(e.expanded->mu[to], rot90(e.small->mu + from, 3, turns[a], at % 9 / 3, at % 3) / 2,
+                         1e-6, 0);
+            assert_close(bnn_softplus((double)e.expanded->rho[to]),
+                         rot90(sigma, 3, turns[a], at % 9 / 3, at % 3) / 2, 1e-6, 0);
+            assert_true(e.expanded->prior_std[to] ==
+                        rot90(e.small->prior_std + from, 3, turns[a], at % 9 / 3, at % 3));
+        }
+        for (size_t at = 0; at < large[0].weight_count; at++)
+            assert_true(e.expanded->rho[at] == rot90(e.small->rho + (at / 72 * 2 + at / 9 % 2) * 9, 3,
+                                                     at / 18 % 4, at % 9 / 3, at % 3));
+        for (size_t at = 0; at < large[3].weight_count; at++)
+            assert_close(e.expanded->mu[large[3].weight_offset + at],
+                         e.small->mu[small[3].weight_offset + at / 4] / 4, 1e-6, 0);
+        for (size_t o = 0; o < large[1].bias_count; o++)
+            assert_true(e.expanded->rho[large[1].bias_offset + o] ==
+                        e.small->rho[small[1].bias_offset + o / 4]);
+        expansion_free(&e);
+    }
+}
+
+static void trivial_group_changes_nothing(void **state)
+{
+    expansion e = expand(&rows[0], BNN_GCNN);
+    const size_t bytes = e.small->count * sizeof *e.small->mu;
+    (void)state;
+    assert_int_equal(e.expanded->count, e.small->count);
+    assert_memory_equal(e.expanded->mu, e.small->mu, bytes);
+    assert_memory_equal(e.expanded->rho, e.small->rho, bytes);
+    expansion_free(&e);
+}
+
+static void refused(void **state)
+{
+    const row *mlp = &rows[4];
+    bnn_group *group = test_group(mlp->group), *other = test_group("C2");
+    bnn_network_spec spec = mlp->spec, expanded;
+    expansion e = expand(mlp, BNN_GCNN);
+    bnn_error error = {0};
+    (void)state;
+    spec.representation = BNN_REGULAR;
+    assert_int_equal(bnn_expanded_spec(group, &spec, &expanded, &error), BNN_BAD_INPUT);
+    assert_non_null(strstr(error.message, "regular channels"));
+    spec.representation = BNN_TRIVIAL;
+    spec.width_count = 0;
+    assert_int_equal(bnn_expanded_spec(group, &spec, &expanded, &error), BNN_BAD_INPUT);
+    assert_non_null(strstr(error.message, "no hidden layer"));
+    spec.width_count = 2;
+    spec.widths[1] = SIZE_MAX / 2;
+    assert_int_equal(bnn_expanded_spec(group, &spec, &expanded, &error), BNN_BAD_INPUT);
+    assert_non_null(strstr(error.message, "layer 1"));
+    assert_int_equal(bnn_posterior_expand(other, BNN_GCNN, e.small, e.expanded, &error), BNN_BAD_INPUT);
+    assert_non_null(strstr(error.message, "expanded by C2"));
+    free(e.expanded->sign);
+    e.expanded->sign = NULL;
+    assert_int_equal(bnn_posterior_expand(group, BNN_GCNN, e.small, e.expanded, &error), BNN_BAD_INPUT);
+    assert_non_null(strstr(error.message, "signs"));
+    bnn_group_free(other);
+    bnn_group_free(group);
+    expansion_free(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gcnn_is_invariant),
+        cmocka_unit_test(ablations_are_not_invariant),
+        cmocka_unit_test(follows_the_published_form),
+        cmocka_unit_test(trivial_group_changes_nothing),
+        cmocka_unit_test(refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,334 @@
+/* The action on parameters: a group action, the equation f(h.x; rho(h) w) = f(x; w), and the averages over it. */
+#include "networks.h"
+
+#include <stdio.h>
+
+#include "bnn/numeric.h"
+
+typedef struct row {
+    const char *group;
+    bnn_network_spec spec;
+} row;
+
+#define NETWORK(kind, c, h, w, k, wrap, ...)                                                                 \
+    {                                                                                                        \
+        .type = BNN_NETWORK_##kind, .input = {c, h, w}, .classes = 3, .kernel = k, .circular = wrap,         \
+        .widths = {__VA_ARGS__}, .width_count = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)             \
+    }
+
+/* Widths are multiples of 8, so that every group fits the regular representation too. */
+static const row exact_rows[] = {
+    {"C1", NETWORK(FCNN, 1, 8, 8, 3, false, 8, 8)},
+    {"C2", NETWORK(FCNN, 3, 8, 12, 3, false, 8, 16)},
+    {"C4", NETWORK(FCNN, 1, 8, 8, 3, false, 8, 16)},
+    {"C4", NETWORK(FCNN, 3, 8, 8, 5, true, 8, 8)},
+    {"D1", NETWORK(FCNN, 3, 7, 12, 3, false, 8, 8)},
+    {"D2", NETWORK(FCNN, 1, 8, 12, 3, false, 8, 16)},
+    {"D4", NETWORK(FCNN, 3, 8, 8, 3, false, 16, 8)},
+    {"D4", NETWORK(FCNN, 1, 8, 8, 1, false, 8, 8)},
+    {"T2", NETWORK(FCNN, 3, 8, 16, 3, true, 8, 8)},
+    {"C1", NETWORK(CNN, 1, 5, 7, 3, false, 8)},
+    {"C2", NETWORK(CNN, 1, 8, 12, 3, false, 8, 8)},
+    {"C4", NETWORK(CNN, 3, 8, 8, 3, false, 8, 16)},
+    {"C4", NETWORK(CNN, 1, 12, 12, 3, false, 8, 8)},
+    {"D1", NETWORK(CNN, 3, 9, 8, 5, false, 8, 8)},
+    {"D2", NETWORK(CNN, 3, 8, 12, 3, false, 8, 8)},
+    {"D4", NETWORK(CNN, 3, 8, 8, 3, false, 8, 16)},
+    {"T2", NETWORK(CNN, 1, 8, 16, 3, true, 8, 8)},
+    {"T2", NETWORK(CNN, 3, 4, 4, 1, false, 8)},
+    {"C1", NETWORK(MLP, 3, 5, 4, 0, false, 8)},
+    {"C2", NETWORK(MLP, 1, 5, 4, 0, false, 8, 16)},
+    {"C4", NETWORK(MLP, 3, 5, 5, 0, false, 8, 16)},
+    {"D1", NETWORK(MLP, 1, 5, 4, 0, false, 8, 8)},
+    {"D2", NETWORK(MLP, 3, 8, 12, 0, false, 8, 8)},
+    {"D4", NETWORK(MLP, 3, 6, 6, 0, false, 16, 8, 8)},
+    {"T2", NETWORK(MLP, 3, 4, 6, 0, false, 8, 8)},
+    {"T3", NETWORK(MLP, 1, 3, 6, 0, false, 9)},
+    {"D4", {.type = BNN_NETWORK_MLP, .input = {3, 5, 5}, .classes = 3, .width_count = 0}},
+};
+#define ROWS(rows) (sizeof(rows) / sizeof *(rows))
+
+static bnn_network_spec with(bnn_network_spec spec, bnn_representation representation)
+{
+    spec.representation = representation;
+    return spec;
+}
+
+static void equation_holds(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < ROWS(exact_rows); t++)
+        for (int r = BNN_TRIVIAL; r <= BNN_REGULAR; r++) {
+            const bnn_network_spec spec = with(exact_rows[t].spec, (bnn_representation)r);
+            fixture f = test_fixture(exact_rows[t].group, &spec);
+            bnn_real *w = test_normals(f.network->parameter_count, 1 + t);
+            for (size_t j = 0; j < f.network->parameter_count; j++) w[j] *= (bnn_real)0.3;
+            char reason[256] = "";
+            const double defect = equation_defect(f.group, f.network, f.symmetry, w);
+            if (!(defect < ROUNDING * 10)) fail_msg("row %zu %s: defect %g", t, exact_rows[t].group, defect);
+            if (!bnn_network_commutes(f.group, f.network, reason, sizeof reason)) fail_msg("%s", reason);
+            free(w);
+            test_fixture_free(&f);
+        }
+}
+
+static void is_a_group_action(void **state)
+{
+    static const row more[] = {{"C8", NETWORK(FCNN, 1, 8, 8, 3, false, 8, 16)},
+                               {"D8", NETWORK(FCNN, 3, 8, 8, 3, false, 16)},
+                               {"C5", NETWORK(FCNN, 3, 8, 8, 1, false, 5, 10)},
+                               {"D3", NETWORK(MLP, 3, 1, 1, 0, false, 12)}};
+    (void)state;
+    for (size_t t = 0; t < ROWS(exact_rows) + ROWS(more); t++)
+        for (int r = BNN_TRIVIAL; r <= BNN_REGULAR; r++) {
+            const row *this = t < ROWS(exact_rows) ? &exact_rows[t] : &more[t - ROWS(exact_rows)];
+            const bnn_network_spec spec = with(this->spec, (bnn_representation)r);
+            fixture f = test_fixture(this->group, &spec);
+            const size_t n = f.symmetry->count;
+            const uint32_t *source = f.symmetry->source;
+            for (size_t j = 0; j < n; j++) assert_int_equal(source[j], j);
+            for (size_t a = 0; a < f.group->order; a++)
+                for (size_t b = 0; b < f.group->order; b++) {
+                    const uint32_t *both = source + bnn_group_product(f.group, a, b) * n;
+                    for (size_t j = 0; j < n; j++) /* (rho(a) rho(b) w)[j] */
+                        if (source[b * n + source[a * n + j]] != both[j])
+                            fail_msg("%s, row %zu", this->group, t);
+                }
+            test_fixture_free(&f);
+        }
+}
+
+/* Each of these has an action on its parameters, and the equation fails: the check must say so, and why. */
+static void check_finds_what_breaks_the_equation(void **state)
+{
+    static const struct {
+        row row;
+        const char *reason;
+    } rows[] = {
+        {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)},
+         "conv_layers.2 max-pools 7 x 7 pixels, which drops a row"},
+        {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)}, "divisible by 8, mend it (2 pixels of padding"},
+        {{"C2", NETWORK(CNN, 3, 9, 8, 3, false, 4)}, "conv_layers.0 max-pools 9 x 8"},
+        {{"D1", NETWORK(FCNN, 1, 8, 9, 3, false, 4)}, "conv_layers.0 max-pools 8 x 9"},
+        {{"D2", NETWORK(FCNN, 1, 8, 10, 3, false, 4, 4)}, "conv_layers.1 max-pools 4 x 5"},
+        {{"T2", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "model.padding \"circular\""},
+        {{"T2", NETWORK(FCNN, 1, 12, 8, 3, true, 4, 4)},
+         "conv_layers.1 max-pools 6 x 4 pixels, which the translations"},
+        {{"T3", NETWORK(FCNN, 1, 9, 9, 3, true, 4)}, "conv_layers.0 max-pools 9 x 9"},
+        {{"C8", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "C8 does not permute the pixels of 8 x 8 images"},
+    };
+    (void)state;
+    for (size_t t = 0; t < ROWS(rows); t++) {
+        fixture f = test_fixture(rows[t].row.group, &rows[t].row.spec);
+        bnn_real *w = test_normals(f.network->parameter_count, 1);
+        char reason[256] = "", little[8];
+        assert_true(equation_defect(f.group, f.network, f.symmetry, w) > 1e-3);
+        assert_false(bnn_network_commutes(f.group, f.network, reason, sizeof reason));
+        if (!strstr(reason, rows[t].reason)) fail_msg("%s", reason);
+        assert_false(bnn_network_commutes(f.group, f.network, little, sizeof little));
+        assert_memory_equal(little, reason, 7);
+        free(w);
+        test_fixture_free(&f);
+    }
+}
+
+static void refused(void **state)
+{
+    static const struct {
+        row row;
+        bnn_representation representation;
+        const char *message;
+    } rows[] = {
+        {{"C8", NETWORK(CNN, 1, 8, 8, 3, false, 8)},
+         BNN_TRIVIAL,
+         "fc: C8 has no exact action on the 4 x 4 grid"},
+        {{"C3", NETWORK(MLP, 1, 8, 8, 0, false, 3)}, BNN_TRIVIAL, "fc_layers.0: C3 has no exact action"},
+        {{"C8", NETWORK(FCNN, 1, 8, 8, 5, false, 8)},
+         BNN_TRIVIAL,
+         "conv_layers.0: C8 has no exact action on a 5 x 5"},
+        {{"C4", NETWORK(MLP, 1, 4, 6, 0, false, 4)}, BNN_TRIVIAL, "fc_layers.0: C4 has quarter turns"},
+        {{"C4", NETWORK(FCNN, 1, 8, 8, 3, false, 4, 6)}, BNN_REGULAR, "conv_layers.1: found 6 channels"},
+        {{"T2", NETWORK(CNN, 1, 4, 4, 3, true, 4, 4)}, BNN_TRIVIAL, "fc: T2 does not act on a grid of 1 x 1"},
+        {{"T2", NETWORK(CNN, 1, 12, 12, 3, true, 4, 4)},
+         BNN_TRIVIAL,
+         "fc: T2 does not act on a grid of 3 x 3"},
+    };
+    (void)state;
+    for (size_t t = 0; t < ROWS(rows); t++) {
+        const bnn_network_spec spec = with(rows[t].row.spec, rows[t].representation);
+        bnn_group *group = test_group(rows[t].row.group);
+        bnn_network *network = test_network(&spec);
+        bnn_symmetry *symmetry = NULL;
+        bnn_error error = {0};
+        assert_int_equal(bnn_symmetry_create(group, network, &symmetry, &error), BNN_BAD_INPUT);
+        assert_null(symmetry);
+        if (!strstr(error.message, rows[t].message)) fail_msg("%s", error.message);
+        bnn_network_free(network);
+        bnn_group_free(group);
+    }
+    bnn_symmetry_free(NULL);
+}
+
+static void assert_invariant(const bnn_symmetry *symmetry, const bnn_real *values)
+{
+    bnn_real *moved = test_zeros(symmetry->count);
+    for (size_t h = 0; h < symmetry->group->order; h++) {
+        bnn_symmetry_apply(symmetry, h, values, moved);
+        assert_memory_equal(moved, values, symmetry->count * sizeof *values);
+    }
+    free(moved);
+}
+
+static double dot(const bnn_real *a, const bnn_real *b, size_t n)
+{
+    double sum = 0;
+    for (size_t j = 0; j < n; j++) sum += (double)a[j] * (double)b[j];
+    return sum;
+}
+
+static bnn_real *copy_of(const bnn_real *values, size_t n)
+{
+    bnn_real *copy = test_zeros(n);
+    memcpy(copy, values, n * sizeof *copy);
+    return copy;
+}
+
+/* P is the mean of the rho(h), P P = P bit for bit, <P a, b> = <a, P b>. */
+static void projection(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < ROWS(exact_rows); t++)
+        for (int r = BNN_TRIVIAL; r <= BNN_REGULAR; r++) {
+            const bnn_network_spec spec = with(exact_rows[t].spec, (bnn_representation)r);
+            fixture f = test_fixture(exact_rows[t].group, &spec);
+            const bnn_symmetry *s = f.symmetry;
+            const size_t n = s->count, order = f.group->order;
+            bnn_real *a = test_normals(n, 5), *b = test_normals(n, 6), *pa = copy_of(a, n),
+                     *pb = copy_of(b, n);
+            bnn_symmetry_project(s, pa);
+            bnn_symmetry_project(s, pb);
+            for (size_t j = 0; j < n; j++) {
+                double mean = 0;
+                for (size_t h = 0; h < order; h++) mean += (double)a[s->source[h * n + j]] / (double)order;
+                assert_close(pa[j], mean, ROUNDING / 10, 1);
+            }
+            assert_invariant(s, pa);
+            assert_close(dot(pa, b, n), dot(a, pb, n), ROUNDING, sqrt((double)n));
+            memcpy(b, pa, n * sizeof *b);
+            bnn_symmetry_project(s, b);
+            assert_memory_equal(b, pa, n * sizeof *b);
+            free(pb);
+            free(pa);
+            free(b);
+            free(a);
+            test_fixture_free(&f);
+        }
+}
+
+/* DESIGN section 3, the formulas as they stand, over all elements of the group. */
+static void project_formula(const double *m, const double *s, size_t n, double *mu, double *sigma)
+{
+    *mu = *sigma = 0;
+    for (size_t h = 0; h < n; h++) *mu += m[h] / (double)n, *sigma += s[h] / (double)n;
+}
+
+static void geometric_formula(const double *m, const double *s, size_t n, double *mu, double *sigma)
+{
+    double precision = 0, weighted = 0;
+    for (size_t h = 0; h < n; h++) precision += 1 / (s[h] * s[h]), weighted += m[h] / (s[h] * s[h]);
+    *mu = weighted / precision;
+    *sigma = sqrt((double)n / precision);
+}
+
+static void arithmetic_formula(const double *m, const double *s, size_t n, double *mu, double *sigma)
+{
+    double square = 0;
+    *mu = 0;
+    for (size_t h = 0; h < n; h++) *mu += m[h] / (double)n, square += (s[h] * s[h] + m[h] * m[h]) / (double)n;
+    *sigma = sqrt(square - *mu * *mu);
+}
+
+static const struct {
+    const char *name; /* of the reference file */
+    void (*apply)(const bnn_symmetry *symmetry, bnn_posterior *posterior);
+    void (*formula)(const double *m, const double *s, size_t n, double *mu, double *sigma);
+} operators[] = {{"project", bnn_posterior_project, project_formula},
+                 {"average_geometric", bnn_posterior_average_geometric, geometric_formula},
+                 {"average_arithmetic", bnn_posterior_average_arithmetic, arithmetic_formula}};
+
+static void compare_with_formula(const bnn_symmetry *s, size_t which, const bnn_posterior *q,
+                                 const bnn_posterior *p)
+{
+    const size_t n = s->count, order = s->group->order;
+    for (size_t j = 0; j < n; j++) {
+        double m[BNN_GROUP_MAX_ORDER], sigma[BNN_GROUP_MAX_ORDER], mean, deviation;
+        for (size_t h = 0; h < order; h++) {
+            m[h] = (double)q->mu[s->source[h * n + j]];
+            sigma[h] = bnn_softplus((double)q->rho[s->source[h * n + j]]);
+        }
+        operators[which].formula(m, sigma, order, &mean, &deviation);
+        assert_close(p->mu[j], mean, ROUNDING, 1);
+        assert_close(bnn_softplus((double)p->rho[j]), deviation, ROUNDING, 0);
+        assert_true(p->prior_std[j] == q->prior_std[j] && p->prior_mean[j] == q->prior_mean[j]);
+    }
+}
+
+static void operators_follow_their_formulas(void **state)
+{
+    static const row rows[] = {{"C4", NETWORK(FCNN, 3, 8, 8, 3, false, 4, 8)},
+                               {"D4", NETWORK(CNN, 1, 8, 8, 3, false, 8)},
+                               {"D2", NETWORK(MLP, 3, 4, 6, 0, false, 4, 8)},
+                               {"T2", NETWORK(MLP, 1, 4, 6, 0, false, 4)}};
+    (void)state;
+    for (size_t t = 0; t < ROWS(rows) * 2 * ROWS(operators); t++) {
+        const size_t which = t % ROWS(operators);
+        const bnn_network_spec spec =
+            with(rows[t / ROWS(operators) / 2].spec, t / ROWS(operators) % 2 ? BNN_REGULAR : BNN_TRIVIAL);
+        fixture f = test_fixture(rows[t / ROWS(operators) / 2].group, &spec);
+        bnn_posterior *q = test_posterior(f.network, 1), *p = test_posterior(f.network, 1);
+        const size_t bytes = q->count * sizeof *q->mu;
+        operators[which].apply(f.symmetry, p);
+        compare_with_formula(f.symmetry, which, q, p);
+        assert_invariant(f.symmetry, p->mu);
+        assert_invariant(f.symmetry, p->rho);
+        bnn_posterior_copy(q, p);
+        operators[which].apply(f.symmetry, p);
+        assert_memory_equal(p->mu, q->mu, bytes);
+        assert_memory_equal(p->rho, q->rho, bytes);
+        bnn_posterior_free(p);
+        bnn_posterior_free(q);
+        test_fixture_free(&f);
+    }
+}
+
+/* Projecting an orbit whose sigmas agree leaves its rho alone, to the last bit, whatever its means do. */
+static void agreement_is_left_alone(void **state)
+{
+    static const bnn_network_spec spec = NETWORK(FCNN, 3, 8, 8, 3, false, 8, 8);
+    fixture f = test_fixture("D4", &spec);
+    bnn_posterior *q = test_posterior(f.network, 2), *p = test_posterior(f.network, 2);
+    (void)state;
+    bnn_symmetry_project(f.symmetry, q->rho);
+    memcpy(p->rho, q->rho, q->count * sizeof *q->rho);
+    bnn_posterior_project(f.symmetry, p);
+    assert_memory_equal(p->rho, q->rho, q->count * sizeof *q->rho);
+    bnn_posterior_average_geometric(f.symmetry, q);
+    assert_memory_equal(p->rho, q->rho, q->count * sizeof *q->rho);
+    bnn_posterior_free(p);
+    bnn_posterior_free(q);
+    test_fixture_free(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equation_holds),
+        cmocka_unit_test(is_a_group_action),
+        cmocka_unit_test(check_finds_what_breaks_the_equation),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(projection),
+        cmocka_unit_test(operators_follow_their_formulas),
+        cmocka_unit_test(agreement_is_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
