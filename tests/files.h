@@ -77,6 +77,23 @@ static inline size_t count_entries(const char *path)
     return count;
 }
 
+/* An .npy of the given version, header text and data, in one buffer that the next call overwrites; *size <-
+ * its bytes. */
+static inline const uint8_t *npy_bytes(uint8_t version, const char *header, const void *data,
+                                       size_t data_size, size_t *size)
+{
+    static uint8_t bytes[2048];
+    const size_t length = strlen(header), field = version == 1 ? 2 : 4;
+    memcpy(bytes, "\x93NUMPY", 6);
+    bytes[6] = version;
+    bytes[7] = 0;
+    for (size_t i = 0; i < field; i++) bytes[8 + i] = (uint8_t)(length >> 8 * i);
+    memcpy(bytes + 8 + field, header, length);
+    memcpy(bytes + 8 + field + length, data, data_size);
+    *size = 8 + field + length + data_size;
+    return bytes;
+}
+
 /* The call failed with `expected`, left one line, and the line holds every text of the list. */
 #define assert_failure(status_, expected, error_, ...)                                                       \
     check_failure(status_, expected, &(error_), (const char *const[]){__VA_ARGS__, NULL})

@@ -5,28 +5,12 @@
 
 static const char plain_header[] = "{'descr': '<u1', 'fortran_order': False, 'shape': (3,), }";
 
-/* An .npy of the given version, header text and data; *size <- its bytes. */
-static const uint8_t *make(uint8_t version, const char *header, const void *data, size_t data_size,
-                           size_t *size)
-{
-    static uint8_t bytes[2048];
-    const size_t length = strlen(header), field = version == 1 ? 2 : 4;
-    memcpy(bytes, "\x93NUMPY", 6);
-    bytes[6] = version;
-    bytes[7] = 0;
-    for (size_t i = 0; i < field; i++) bytes[8 + i] = (uint8_t)(length >> 8 * i);
-    memcpy(bytes + 8 + field, header, length);
-    memcpy(bytes + 8 + field + length, data, data_size);
-    *size = 8 + field + length + data_size;
-    return bytes;
-}
-
 static bnn_npy *parsed(uint8_t version, const char *header, const void *data, size_t data_size)
 {
     bnn_error error = {0};
     bnn_npy *array;
     size_t size;
-    const uint8_t *bytes = make(version, header, data, data_size, &size);
+    const uint8_t *bytes = npy_bytes(version, header, data, data_size, &size);
     if (bnn_npy_parse("made", bytes, size, &array, &error)) fail_msg("%s: %s", header, error.message);
     return array;
 }
@@ -36,7 +20,7 @@ static void assert_header_refused(const char *header, const char *text)
     bnn_error error;
     bnn_npy *array;
     size_t size;
-    const uint8_t *bytes = make(1, header, "\1\2\3", 3, &size);
+    const uint8_t *bytes = npy_bytes(1, header, "\1\2\3", 3, &size);
     assert_failure(bnn_npy_parse("made", bytes, size, &array, &error), BNN_BAD_INPUT, error, "made: ", text);
     assert_null(array);
 }
@@ -212,7 +196,7 @@ static void refuses_every_truncation(void **state)
         assert_header_refused(header, "header");
     }
     for (uint8_t version = 1; version <= 2; version++) {
-        const uint8_t *bytes = make(version, plain_header, "\1\2\3", 3, &size);
+        const uint8_t *bytes = npy_bytes(version, plain_header, "\1\2\3", 3, &size);
         for (size_t length = 0; length < size; length++) {
             uint8_t *exact = malloc(length + 1); /* so that the sanitizer sees a read past the end */
             memcpy(exact, bytes, length);
@@ -233,7 +217,7 @@ static void refuses_what_is_no_npy(void **state)
     (void)state;
     assert_failure(bnn_npy_parse("zip", (const uint8_t *)"PK\3\4........", 12, &array, &error), BNN_BAD_INPUT,
                    error, "zip: is no .npy file");
-    const uint8_t *bytes = make(4, plain_header, "\1\2\3", 3, &size);
+    const uint8_t *bytes = npy_bytes(4, plain_header, "\1\2\3", 3, &size);
     assert_failure(bnn_npy_parse("new", bytes, size, &array, &error), BNN_BAD_INPUT, error,
                    "found .npy version 4.0");
     assert_failure(bnn_npy_read(in_temporary("none.npy"), &array, &error), BNN_BAD_INPUT, error,

@@ -35,7 +35,7 @@ typedef struct bnn_data_source {
     bnn_status (*load)(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset, bnn_error *error);
 } bnn_data_source;
 
-/* Every source, NULL-name-terminated: fashion-mnist, mnist, idx, npy (and later rows). */
+/* Every source, NULL-name-terminated: fashion-mnist, mnist, cifar10, cifar100, idx, npy. */
 extern const bnn_data_source bnn_data_sources[];
 
 /* Loads a split of paths->name; an unknown name's error lists the known ones. */
