@@ -24,18 +24,23 @@ flags_double := $(OPTIMISE) -DBNN_DOUBLE
 flags_asan := $(SANITIZE)
 variant := $(if $(BNN_DOUBLE),double,release)
 
-sources := $(filter-out src/main.c src/kernel_simd.c,$(wildcard src/*.c))
+sources := $(filter-out src/main.c src/simd_%,$(wildcard src/*.c))
+simd_sources := $(wildcard src/simd_*.c)
 tests := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 
-# src/kernel_simd.c is compiled once for each instruction set; the fastest that runs here is chosen at run time.
+# src/simd_*.c are compiled once for each instruction set; the fastest that runs here is chosen at run time.
 machine := $(shell $(CC) -dumpmachine)
 isas := portable
 ifneq (,$(findstring x86_64,$(machine)))
 isas += avx2 avx512
 endif
-isa_portable :=
-isa_avx2 := -mavx2 -mfma
-isa_avx512 := -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512
+isa_portable := -ffp-contract=fast
+isa_avx2 := $(isa_portable) -mavx2 -mfma
+isa_avx512 := $(isa_avx2) -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512
+define isa_rules
+$(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/$(1)
+	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
+endef
 
 .PHONY: all deps demo test test-release test-double asan bench install clean
 .SECONDARY:
@@ -46,23 +51,20 @@ bnn: $(BUILD)/$(variant)/bnn
 
 define variant_rules
 objects_$(1) := $(sources:src/%.c=$(BUILD)/$(1)/%.o)
-ifneq (,$(wildcard src/kernel_simd.c))
-objects_$(1) += $(isas:%=$(BUILD)/$(1)/kernel_simd.%.o)
-endif
-$(BUILD)/$(1)/kernel_simd.%.o: src/kernel_simd.c Makefile | $(BUILD)/$(1)
-	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$$* $$(isa_$$*) -c $$< -o $$@
+objects_$(1) += $(foreach i,$(isas),$(simd_sources:src/%.c=$(BUILD)/$(1)/%.$(i).o))
+$(foreach i,$(isas),$(eval $(call isa_rules,$(1),$(i))))
 $(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/$(1)
-	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
+	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
 $(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
-	rm -f $$@ && ar rcs $$@ $$^
+	@rm -f $$@ && ar rcs $$@ $$^
 $(BUILD)/$(1)/bnn: $(BUILD)/$(1)/main.o $(BUILD)/$(1)/libbnn.a
-	$(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) $(LIBS) -o $$@
+	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) $(LIBS) -o $$@
 $(BUILD)/$(1)/test_%.o: tests/test_%.c Makefile | $(BUILD)/$(1)
-	$(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
+	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
 $(BUILD)/$(1)/test_%: $(BUILD)/$(1)/test_%.o $(BUILD)/$(1)/libbnn.a
-	$(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) -lcmocka $(LIBS) -o $$@
+	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) -lcmocka $(LIBS) -o $$@
 $(BUILD)/$(1):
-	mkdir -p $$@
+	@mkdir -p $$@
 run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
 	@for t in $(tests); do echo "== $(1) $$$$t"; BNN=$(BUILD)/$(1)/bnn $(BUILD)/$(1)/$$$$t || exit 1; done
 .PHONY: run-$(1)

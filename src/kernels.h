@@ -1,11 +1,34 @@
-/* The rows of bnn_layer_ops_list: private to the kernels' room. */
+/* The rows of bnn_layer_ops_list, and the instruction sets: private to the kernels' room. */
 #ifndef BNN_SRC_KERNELS_H
 #define BNN_SRC_KERNELS_H
 
 #include "bnn/layer.h"
+#include "bnn/rng.h"
+
+/* The instruction sets that the files simd_*.c are compiled for, fastest first; the last runs everywhere. */
+#ifdef __x86_64__
+#define BNN_EACH_ISA(DO) DO(avx512) DO(avx2) DO(portable)
+#else
+#define BNN_EACH_ISA(DO) DO(portable)
+#endif
+
+/* What an instruction set brings besides layers. */
+typedef struct bnn_isa {
+    const char *name;
+    bool (*runs_here)(void);
+    void (*normals)(bnn_stream stream, bnn_real *out, size_t n); /* bnn_normals */
+} bnn_isa;
+
+extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
+
+#define BNN_ISA_DECLARE(isa)                                                                                 \
+    bool bnn_runs_here_##isa(void);                                                                          \
+    void bnn_normals_##isa(bnn_stream stream, bnn_real *out, size_t n); /* simd_normals.c */
+BNN_EACH_ISA(BNN_ISA_DECLARE)
 
 extern const bnn_layer_ops bnn_mean_ops;       /* kernel_mean.c */
 extern const bnn_layer_ops bnn_dense_ops;      /* kernel_dense.c */
+extern const bnn_layer_ops bnn_conv_gemm_ops;  /* kernel_conv_gemm.c: im2col and BLAS, any shape */
 extern const bnn_layer_ops bnn_conv_naive_ops; /* kernel_conv_naive.c: plain loops, the twin of the others */
 
 #endif

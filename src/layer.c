@@ -26,6 +26,7 @@ size_t bnn_layer_out_count(const bnn_layer *layer)
 const bnn_layer_ops *const bnn_layer_ops_list[] = {
     &bnn_mean_ops,
     &bnn_dense_ops,
+    &bnn_conv_gemm_ops,
     &bnn_conv_naive_ops,
     NULL,
 };

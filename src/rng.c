@@ -86,8 +86,3 @@ void bnn_normals_naive(bnn_stream stream, bnn_real *out, size_t n)
         }
     }
 }
-
-void bnn_normals(bnn_stream stream, bnn_real *out, size_t n)
-{
-    bnn_normals_naive(stream, out, n);
-}

@@ -1,8 +1,9 @@
-/* Every figure of an evaluation, from probabilities alone: arrays in, numbers out (DESIGN section 6). Floor 2:
- * knows no network, so `bnn eval` and `bnn score` share it, and predictions of any framework can be measured.
+/* Every figure of an evaluation, from probabilities alone: arrays in, numbers out (DESIGN section 6). Floor
+ * 2: knows no network, so `bnn eval` and `bnn score` share it, and predictions of any framework can be
+ * measured.
  *
- * Notation: p[t][g][i][c], T draws (T = 1 when only the mean predictive is known), G group elements (element 0 the
- * identity), N images, C classes. F(g.x_i) = 1/T sum_t p_t(g.x_i). */
+ * Notation: p[t][g][i][c], T draws (T = 1 when only the mean predictive is known), G group elements (element
+ * 0 the identity), N images, C classes. F(g.x_i) = 1/T sum_t p_t(g.x_i). */
 #ifndef BNN_METRICS_H
 #define BNN_METRICS_H
 
@@ -14,57 +15,89 @@
 
 #define BNN_ECE_BINS 15
 
-/* A figure that cannot be computed from what was given (unbiased defect at T = 1, accuracy without labels) is
+/* One bin of F's confidence max_c F_c: (b/15, (b+1)/15], the first one with 0. The means of an empty bin are
  * NaN. */
+typedef struct bnn_reliability_bin {
+    size_t count;
+    double accuracy, confidence;
+} bnn_reliability_bin;
+
+/* A figure that cannot be computed from what was given is NaN: without labels the figures that need one, at
+ * one draw the mutual information and the unbiased defect. Probabilities below DBL_MIN count as DBL_MIN in
+ * every negative log-likelihood (at most 708.4 nats). Ties of an argmax go to the lowest class. */
 typedef struct bnn_metrics {
     size_t draws, order, images, classes;
     bool labelled;
 
     /* of F(x) */
     double accuracy, nll, ece, brier;
-    double expected_nll; /* mean_i -1/T sum_t log p_t(y_i | x_i): the ELBO's likelihood term a image, negated */
+    double
+        expected_nll; /* mean_i -1/T sum_t log p_t(y_i | x_i): the ELBO's likelihood term an image, negated */
     double entropy, mutual_information; /* means over images, nats */
     double aurc;
 
-    /* over the orbit */
+    /* over the orbit; with one group element they are those of F(x), agreements 1 and the rest 0 */
     double accuracy_orbit, nll_orbit, ece_orbit, brier_orbit;
     double orbit_mutual_information;
     double orbit_agreement, orbit_identity_agreement;
-    double symmetric_kl_mean, symmetric_kl_std; /* std over images (population) */
+    double symmetric_kl_mean, symmetric_kl_std; /* std over images and g != e (population) */
 
     double defect_plugin, defect_plugin_std; /* std over images (population) */
-    double defect_unbiased, defect_standard_error;
+    double defect_unbiased;
+    /* Of defect_unbiased, for new images and new draws alike, both samples being crossed (draws are shared by
+     * the images). In one pass and without resampling, by Hoeffding's decomposition:
+     *     (variance over images of the image's unbiased defect)/N + V - B,
+     * V the variance of the U-statistic in the draws of the Gram matrix M_st = mean_{i,g} <d_s(g), d_t(g)>,
+     * and B what the two have in common, from the same variance of every image's own Gram matrix. V's
+     * estimate has no bias until it is kept from falling below what is possible; formulas and sources are at
+     * the head of src/metrics_defect.c. In simulations with 16 to 128 draws and 30 images, estimate +- 2
+     * errors covered the truth in 92 to 96 % of cases at a defect well above its error, in more than 99 % at
+     * a defect of 0 (where the error is about 1.3 times too wide), but in 85 to 90 % where the defect is of
+     * its error's size. NaN below 4 draws or 2 images. Time T^2 N G C; above 256 draws M is made of the means
+     * of at most 256 blocks of consecutive draws, which makes the pair term of V larger by at most about 1 %.
+     */
+    double defect_standard_error;
     double *defect_plugin_per_element;   /* (order) */
     double *defect_unbiased_per_element; /* (order) */
 
-    /* reliability over F(x) and over the orbit: bins open on the left, closed on the right */
-    struct bnn_reliability_bin {
-        size_t count;
-        double accuracy, confidence;
-    } reliability[BNN_ECE_BINS], reliability_orbit[BNN_ECE_BINS];
+    bnn_reliability_bin reliability[BNN_ECE_BINS], reliability_orbit[BNN_ECE_BINS]; /* F(x), every F(g.x) */
 
     /* one figure an image, for OOD scores and for the images whose prediction changes most over the orbit */
     double *image_entropy, *image_mutual_information, *image_orbit_mutual_information; /* (images) */
     double *image_defect; /* (images) plug-in: mean_g ||F(g.x) - F(x)||^2 */
 } bnn_metrics;
 
-/* Accumulates figures over chunks of images, so that memory stays bounded: a few numbers an image are kept. */
+/* Accumulates figures over chunks of images, so that memory stays bounded: a few numbers an image are kept.
+ * The figures do not depend on how the images are cut into chunks. One thread at a time. */
 typedef struct bnn_metrics_accumulator bnn_metrics_accumulator;
 
-bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes, bnn_metrics_accumulator **accumulator,
-                             bnn_error *error);
+/* At least one draw, group element and class. The caller releases with bnn_metrics_discard. */
+bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
+                             bnn_metrics_accumulator **accumulator, bnn_error *error);
 
-/* Adds a chunk: probabilities (draws, order, images, classes), rows summing to 1; labels (images) or NULL (all
- * chunks alike). */
+/* Adds a chunk: probabilities (draws, order, images, classes); labels (images) or NULL (all chunks alike).
+ * BNN_BAD_INPUT, and nothing is added, unless every probability is finite and not negative, every row sums to
+ * 1 within 1e-3 and every label is a class. */
 bnn_status bnn_metrics_add(bnn_metrics_accumulator *accumulator, const double *probabilities, size_t images,
                            const uint32_t *labels, bnn_error *error);
 
-/* *metrics <- the figures of all chunks. */
+/* *metrics <- the figures of all chunks so far (at least one image); the caller frees them. */
 bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **metrics, bnn_error *error);
-void bnn_metrics_discard(bnn_metrics_accumulator *accumulator); /* NULL is legal; also after bnn_metrics_end */
+void bnn_metrics_discard(
+    bnn_metrics_accumulator *accumulator); /* NULL is legal; also after bnn_metrics_end */
 void bnn_metrics_free(bnn_metrics *metrics);
 
-/* AUROC of a score that should be larger out of distribution: P(s_ood > s_id) + 1/2 P(tie). */
+/* The group-averaged predictive, in place: p[t][g][i] <- mean_h p[t][h][i] for every g, summed in one order,
+ * so that the orbit is equal bit for bit. */
+void bnn_metrics_group_average(double *probabilities, size_t draws, size_t order, size_t images,
+                               size_t classes);
+
+/* AURC: mean over k = 1..n of the share of errors among the k most confident (ties by index); correct[i] is 1
+ * or 0. NaN when n = 0, a `correct` is NaN or memory is short. */
+double bnn_aurc(const double *confidence, const double *correct, size_t n);
+
+/* AUROC of a score that should be larger out of distribution: P(s_ood > s_id) + 1/2 P(tie). NaN when either
+ * set is empty or holds a NaN, or memory is short. */
 double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m);
 
 #endif

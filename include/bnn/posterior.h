@@ -10,28 +10,105 @@
 
 #include "bnn/network.h"
 #include "bnn/real.h"
+#include "bnn/rng.h"
 #include "bnn/status.h"
 
-struct bnn_family;
+/* A contiguous run of parameters that a family works on. Read-only to the family but for what it says. */
+typedef struct bnn_slice {
+    size_t count;
+    const bnn_real *mu, *sigma;             /* sigma > 0 */
+    const bnn_real *prior_mean, *prior_std; /* the prior's own mu and sigma: it is of the same family as q */
+    const bnn_real *sign;                   /* NULL unless the family has signs */
+} bnn_slice;
+
+/* A family of distributions of one weight: one file, one row of bnn_families. */
+typedef struct bnn_family {
+    const char *name;
+    bool signs;           /* a fixed random sign a weight */
+    bool gaussian_head;   /* the last layer stays gaussian */
+    const char *unclosed; /* why the family is not closed under the action of a group; NULL when it is */
+
+    /* n draws of the noise eps that the reparameterisation starts from. */
+    void (*noise)(bnn_stream stream, bnn_real *eps, size_t n);
+
+    /* w <- the reparameterised draw; eps = 0 gives the centre (w = mu for gaussian). */
+    void (*draw)(const bnn_slice *slice, const bnn_real *eps, bnn_real *w);
+
+    /* d loss / d mu += ..., d loss / d sigma += ..., given d loss / d w at that draw. */
+    void (*pull_back)(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
+                      bnn_real *mu_gradient, bnn_real *sigma_gradient);
+
+    /* KL(q || p) in nats, per parameter when `each` (count) is not NULL; returns the sum. */
+    double (*kl)(const bnn_slice *slice, double *each);
+
+    /* d loss / d mu += weight * dKL/dmu, and the same of sigma. */
+    void (*kl_gradient)(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
+                        bnn_real *sigma_gradient);
+} bnn_family;
+
+extern const bnn_family *const bnn_families[]; /* NULL-terminated; gaussian first */
+extern const bnn_family bnn_family_gaussian, bnn_family_laplace, bnn_family_lognormal;
+
+/* NULL when there is none of that name. */
+const bnn_family *bnn_family_find(const char *name);
 
 typedef struct bnn_posterior {
-    const bnn_network *network;      /* borrowed */
-    const struct bnn_family *family; /* a row of bnn_families */
-    size_t count;                    /* network->parameter_count */
-    bnn_real *mu;                    /* (count) */
-    bnn_real *rho;                   /* (count) */
-    bnn_real *prior_mean;            /* (count) m_j */
-    bnn_real *prior_std;             /* (count) s_j > 0 */
-    bnn_real *sign;                  /* (count) +1 or -1: the fixed sign buffer of a lognormal family, else NULL */
-    bool random_prior;               /* prior_mean is a draw, not zero: written to files */
+    const bnn_network *network; /* borrowed */
+    const bnn_family *family;   /* of every layer, but for a gaussian head */
+    size_t count;               /* network->parameter_count */
+    bnn_real *mu;               /* (count) */
+    bnn_real *rho;              /* (count) */
+    bnn_real *prior_mean;       /* (count) m_j */
+    bnn_real *prior_std;        /* (count) s_j > 0 */
+    bnn_real *sign;             /* (count) +1 or -1 where the family has signs, else NULL */
+    bool random_prior;          /* prior_mean is a draw, not zero: written to files */
 } bnn_posterior;
 
 /* A posterior with mu = 0, rho = 0, prior N(0, 1), for `network`, which must outlive it. */
-bnn_status bnn_posterior_create(const bnn_network *network, const struct bnn_family *family,
+bnn_status bnn_posterior_create(const bnn_network *network, const bnn_family *family,
                                 bnn_posterior **posterior, bnn_error *error);
-void bnn_posterior_free(bnn_posterior *posterior);
+void bnn_posterior_free(bnn_posterior *posterior); /* NULL is legal */
 
 /* Deep copy of src's figures into dst of the same network. */
 void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src);
+
+/* Initial figures. */
+typedef enum bnn_mean_init { BNN_INIT_KAIMING, BNN_INIT_ZERO, BNN_INIT_PRIOR } bnn_mean_init;
+extern const char *const bnn_mean_init_names[]; /* "kaiming", "zero", "prior", NULL */
+
+/* The prior: std everywhere; random means are drawn from N(0, std^2) for weights, biases keep 0. */
+void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed);
+
+/* mu: Kaiming-normal weights (std sqrt(2 / fan-in)) and zero biases, zero, or the prior's means; rho = rho_init
+ * everywhere. A family with signs takes the sign of the initial mean and, for mu, the log of its size. */
+void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, double rho_init, uint64_t seed);
+
+/* The family of a layer: the posterior's, or gaussian for the head of families that want it so. */
+const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer);
+
+/* The slice [from, from + count), with sigma (posterior->count) as bnn_posterior_sigma gives it. */
+bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from, size_t count);
+
+/* sigma (count) <- softplus(rho); slope (count), where not NULL, <- d sigma / d rho. */
+void bnn_posterior_sigma(const bnn_posterior *posterior, bnn_real *sigma, bnn_real *slope);
+
+/* w (count) <- one draw: the noise of layer l comes from bnn_stream_of(seed, purpose, step, sample, l). eps
+ * (count) keeps the noise. */
+void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
+                        bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps, bnn_real *w);
+
+/* The same for one layer alone: the unit of parallel drawing. */
+void bnn_posterior_draw_layer(const bnn_posterior *posterior, const bnn_real *sigma, size_t layer,
+                              bnn_stream stream, bnn_real *eps, bnn_real *w);
+
+/* w (count) <- the centre of q: mu for a gaussian. */
+void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w);
+
+/* KL(q || p) in nats, summed in double; of one layer (weights and biases), and of all. */
+double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *layer);
+double bnn_posterior_kl(const bnn_posterior *posterior);
+
+/* The mean of sigma_j / s_j over a layer's parameters: 1 at the prior, near 0 for a vanishing variance. */
+double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_layer *layer);
 
 #endif

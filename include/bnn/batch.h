@@ -1,0 +1,45 @@
+/* Batches: the items of an epoch in a shuffled order, each image moved by its group element. Floor 7. */
+#ifndef BNN_BATCH_H
+#define BNN_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bnn/dataset.h"
+#include "bnn/group.h"
+#include "bnn/mode.h"
+
+typedef struct bnn_batches {
+    const bnn_dataset *dataset;    /* borrowed */
+    const bnn_grid_action *action; /* borrowed */
+    bnn_plan plan;
+    uint64_t seed;
+    size_t epoch;
+    size_t items;      /* of an epoch: dataset->count * plan.repeats */
+    size_t batch_size; /* items a batch */
+    size_t batches;    /* whole batches in an epoch; the last incomplete one is dropped */
+    size_t *order;     /* (items) */
+    bnn_real *images;  /* (batch_size, views, C, H, W): the batch filled last */
+    uint32_t *labels;  /* (batch_size) */
+} bnn_batches;
+
+/* BNN_BAD_INPUT when an epoch has fewer items than a batch. */
+bnn_status bnn_batches_create(const bnn_dataset *dataset, const bnn_grid_action *action, const bnn_plan *plan,
+                              size_t batch_size, uint64_t seed, bnn_batches **batches, bnn_error *error);
+void bnn_batches_free(bnn_batches *batches);
+
+/* Shuffles the items for an epoch; the order depends on the seed and the epoch alone. */
+void bnn_batches_shuffle(bnn_batches *batches, size_t epoch);
+
+/* Fills images and labels with batch `index` of the epoch. */
+void bnn_batches_fill(bnn_batches *batches, size_t index, int threads);
+
+/* Training and validation sets of a configuration: the padded training split, a seeded subset of train_size, and
+ * validation_size others (NULL when that is 0). */
+bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_dataset **validation,
+                             bnn_error *error);
+
+/* The padded test set, cut to test_size. */
+bnn_status bnn_test_data(const bnn_config *config, bnn_dataset **test, bnn_error *error);
+
+#endif

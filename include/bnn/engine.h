@@ -1,0 +1,56 @@
+/* One step of variational inference: draws, forward and backward passes of every Monte-Carlo sample, and the
+ * gradient of the loss
+ *     mean_batch( -1/S sum_s log p(y | x, w_s) ) + beta KL(q || p)
+ * with respect to mu and rho (DESIGN section 1; Blundell et al. 2015, section 3.2). Floor 6.
+ *
+ * Work is cut into units (Monte-Carlo sample x chunk of the batch), the same whatever the number of threads; each
+ * unit has a gradient of its own and units are added up in one fixed order, so results are bit-identical for any
+ * number of threads. Nothing is allocated in a step. */
+#ifndef BNN_ENGINE_H
+#define BNN_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bnn/objective.h"
+#include "bnn/posterior.h"
+#include "bnn/status.h"
+
+typedef struct bnn_engine_options {
+    size_t samples;           /* S */
+    size_t items;             /* images in a batch */
+    size_t views;             /* of every image, under the same weight draw */
+    bnn_view_average average; /* over the views */
+    int threads;
+    const char *kernels; /* NULL, or a name for bnn_layer_ops_for */
+} bnn_engine_options;
+
+typedef struct bnn_engine bnn_engine;
+
+typedef struct bnn_step {
+    double nll;     /* mean over samples and items, nats */
+    size_t correct; /* items whose most probable class under the mean of the samples is the label */
+} bnn_step;
+
+/* The engine borrows the posterior, which must outlive it. */
+bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_options *options,
+                             bnn_engine **engine, bnn_error *error);
+void bnn_engine_free(bnn_engine *engine);
+
+/* Draws the S weight samples of a step. */
+void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step);
+
+/* The same with noise from outside: eps (parameter_count) of sample s. For tests against recorded noise. */
+void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps);
+
+/* Forward and backward of every sample over a batch: in (items, views, C, H, W), labels (items). The gradient of the
+ * loss, with KL weight beta, is then in bnn_engine_mu_gradient and _rho_gradient until the next step. */
+bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta);
+
+bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);  /* (parameter_count) */
+bnn_real *bnn_engine_rho_gradient(bnn_engine *engine); /* (parameter_count) */
+
+/* Logits of sample s in the last step, (items, views, classes). */
+const bnn_real *bnn_engine_logits(const bnn_engine *engine, size_t sample);
+
+#endif

@@ -1,0 +1,132 @@
+#include "bnn/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/rng.h"
+
+bnn_status bnn_batches_create(const bnn_dataset *dataset, const bnn_grid_action *action, const bnn_plan *plan,
+                              size_t batch_size, uint64_t seed, bnn_batches **batches, bnn_error *error)
+{
+    const size_t items = dataset->count * plan->repeats;
+    const size_t image = dataset->channels * dataset->height * dataset->width;
+    *batches = NULL;
+    if (items < batch_size)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "train.batch_size: found %zu, expected at most the %zu items of an epoch (%zu training images "
+                        "x %zu)",
+                        batch_size, items, dataset->count, plan->repeats);
+    bnn_batches *result = bnn_alloc(1, sizeof *result);
+    if (!result) return bnn_no_memory(error, "batches", 1, sizeof *result);
+    *result = (bnn_batches){.dataset = dataset,
+                            .action = action,
+                            .plan = *plan,
+                            .seed = seed,
+                            .items = items,
+                            .batch_size = batch_size,
+                            .batches = items / batch_size};
+    result->order = bnn_alloc(items, sizeof *result->order);
+    result->images = bnn_alloc(batch_size * plan->views * image, sizeof *result->images);
+    result->labels = bnn_alloc(batch_size, sizeof *result->labels);
+    if (!result->order || !result->images || !result->labels) {
+        bnn_batches_free(result);
+        return bnn_no_memory(error, "a batch", batch_size * plan->views * image, sizeof(bnn_real));
+    }
+    *batches = result;
+    return BNN_OK;
+}
+
+void bnn_batches_free(bnn_batches *batches)
+{
+    if (!batches) return;
+    free(batches->order);
+    free(batches->images);
+    free(batches->labels);
+    free(batches);
+}
+
+void bnn_batches_shuffle(bnn_batches *batches, size_t epoch)
+{
+    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(batches->seed, BNN_STREAM_SHUFFLE, epoch, 0, 0));
+    batches->epoch = epoch;
+    for (size_t i = 0; i < batches->items; i++) batches->order[i] = i;
+    bnn_pcg32_shuffle(&rng, batches->order, batches->items);
+}
+
+/* The group element that moves an item's image. */
+static size_t element_of(const bnn_batches *batches, size_t item)
+{
+    if (batches->plan.augmentation == BNN_AUGMENT_FULL) return item % batches->plan.repeats;
+    if (batches->plan.augmentation == BNN_AUGMENT_NONE) return 0;
+    bnn_pcg32 rng =
+        bnn_stream_open(bnn_stream_of(batches->seed, BNN_STREAM_AUGMENTATION, batches->epoch, item, 0));
+    return bnn_pcg32_below(&rng, (uint32_t)batches->action->order);
+}
+
+void bnn_batches_fill(bnn_batches *batches, size_t index, int threads)
+{
+    const bnn_dataset *data = batches->dataset;
+    const size_t image = data->channels * data->height * data->width, views = batches->plan.views;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (size_t i = 0; i < batches->batch_size; i++) {
+        const size_t item = batches->order[index * batches->batch_size + i], row = item / batches->plan.repeats;
+        const size_t element = element_of(batches, item);
+        for (size_t v = 0; v < views; v++)
+            bnn_grid_action_apply(batches->action, views > 1 ? v : element, data->images + row * image,
+                                  data->channels, data->background, batches->images + (i * views + v) * image);
+        batches->labels[i] = data->labels[row];
+    }
+}
+
+bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_dataset **validation,
+                             bnn_error *error)
+{
+    bnn_dataset *all = NULL;
+    size_t *order = NULL;
+    *train = *validation = NULL;
+    bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TRAIN, &all, error);
+    if (status) return status;
+    const size_t count = all->count, kept = config->data.validation_size;
+    const size_t size = config->data.train_size ? config->data.train_size : count - (kept < count ? kept : count);
+    if (size == 0 || size > count || kept > count - size) {
+        status = bnn_fail(error, BNN_BAD_INPUT,
+                          "data.train_size + data.validation_size: found %zu + %zu, expected at most the %zu training "
+                          "images of %s",
+                          size, kept, count, config->data.paths.name);
+        goto done;
+    }
+    order = bnn_alloc(count, sizeof *order);
+    if (!order) {
+        status = bnn_no_memory(error, "the split", count, sizeof *order);
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++) order[i] = i;
+    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(config->seed, BNN_STREAM_DATA_SPLIT, 0, 0, 0));
+    bnn_pcg32_shuffle(&rng, order, count);
+    status = bnn_dataset_pad(all, config->data.pad, error);
+    if (!status) status = bnn_dataset_subset(all, order, size, train, error);
+    if (!status && kept) status = bnn_dataset_subset(all, order + size, kept, validation, error);
+    if (status) {
+        bnn_dataset_free(*train);
+        *train = NULL;
+    }
+done:
+    free(order);
+    bnn_dataset_free(all);
+    return status;
+}
+
+bnn_status bnn_test_data(const bnn_config *config, bnn_dataset **test, bnn_error *error)
+{
+    bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TEST, test, error);
+    if (!status && config->data.test_size > (*test)->count)
+        status = bnn_fail(error, BNN_BAD_INPUT, "data.test_size: found %zu, expected at most the %zu test images of %s",
+                          config->data.test_size, (*test)->count, config->data.paths.name);
+    if (!status && config->data.test_size) (*test)->count = config->data.test_size;
+    if (!status) status = bnn_dataset_pad(*test, config->data.pad, error);
+    if (status) {
+        bnn_dataset_free(*test);
+        *test = NULL;
+    }
+    return status;
+}

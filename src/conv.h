@@ -1,0 +1,28 @@
+/* What the fast convolutions share: padded copies of an image and the codes of the max-pool. Private to the
+ * kernels' room. */
+#ifndef BNN_SRC_CONV_H
+#define BNN_SRC_CONV_H
+
+#include <stdint.h>
+
+#include "bnn/layer.h"
+
+/* Which of its window's values an output is (0 without pooling; 0..3 in row-major order), or that ReLU
+ * stopped it. */
+typedef uint8_t bnn_code;
+enum { BNN_CODE_DEAD = 4 };
+
+/* Reals that hold n codes. */
+size_t bnn_code_reals(size_t n);
+
+/* padded (height, width) <- one image with the padding of its layer around it: padded pixel (y, x) is the
+ * image's (y - kernel/2, x - kernel/2). Rows and columns beyond the padding are filled in the same manner.
+ * Both have the layer's input layout. */
+void bnn_conv_pad(const bnn_layer *layer, const bnn_real *image, size_t height, size_t width,
+                  bnn_real *padded);
+
+/* The adjoint: image <- the sums of the padded pixels that bnn_conv_pad made of each of its pixels. */
+void bnn_conv_unpad(const bnn_layer *layer, const bnn_real *padded, size_t height, size_t width,
+                    bnn_real *image);
+
+#endif

@@ -1,0 +1,263 @@
+#include "bnn/engine.h"
+
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/numeric.h"
+
+/* With fewer samples than this the batch is split, so that several threads have work. */
+#define LEAST_UNITS 8
+
+/* Parameters reduced at a time: a few arrays of them stay in the first-level cache. */
+#define RUN 1024
+
+typedef struct run {
+    const bnn_layer *layer;
+    size_t from, count;
+} run;
+
+struct bnn_engine {
+    const bnn_posterior *posterior;
+    bnn_engine_options options;
+    size_t count, classes, in_count; /* parameters; reals an image */
+    size_t chunks, units, block;     /* block: images at a time */
+    bnn_workspace **workspaces;      /* (threads) */
+    bnn_real *sigma, *slope;         /* (count) sigma and d sigma / d rho */
+    bnn_real *noise, *weights;       /* (samples, count) */
+    bnn_real *unit_gradient;         /* (units, count) d loss / d w */
+    bnn_real *mu_gradient, *rho_gradient;
+    bnn_real *logits;           /* (samples, items, views, classes) */
+    bnn_real *logit_gradient;   /* (threads, block, classes) */
+    double *probabilities;      /* (samples, items, classes) */
+    double *nll;                /* (samples, items) */
+    run *runs;
+    size_t run_count;
+};
+
+static bnn_status make_runs(bnn_engine *engine, bnn_error *error)
+{
+    const bnn_network *network = engine->posterior->network;
+    const size_t most = engine->count / RUN + network->layer_count + 1;
+    engine->runs = bnn_alloc(most, sizeof *engine->runs);
+    if (!engine->runs) return bnn_no_memory(error, "runs", most, sizeof *engine->runs);
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        const size_t end = layer->bias_offset + layer->bias_count;
+        for (size_t from = layer->weight_offset; from < end; from += RUN)
+            engine->runs[engine->run_count++] = (run){layer, from, end - from < RUN ? end - from : RUN};
+    }
+    return BNN_OK;
+}
+
+static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
+{
+    const bnn_engine_options *o = &engine->options;
+    const size_t all = engine->count, rows = o->items * o->views;
+    const struct {
+        bnn_real **array;
+        size_t count;
+    } wanted[] = {
+        {&engine->sigma, all},
+        {&engine->slope, all},
+        {&engine->noise, o->samples * all},
+        {&engine->weights, o->samples * all},
+        {&engine->unit_gradient, engine->units * all},
+        {&engine->mu_gradient, all},
+        {&engine->rho_gradient, all},
+        {&engine->logits, o->samples * rows * engine->classes},
+        {&engine->logit_gradient, (size_t)o->threads * engine->block * engine->classes},
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        *wanted[i].array = bnn_alloc(wanted[i].count, sizeof(bnn_real));
+        if (!*wanted[i].array) return bnn_no_memory(error, "a training step", wanted[i].count, sizeof(bnn_real));
+    }
+    engine->probabilities = bnn_alloc(o->samples * o->items * engine->classes, sizeof(double));
+    engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
+    if (!engine->probabilities || !engine->nll)
+        return bnn_no_memory(error, "predictions", o->samples * o->items * engine->classes, sizeof(double));
+    return BNN_OK;
+}
+
+bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_options *options,
+                             bnn_engine **engine, bnn_error *error)
+{
+    const bnn_network *network = posterior->network;
+    *engine = NULL;
+    bnn_engine *result = bnn_alloc(1, sizeof *result);
+    if (!result) return bnn_no_memory(error, "an engine", 1, sizeof *result);
+    result->posterior = posterior;
+    result->options = *options;
+    result->count = posterior->count;
+    result->classes = network->spec.classes;
+    result->in_count = bnn_layer_in_count(&network->layers[0]);
+    result->chunks = (LEAST_UNITS + options->samples - 1) / options->samples;
+    if (result->chunks > options->items) result->chunks = options->items;
+    result->units = options->samples * result->chunks;
+    const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
+    result->block = bnn_network_block(network, largest_chunk, options->views);
+
+    bnn_status status = make_runs(result, error);
+    if (!status) status = make_arrays(result, error);
+    result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
+    if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
+    for (int t = 0; !status && t < options->threads; t++)
+        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t], error);
+    if (status) {
+        bnn_engine_free(result);
+        return status;
+    }
+    *engine = result;
+    return BNN_OK;
+}
+
+void bnn_engine_free(bnn_engine *engine)
+{
+    if (!engine) return;
+    for (int t = 0; engine->workspaces && t < engine->options.threads; t++)
+        bnn_workspace_free(engine->workspaces[t]);
+    free(engine->workspaces);
+    free(engine->runs);
+    free(engine->sigma);
+    free(engine->slope);
+    free(engine->noise);
+    free(engine->weights);
+    free(engine->unit_gradient);
+    free(engine->mu_gradient);
+    free(engine->rho_gradient);
+    free(engine->logits);
+    free(engine->logit_gradient);
+    free(engine->probabilities);
+    free(engine->nll);
+    free(engine);
+}
+
+/* sigma and its slope, one run at a time. */
+static void prepare_sigma(bnn_engine *engine)
+{
+    const bnn_posterior *q = engine->posterior;
+#pragma omp parallel for num_threads(engine->options.threads) schedule(static)
+    for (size_t r = 0; r < engine->run_count; r++) {
+        const size_t from = engine->runs[r].from;
+        bnn_softplus_array(q->rho + from, engine->runs[r].count, engine->sigma + from, engine->slope + from);
+    }
+}
+
+void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
+{
+    const size_t layers = engine->posterior->network->layer_count;
+    prepare_sigma(engine);
+#pragma omp parallel for num_threads(engine->options.threads) schedule(dynamic, 1)
+    for (size_t task = 0; task < engine->options.samples * layers; task++) {
+        const size_t s = task / layers, l = task % layers;
+        bnn_posterior_draw_layer(engine->posterior, engine->sigma, l, bnn_stream_of(seed, purpose, step, s, l),
+                                 engine->noise + s * engine->count, engine->weights + s * engine->count);
+    }
+}
+
+void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
+{
+    prepare_sigma(engine);
+    memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
+    for (size_t r = 0; r < engine->run_count; r++) {
+        const run *part = &engine->runs[r];
+        const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
+        bnn_posterior_family(engine->posterior, part->layer)
+            ->draw(&slice, eps + part->from, engine->weights + sample * engine->count + part->from);
+    }
+}
+
+/* Forward and backward of one sample over one chunk of the batch. */
+static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const uint32_t *labels, int thread)
+{
+    const bnn_engine_options *o = &engine->options;
+    const size_t s = unit / engine->chunks, chunk = unit % engine->chunks, classes = engine->classes;
+    const size_t first = chunk * o->items / engine->chunks, end = (chunk + 1) * o->items / engine->chunks;
+    const size_t step = engine->block / o->views;
+    const double scale = 1 / (double)(o->samples * o->items);
+    bnn_workspace *workspace = engine->workspaces[thread];
+    bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
+
+    bnn_workspace_begin(workspace, engine->weights + s * engine->count);
+    for (size_t i = first; i < end; i += step) {
+        const size_t items = end - i < step ? end - i : step, rows = items * o->views;
+        const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
+        memcpy(engine->logits + (s * o->items + i) * o->views * classes, logits, rows * classes * sizeof *logits);
+        for (size_t k = 0; k < items; k++)
+            engine->nll[s * o->items + i + k] =
+                bnn_objective(o->average, logits + k * o->views * classes, o->views, classes, labels[i + k], scale,
+                              gradient + k * o->views * classes,
+                              engine->probabilities + (s * o->items + i + k) * classes);
+        bnn_workspace_backward(workspace, gradient);
+    }
+    bnn_workspace_end(workspace, engine->unit_gradient + unit * engine->count);
+}
+
+/* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
+static void reduce_run(bnn_engine *engine, const run *part, double beta)
+{
+    const bnn_family *family = bnn_posterior_family(engine->posterior, part->layer);
+    const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
+    bnn_real *mu_gradient = engine->mu_gradient + part->from, *rho_gradient = engine->rho_gradient + part->from;
+    memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
+    memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
+    for (size_t s = 0; s < engine->options.samples; s++) {
+        bnn_real *sum = engine->unit_gradient + s * engine->chunks * engine->count + part->from;
+        for (size_t c = 1; c < engine->chunks; c++)
+            for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
+        family->pull_back(&slice, engine->noise + s * engine->count + part->from, sum, mu_gradient, rho_gradient);
+    }
+    if (beta != 0) family->kl_gradient(&slice, (bnn_real)beta, mu_gradient, rho_gradient);
+    for (size_t j = 0; j < part->count; j++) rho_gradient[j] *= engine->slope[part->from + j];
+}
+
+/* The mean likelihood and the number of items that the mean of the samples gets right. */
+static bnn_step summarise(const bnn_engine *engine, const uint32_t *labels)
+{
+    const bnn_engine_options *o = &engine->options;
+    bnn_step result = {0, 0};
+    for (size_t i = 0; i < o->items; i++) {
+        size_t best = 0;
+        double most = -1;
+        for (size_t c = 0; c < engine->classes; c++) {
+            double p = 0;
+            for (size_t s = 0; s < o->samples; s++)
+                p += engine->probabilities[(s * o->items + i) * engine->classes + c];
+            if (p > most) most = p, best = c;
+        }
+        result.correct += best == labels[i];
+    }
+    for (size_t k = 0; k < o->samples * o->items; k++) result.nll += engine->nll[k];
+    result.nll /= (double)(o->samples * o->items);
+    return result;
+}
+
+bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta)
+{
+#pragma omp parallel num_threads(engine->options.threads)
+    {
+#pragma omp for schedule(dynamic, 1)
+        for (size_t unit = 0; unit < engine->units; unit++)
+            run_unit(engine, unit, in, labels, omp_get_thread_num());
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < engine->run_count; r++) reduce_run(engine, &engine->runs[r], beta);
+    }
+    return summarise(engine, labels);
+}
+
+bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)
+{
+    return engine->mu_gradient;
+}
+
+bnn_real *bnn_engine_rho_gradient(bnn_engine *engine)
+{
+    return engine->rho_gradient;
+}
+
+const bnn_real *bnn_engine_logits(const bnn_engine *engine, size_t sample)
+{
+    const bnn_engine_options *o = &engine->options;
+    return engine->logits + sample * o->items * o->views * engine->classes;
+}

@@ -1,0 +1,165 @@
+#include "bnn/evaluate.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/numeric.h"
+
+/* A chunk's predictions take at most this much memory. */
+#define CHUNK_BYTES ((size_t)32 << 20)
+#define CHUNK_IMAGES 1024
+
+/* With fewer draws than this a chunk is split, so that several threads have work. */
+#define LEAST_UNITS 16
+
+typedef struct predictor {
+    const bnn_model *model;
+    const bnn_dataset *data;
+    const bnn_predict_options *options;
+    bnn_grid_action *action;
+    size_t draws, order, classes, image; /* image: reals of one */
+    size_t chunk, parts, block;
+    bnn_workspace **workspaces; /* (threads) */
+    bnn_real *sigma;            /* (parameters) */
+    bnn_real *noise, *weights;  /* (threads, parameters) */
+    bnn_real *in;               /* (threads, block, image) */
+    double *values;             /* (draws, order, chunk, classes) */
+} predictor;
+
+static bnn_status check_shape(const bnn_model *model, const bnn_dataset *data, bnn_error *error)
+{
+    const size_t *input = model->network->spec.input;
+    if (data->channels == input[0] && data->height == input[1] && data->width == input[2]) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT, "images: found %zu x %zu x %zu (C x H x W), expected the model's %zu x %zu x %zu",
+                    data->channels, data->height, data->width, input[0], input[1], input[2]);
+}
+
+static bnn_status prepare(predictor *p, bnn_error *error)
+{
+    const size_t threads = (size_t)p->options->threads, parameters = p->model->posterior->count;
+    bnn_status status = bnn_grid_action_create(p->options->group ? p->options->group : p->model->group, p->data->height,
+                                               p->data->width, &p->action, error);
+    if (status) return status;
+    p->draws = p->options->mean ? 1 : p->options->samples;
+    p->order = p->options->group ? p->action->order : 1;
+    p->classes = p->model->network->spec.classes;
+    p->image = p->data->channels * p->data->height * p->data->width;
+    p->chunk = CHUNK_BYTES / (p->draws * p->order * p->classes * sizeof(double));
+    if (p->chunk > CHUNK_IMAGES) p->chunk = CHUNK_IMAGES;
+    if (p->chunk > p->data->count) p->chunk = p->data->count;
+    if (p->chunk == 0) p->chunk = 1;
+    p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
+    p->block = bnn_network_block(p->model->network, 128, 1);
+    p->sigma = bnn_alloc(parameters, sizeof *p->sigma);
+    p->noise = bnn_alloc(threads * parameters, sizeof *p->noise);
+    p->weights = bnn_alloc(threads * parameters, sizeof *p->weights);
+    p->in = bnn_alloc(threads * p->block * p->image, sizeof *p->in);
+    p->values = bnn_alloc(p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
+    p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
+    if (!p->sigma || !p->noise || !p->weights || !p->in || !p->values || !p->workspaces)
+        return bnn_no_memory(error, "predictions", p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
+    for (size_t t = 0; !status && t < threads; t++)
+        status = bnn_workspace_create(p->model->network, p->block, false, p->options->kernels, &p->workspaces[t], error);
+    bnn_posterior_sigma(p->model->posterior, p->sigma, NULL);
+    return status;
+}
+
+static void release(predictor *p)
+{
+    for (int t = 0; p->workspaces && t < p->options->threads; t++) bnn_workspace_free(p->workspaces[t]);
+    free(p->workspaces);
+    free(p->values);
+    free(p->in);
+    free(p->weights);
+    free(p->noise);
+    free(p->sigma);
+    bnn_grid_action_free(p->action);
+}
+
+/* The weights of draw t for element g on a thread: independent draws count on through the elements. */
+static void begin_draw(predictor *p, size_t t, size_t g, int thread)
+{
+    const bnn_predict_options *o = p->options;
+    const size_t parameters = p->model->posterior->count;
+    bnn_real *weights = p->weights + (size_t)thread * parameters, *noise = p->noise + (size_t)thread * parameters;
+    if (o->mean)
+        bnn_posterior_centre(p->model->posterior, weights);
+    else
+        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, o->first_draw + t, noise, weights);
+    bnn_workspace_begin(p->workspaces[thread], weights);
+}
+
+/* One block of images under one element: moved, run, written to values. */
+static void run_block(predictor *p, size_t t, size_t g, size_t first, size_t at, size_t images, int thread)
+{
+    bnn_real *in = p->in + (size_t)thread * p->block * p->image;
+    for (size_t i = 0; i < images; i++)
+        bnn_grid_action_apply(p->action, g, p->data->images + (first + at + i) * p->image, p->data->channels,
+                              p->data->background, in + i * p->image);
+    const bnn_real *logits = bnn_workspace_forward(p->workspaces[thread], in, images);
+    double *out = p->values + ((t * p->order + g) * p->chunk + at) * p->classes;
+    for (size_t i = 0; i < images; i++, logits += p->classes, out += p->classes) {
+        if (p->options->logits)
+            for (size_t c = 0; c < p->classes; c++) out[c] = (double)logits[c];
+        else
+            bnn_softmax(logits, p->classes, out);
+    }
+}
+
+/* Draw t over one part of a chunk: every image, every element. */
+static void run_unit(predictor *p, size_t unit, size_t first, size_t images, int thread)
+{
+    const size_t t = unit / p->parts, part = unit % p->parts;
+    const size_t begin = part * images / p->parts, end = (part + 1) * images / p->parts;
+    const bool independent = p->options->draws == BNN_DRAWS_INDEPENDENT;
+    if (begin == end) return;
+    for (size_t g = 0; g < p->order; g++) {
+        if (g == 0 || independent) begin_draw(p, t, independent ? g : 0, thread);
+        for (size_t at = begin; at < end; at += p->block)
+            run_block(p, t, g, first, at, end - at < p->block ? end - at : p->block, thread);
+    }
+}
+
+bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
+                       bnn_prediction_sink *sink, void *context, bnn_error *error)
+{
+    predictor p = {.model = model, .data = data, .options = options};
+    bnn_status status = check_shape(model, data, error);
+    if (status) return status;
+    status = prepare(&p, error);
+    for (size_t first = 0; !status && first < data->count; first += p.chunk) {
+        const size_t images = data->count - first < p.chunk ? data->count - first : p.chunk;
+        p.chunk = images; /* the last chunk may be shorter: values are packed by its own size */
+#pragma omp parallel for num_threads(options->threads) schedule(dynamic, 1)
+        for (size_t unit = 0; unit < p.draws * p.parts; unit++) run_unit(&p, unit, first, images, omp_get_thread_num());
+        if (options->group_averaged) bnn_metrics_group_average(p.values, p.draws, p.order, images, p.classes);
+        status = sink(context, p.values, first, images, error);
+    }
+    release(&p);
+    return status;
+}
+
+typedef struct evaluation {
+    bnn_metrics_accumulator *accumulator;
+    const uint32_t *labels;
+} evaluation;
+
+static bnn_status add_to_metrics(void *context, const double *values, size_t first, size_t images, bnn_error *error)
+{
+    const evaluation *e = context;
+    return bnn_metrics_add(e->accumulator, values, images, e->labels ? e->labels + first : NULL, error);
+}
+
+bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
+                        bnn_metrics **metrics, bnn_error *error)
+{
+    evaluation e = {NULL, data->labels};
+    *metrics = NULL;
+    bnn_status status = bnn_metrics_begin(options->mean ? 1 : options->samples, options->group ? options->group->order : 1,
+                                          model->network->spec.classes, &e.accumulator, error);
+    if (!status) status = bnn_predict(model, data, options, add_to_metrics, &e, error);
+    if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
+    bnn_metrics_discard(e.accumulator);
+    return status;
+}

@@ -1,0 +1,50 @@
+/* w = mu + sigma eps, eps ~ N(0, 1); prior N(m, s^2).
+ * KL = 1/2 [log(s^2/sigma^2) + (sigma^2 + (mu - m)^2)/s^2 - 1]. */
+#include <math.h>
+
+#include "bnn/posterior.h"
+
+static void draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
+{
+    for (size_t j = 0; j < slice->count; j++) w[j] = slice->mu[j] + slice->sigma[j] * eps[j];
+}
+
+static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
+                      bnn_real *mu_gradient, bnn_real *sigma_gradient)
+{
+    for (size_t j = 0; j < slice->count; j++) {
+        mu_gradient[j] += w_gradient[j];
+        sigma_gradient[j] += w_gradient[j] * eps[j];
+    }
+}
+
+static double kl(const bnn_slice *slice, double *each)
+{
+    double sum = 0;
+    for (size_t j = 0; j < slice->count; j++) {
+        const double sigma = (double)slice->sigma[j], s = (double)slice->prior_std[j];
+        const double distance = (double)slice->mu[j] - (double)slice->prior_mean[j];
+        const double nats = log(s / sigma) + (sigma * sigma + distance * distance) / (2 * s * s) - 0.5;
+        if (each) each[j] = nats;
+        sum += nats;
+    }
+    return sum;
+}
+
+static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
+                        bnn_real *sigma_gradient)
+{
+    for (size_t j = 0; j < slice->count; j++) {
+        const bnn_real sigma = slice->sigma[j], s = slice->prior_std[j];
+        const bnn_real precision = weight / (s * s);
+        mu_gradient[j] += precision * (slice->mu[j] - slice->prior_mean[j]);
+        sigma_gradient[j] += precision * sigma - weight / sigma;
+    }
+}
+
+const bnn_family bnn_family_gaussian = {.name = "gaussian",
+                                        .noise = bnn_normals,
+                                        .draw = draw,
+                                        .pull_back = pull_back,
+                                        .kl = kl,
+                                        .kl_gradient = kl_gradient};

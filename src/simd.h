@@ -1,0 +1,56 @@
+/* Vectors for the files simd_*.c, which are compiled once for each instruction set (BNN_ISA, see the
+ * Makefile): GCC's vector types, as wide as that instruction set's registers. Wider ones would be correct but
+ * very slow. */
+#ifndef BNN_SRC_SIMD_H
+#define BNN_SRC_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "bnn/real.h"
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+
+/* NAME(f) is f_avx2 and so on: what a simd file exports has a name for each instruction set. */
+#define NAME_PASTE(name, isa) name##_##isa
+#define NAME_EXPAND(name, isa) NAME_PASTE(name, isa)
+#define NAME(name) NAME_EXPAND(name, BNN_ISA)
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef bnn_real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+#define LANES (VECTOR_BYTES / sizeof(bnn_real))
+
+/* A comparison of two vec gives integers as wide as its lanes: -1 for true, 0 for false. */
+#ifdef BNN_DOUBLE
+typedef int64_t lane_integer;
+#else
+typedef int32_t lane_integer;
+#endif
+typedef lane_integer mask __attribute__((vector_size(VECTOR_BYTES), may_alias));
+
+/* One byte a lane. */
+typedef uint8_t bytes __attribute__((vector_size(VECTOR_BYTES / sizeof(bnn_real)), may_alias));
+
+/* Aligned: every pointer given is a multiple of a vector from the start of a buffer. */
+INLINE vec load(const bnn_real *from) {
+    return *(const vec *)from;
+}
+
+INLINE void store(bnn_real *to, vec value) {
+    *(vec *)to = value;
+}
+
+/* Lane by lane: where ? yes : no. (GCC has vector ?: in C++ only.) */
+INLINE vec choose(mask where, vec yes, vec no) {
+    return (vec)((where & (mask)yes) | (~where & (mask)no));
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* Outer products in registers: ROWS x 2 vectors of C are kept in registers while a column of A meets a row of
+ * B at each step, with B's row read once and each element of A spread over a vector by the load itself. With
+ * AVX-512 that is 28 accumulators of 32 registers, 28 multiply-adds for 16 loads. */
+#include "simd_product.h"
+
+#include "kernels.h"
+#include "simd.h"
+
+#if defined(__AVX512F__)
+#define ROWS 14
+#else
+#define ROWS 6
+#endif
+#define PANEL (2 * LANES)
+
+const size_t NAME(bnn_panel) = PANEL;
+
+/* `rows` x `vectors` of C; both are constants where this is inlined, and so is which of A's steps is 1. */
+INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, const bnn_product *p,
+                  const bnn_real *a, const bnn_real *b, bnn_real *c) {
+    const size_t k = p->k, b_row = p->b_row, c_row = p->c_row;
+    vec sum[ROWS][2];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (size_t j = 0; j < vectors; j++) sum[i][j] = (vec){0};
+    for (size_t l = 0; l < k; l++, a += a_column, b += b_row) {
+        vec row[2];
+#pragma GCC unroll 2
+        for (size_t j = 0; j < vectors; j++) row[j] = load(b + j * LANES);
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 2
+            for (size_t j = 0; j < vectors; j++) sum[i][j] += a[i * a_row] * row[j];
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (size_t j = 0; j < vectors; j++) {
+            bnn_real *to = c + i * c_row + j * LANES;
+            if (p->add) sum[i][j] += load(to);
+            store(to, sum[i][j]);
+        }
+}
+
+/* outer() for any number of rows up to ROWS. */
+INLINE void strip(size_t rows, size_t vectors, size_t a_row, size_t a_column, const bnn_product *p,
+                  const bnn_real *a, const bnn_real *b, bnn_real *c) {
+#define CASE(n)                                                                                              \
+    case n:                                                                                                  \
+        outer(n, vectors, a_row, a_column, p, a, b, c);                                                      \
+        break;
+    switch (rows) {
+        CASE(1)
+        CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#if ROWS > 6
+            CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+#endif
+    }
+#undef CASE
+}
+
+/* The product with A's layout and the panel's width in vectors as constants, one function each. */
+#define STRIPS(name, vectors, a_row, a_column)                                                               \
+    static void name(size_t rows, const bnn_product *p, const bnn_real *a, const bnn_real *b, bnn_real *c) { \
+        strip(rows, vectors, a_row, a_column, p, a, b, c);                                                   \
+    }
+STRIPS(strip_of_rows_2, 2, p->a_row, 1)
+STRIPS(strip_of_rows_1, 1, p->a_row, 1)
+STRIPS(strip_of_columns_2, 2, 1, p->a_column)
+STRIPS(strip_of_columns_1, 1, 1, p->a_column)
+
+void NAME(bnn_multiply)(const bnn_product *p) {
+    const size_t strips = (p->m + ROWS - 1) / ROWS;
+    const bnn_real *b = p->b;
+    for (size_t column = 0; column < p->n; column += PANEL, b += p->b_panel) {
+        const bool whole = p->n - column >= PANEL;
+        for (size_t s = 0; s < strips; s++) {
+            /* Strips of nearly equal height: a low one would wait for its few multiply-adds. */
+            const size_t first = p->m * s / strips, rows = p->m * (s + 1) / strips - first;
+            const bnn_real *a = p->a + first * p->a_row;
+            bnn_real *c = p->c + first * p->c_row + column;
+            if (p->a_column == 1)
+                (whole ? strip_of_rows_2 : strip_of_rows_1)(rows, p, a, b, c);
+            else
+                (whole ? strip_of_columns_2 : strip_of_columns_1)(rows, p, a, b, c);
+        }
+    }
+}

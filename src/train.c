@@ -1,0 +1,405 @@
+#include "bnn/train.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bnn/batch.h"
+#include "bnn/engine.h"
+#include "bnn/evaluate.h"
+#include "bnn/io.h"
+#include "bnn/mode.h"
+#include "bnn/model.h"
+#include "run_log.h"
+
+typedef struct run {
+    const bnn_config *config; /* resolved */
+    const bnn_train_options *options;
+    const bnn_mode *mode;
+    bnn_plan plan;
+    bnn_dataset *train, *validation;
+    bnn_grid_action *action;
+    bnn_batches *batches;
+
+    bnn_model *model;
+    bnn_symmetry *symmetry; /* of the model's network, where the mode or hold needs it */
+    bnn_engine *engine;
+    bnn_optimizer *optimizer;
+
+    bool triggered;
+    bool keep_best;
+    double best_nll;  /* on the validation split, since the trigger; infinite before the first */
+    uint64_t step;    /* since the beginning */
+    bool checkpointed;
+    char model_path[4096], checkpoint_path[4096], metrics_path[4096], config_path[4096];
+} run;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void say(const run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const run *r, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    if (!r->options->callbacks.message) return;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    r->options->callbacks.message(r->options->callbacks.context, line);
+}
+
+/* ---- set-up ------------------------------------------------------------------------------------------------ */
+
+/* The configuration with everything explicit, once the data is known. */
+static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bnn_config *resolved,
+                          bnn_error *error)
+{
+    const size_t shape[3] = {train->channels, train->height, train->width};
+    *resolved = *config;
+    for (size_t i = 0; i < 3; i++) {
+        if (config->model.input.count && config->model.input.value[i] != shape[i])
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "model.input: found [%zu, %zu, %zu], expected the images' [%zu, %zu, %zu]",
+                            config->model.input.value[0], config->model.input.value[1], config->model.input.value[2],
+                            shape[0], shape[1], shape[2]);
+        resolved->model.input.value[i] = shape[i];
+    }
+    resolved->model.input.count = 3;
+    resolved->data.train_size = train->count;
+    if (config->model.classes && config->model.classes < train->classes)
+        return bnn_fail(error, BNN_BAD_INPUT, "model.classes: found %zu, expected at least the data's %zu",
+                        config->model.classes, train->classes);
+    if (!config->model.classes) resolved->model.classes = train->classes;
+    return BNN_OK;
+}
+
+/* Builds what depends on the current network: engine, optimiser, and the action where it is needed. */
+static bnn_status equip(run *r, bnn_error *error)
+{
+    const bnn_config *c = r->config;
+    const bnn_engine_options options = {.samples = c->train.samples,
+                                        .items = c->train.batch_size,
+                                        .views = r->plan.views,
+                                        .average = r->plan.average,
+                                        .threads = r->options->threads};
+    bnn_status status = BNN_OK;
+    bnn_engine_free(r->engine);
+    bnn_optimizer_free(r->optimizer);
+    bnn_symmetry_free(r->symmetry);
+    r->engine = NULL;
+    r->optimizer = NULL;
+    r->symmetry = NULL;
+    if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
+        status = bnn_symmetry_create(r->model->group, r->model->network, &r->symmetry, error);
+        if (status) return bnn_fail_in(error, status, "symmetrization.mode");
+    }
+    status = bnn_engine_create(r->model->posterior, &options, &r->engine, error);
+    if (!status)
+        status = bnn_optimizer_create(bnn_optimizer_find(c->train.optimizer.name), &c->train.optimizer.options,
+                                      r->model->posterior->count, &r->optimizer, error);
+    return status;
+}
+
+static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved, bnn_error *error)
+{
+    bnn_network_spec spec;
+    bnn_status status = bnn_training_data(config, &r->train, &r->validation, error);
+    if (!status) status = resolve(config, r->train, resolved, error);
+    if (status) return status;
+    r->config = resolved;
+    r->mode = bnn_mode_find(config->symmetrization.mode);
+    r->keep_best = r->validation && config->train.select == BNN_SELECT_VALIDATION;
+    r->best_nll = INFINITY;
+    bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
+    status = bnn_model_create(resolved, &spec, &r->model, error);
+    if (!status)
+        status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
+    if (status) return status;
+    r->mode->plan(resolved, r->model->group->order, &r->plan);
+    status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed, &r->batches,
+                                error);
+    if (!status && r->mode->symmetrize && !r->mode->needs_action) { /* refuse now what the trigger would refuse */
+        bnn_network_spec expanded;
+        status = bnn_expanded_spec(r->model->group, &spec, &expanded, error);
+        if (status) bnn_fail_in(error, status, "symmetrization.mode");
+    }
+    return status ? status : equip(r, error);
+}
+
+static bnn_status make_paths(run *r, bnn_error *error)
+{
+    const struct {
+        char *path;
+        const char *name;
+    } files[] = {{r->model_path, "model.bin"},
+                 {r->checkpoint_path, "checkpoint.bin"},
+                 {r->metrics_path, "metrics.jsonl"},
+                 {r->config_path, "config.json"}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (snprintf(files[i].path, sizeof r->model_path, "%s/%s", r->options->directory, files[i].name) >=
+            (int)sizeof r->model_path)
+            return bnn_fail(error, BNN_BAD_INPUT, "--out %.80s...: the path is too long", r->options->directory);
+    return BNN_OK;
+}
+
+/* The first thing on disk: the directory, the resolved configuration, an empty log. */
+static bnn_status open_directory(run *r, bnn_error *error)
+{
+    bnn_status status = bnn_make_directory(r->options->directory, error);
+    if (!status && r->options->write_config) {
+        char *text = bnn_config_dump(r->config, true);
+        status = text ? bnn_write_file(r->config_path, text, strlen(text), error)
+                      : bnn_no_memory(error, "config.json", 1, 0);
+        free(text);
+    }
+    return status ? status : bnn_write_file(r->metrics_path, "", 0, error);
+}
+
+/* ---- the trigger ------------------------------------------------------------------------------------------- */
+
+static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
+{
+    const bnn_posterior *before = r->model->posterior;
+    bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
+    if (status) return status;
+    r->triggered = true;
+    r->best_nll = INFINITY; /* earlier models were not symmetrized */
+    say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->name, epochs_done,
+        r->model->posterior->count);
+    if (r->model->posterior != before) return equip(r, error);
+    if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
+    return BNN_OK;
+}
+
+static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
+{
+    if (!r->mode->trigger_epoch || r->triggered) return false;
+    const size_t epoch = r->mode->trigger_epoch(r->config);
+    const double wanted = r->config->symmetrization.trigger_accuracy;
+    return (epoch != SIZE_MAX && epochs_done >= epoch) || (wanted > 0 && accuracy >= wanted);
+}
+
+/* ---- an epoch ---------------------------------------------------------------------------------------------- */
+
+/* beta of an epoch: zero in the warm-up, then a linear ramp (DESIGN section 5). */
+static double kl_weight(const run *r, size_t epoch, size_t n)
+{
+    const double whole = r->config->train.kl_weight < 0 ? 1 / (double)n : r->config->train.kl_weight;
+    const size_t warm = r->config->train.kl_warmup_epochs, end = r->config->train.kl_ramp_end;
+    if (epoch < warm) return 0;
+    if (epoch >= end) return whole;
+    return whole * (double)(epoch - warm + 1) / (double)(end - warm + 1);
+}
+
+static bool is_finite(const bnn_real *values, size_t n)
+{
+    for (size_t j = 0; j < n; j++)
+        if (!isfinite(values[j])) return false;
+    return true;
+}
+
+/* Names the first layer whose parameters or gradients are not finite. */
+static bnn_status diverged(run *r, size_t epoch, double loss, bnn_error *error)
+{
+    const bnn_network *network = r->model->network;
+    const bnn_posterior *q = r->model->posterior;
+    const char *where = "the loss";
+    for (size_t l = network->layer_count; l-- > 0;) {
+        const bnn_layer *layer = &network->layers[l];
+        const size_t at = layer->weight_offset, count = layer->weight_count + layer->bias_count;
+        if (!is_finite(q->mu + at, count) || !is_finite(q->rho + at, count) ||
+            !is_finite(bnn_engine_mu_gradient(r->engine) + at, count) ||
+            !is_finite(bnn_engine_rho_gradient(r->engine) + at, count))
+            where = layer->name;
+    }
+    return bnn_fail(error, BNN_FAILED,
+                    "the loss became %g in epoch %zu, step %llu (first seen in %s); last good checkpoint: %s", loss,
+                    epoch + 1, (unsigned long long)r->step, where, r->checkpointed ? r->checkpoint_path : "none");
+}
+
+static bnn_status run_step(run *r, size_t epoch, size_t index, double beta, bnn_epoch *log, bnn_error *error)
+{
+    bnn_real *mu_gradient, *rho_gradient;
+    bnn_batches_fill(r->batches, index, r->options->threads);
+    bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
+    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
+    mu_gradient = bnn_engine_mu_gradient(r->engine);
+    rho_gradient = bnn_engine_rho_gradient(r->engine);
+    if (r->triggered && bnn_mode_holds(r->config)) {
+        bnn_symmetry_project(r->symmetry, mu_gradient);
+        bnn_symmetry_project(r->symmetry, rho_gradient);
+    }
+    const double norm = bnn_clip_gradient(mu_gradient, rho_gradient, r->model->posterior->count,
+                                          r->config->train.clip_norm);
+    if (!isfinite(step.nll) || !isfinite(norm)) return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
+    bnn_optimizer_step(r->optimizer,
+                       bnn_schedule_scale((bnn_schedule)r->config->train.schedule, epoch, r->config->train.epochs),
+                       mu_gradient, rho_gradient, r->model->posterior->mu, r->model->posterior->rho,
+                       r->options->threads);
+    log->train_nll += step.nll;
+    log->gradient_norm += norm;
+    log->train_accuracy += (double)step.correct;
+    return BNN_OK;
+}
+
+static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *error)
+{
+    const bnn_config *c = r->config;
+    const size_t batches = r->batches->batches;
+    const double start = now();
+    *log = (bnn_epoch){.epoch = epoch + 1,
+                       .epochs = c->train.epochs,
+                       .stage = r->triggered ? 2 : 1,
+                       .n = r->plan.count_factor * r->train->count,
+                       .n_base = r->train->count};
+    log->kl_weight = kl_weight(r, epoch, log->n);
+    log->learning_rate =
+        c->train.optimizer.options.lr * bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
+    bnn_batches_shuffle(r->batches, epoch);
+    for (size_t b = 0; b < batches; b++) {
+        if (r->options->stop && *r->options->stop) return BNN_INTERRUPTED;
+        bnn_status status = run_step(r, epoch, b, log->kl_weight, log, error);
+        if (status) return status;
+        if (r->options->callbacks.step)
+            r->options->callbacks.step(r->options->callbacks.context, epoch + 1, c->train.epochs,
+                                       (double)(b + 1) / (double)batches, log->train_nll / (double)(b + 1));
+    }
+    log->seconds = now() - start;
+    log->train_nll /= (double)batches;
+    log->gradient_norm /= (double)batches;
+    log->train_accuracy /= (double)(batches * c->train.batch_size);
+    log->image_samples_per_second =
+        (double)(batches * c->train.batch_size * r->plan.views * c->train.samples) / log->seconds;
+    log->kl = bnn_posterior_kl(r->model->posterior);
+    log->elbo = -log->train_nll * (double)log->n - log->kl;
+    log->elbo_base = -log->train_nll * (double)log->n_base - log->kl;
+    return BNN_OK;
+}
+
+/* ---- what is written --------------------------------------------------------------------------------------- */
+
+static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
+{
+    char *training = bnn_log_line(log, r->model);
+    bnn_status status = training ? bnn_model_save(r->model, r->model_path, training, NULL, 0, error)
+                                 : bnn_no_memory(error, "a log line", 1, 0);
+    free(training);
+    return status;
+}
+
+static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error)
+{
+    bnn_tensor extra[4];
+    size_t count = 0;
+    for (size_t b = 0; b < r->optimizer->rule->buffers; b++)
+        for (size_t which = 0; which < 2; which++) {
+            bnn_tensor *tensor = &extra[count++];
+            *tensor = (bnn_tensor){.rank = 1,
+                                   .shape = {r->optimizer->count},
+                                   .count = r->optimizer->count,
+                                   .data = which ? r->optimizer->rho_state[b] : r->optimizer->mu_state[b]};
+            snprintf(tensor->name, sizeof tensor->name, "optimizer.%s.%zu", which ? "rho" : "mu", b);
+        }
+    char *training = bnn_log_line(log, r->model);
+    bnn_status status = training ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
+                                 : bnn_no_memory(error, "a log line", 1, 0);
+    free(training);
+    r->checkpointed = r->checkpointed || !status;
+    return status;
+}
+
+static bnn_status validate(run *r, bnn_epoch *log, bnn_error *error)
+{
+    const bnn_predict_options options = {.samples = r->config->eval.samples,
+                                         .seed = r->config->seed,
+                                         .purpose = BNN_STREAM_VALIDATION_NOISE,
+                                         .threads = r->options->threads};
+    bnn_metrics *metrics;
+    bnn_status status = bnn_evaluate(r->model, r->validation, &options, &metrics, error);
+    if (status) return status;
+    log->validated = true;
+    log->validation_accuracy = metrics->accuracy;
+    log->validation_nll = metrics->nll;
+    bnn_metrics_free(metrics);
+    return BNN_OK;
+}
+
+/* After an epoch: validation, the model kept, the checkpoint, the log. */
+static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
+{
+    const bool last = log->epoch == log->epochs;
+    const bool due = last || log->epoch % r->config->eval.every == 0;
+    bnn_status status = BNN_OK;
+    if (r->validation && due) status = validate(r, log, error);
+    const bool better = log->validated && log->validation_nll < r->best_nll;
+    if (!status && (r->keep_best ? better : last)) {
+        if (better) r->best_nll = log->validation_nll;
+        status = save_model(r, log, error);
+    }
+    if (!status && due) status = save_checkpoint(r, log, error);
+    if (status) return status;
+    char *line = bnn_log_line(log, r->model);
+    status = line ? bnn_append_line(r->metrics_path, line, error) : bnn_no_memory(error, "a log line", 1, 0);
+    free(line);
+    if (!status && r->options->callbacks.epoch) r->options->callbacks.epoch(r->options->callbacks.context, log);
+    return status;
+}
+
+static bnn_status train_epochs(run *r, bnn_error *error)
+{
+    bnn_epoch log = {0};
+    for (size_t epoch = 0; epoch < r->config->train.epochs; epoch++) {
+        bnn_status status = BNN_OK;
+        bnn_epoch next;
+        if (trigger_is_due(r, epoch, log.train_accuracy)) status = trigger(r, epoch, error);
+        if (!status) status = run_epoch(r, epoch, &next, error);
+        if (status == BNN_INTERRUPTED) {
+            bnn_error failure;
+            if (save_checkpoint(r, &log, &failure)) return bnn_fail(error, failure.status, "%s", failure.message);
+            return bnn_fail(error, BNN_INTERRUPTED, "interrupted in epoch %zu; checkpoint: %s", epoch + 1,
+                            r->checkpoint_path);
+        }
+        if (!status) status = finish_epoch(r, &next, error);
+        if (status) return status;
+        log = next;
+    }
+    return BNN_OK;
+}
+
+bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
+{
+    bnn_config resolved;
+    run r = {.options = options};
+    bnn_status status = make_paths(&r, error);
+    if (!status) status = set_up(&r, config, &resolved, error);
+    if (!status) status = open_directory(&r, error);
+    if (!status) {
+        const size_t n = r.plan.count_factor * r.train->count;
+        say(&r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
+            bnn_network_type_names[config->model.type], config->group, r.mode->name, r.model->posterior->count,
+            r.train->count, n, kl_weight(&r, SIZE_MAX, n));
+        if (r.plan.count_factor > 1)
+            say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
+                r.plan.count_factor);
+        status = train_epochs(&r, error);
+    }
+    bnn_optimizer_free(r.optimizer);
+    bnn_engine_free(r.engine);
+    bnn_symmetry_free(r.symmetry);
+    bnn_batches_free(r.batches);
+    bnn_grid_action_free(r.action);
+    bnn_model_free(r.model);
+    bnn_dataset_free(r.validation);
+    bnn_dataset_free(r.train);
+    return status;
+}

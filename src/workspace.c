@@ -1,0 +1,167 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/network.h"
+
+/* What one layer needs in one worker. */
+typedef struct layer_buffers {
+    const bnn_layer_ops *ops;
+    bnn_real *packed;
+    bnn_real *packed_gradient; /* NULL when not training */
+    bnn_real *out;             /* (block, out_count); shared by layers of equal parity when not training */
+    bnn_real *saved;           /* NULL when not training */
+} layer_buffers;
+
+struct bnn_workspace {
+    const bnn_network *network;
+    size_t block;
+    bool train;
+    layer_buffers *layers;
+    bnn_real *scratch;
+    bnn_real *gradient[2]; /* d loss / d activation, alternating between layers */
+    bnn_real *alternating[2];
+    const bnn_real *in; /* the block that forward saw last */
+    size_t images;
+};
+
+void bnn_workspace_free(bnn_workspace *workspace)
+{
+    if (!workspace) return;
+    for (size_t l = 0; workspace->layers && l < workspace->network->layer_count; l++) {
+        layer_buffers *buffers = &workspace->layers[l];
+        free(buffers->packed);
+        free(buffers->packed_gradient);
+        free(buffers->saved);
+        if (workspace->train) free(buffers->out);
+    }
+    free(workspace->layers);
+    free(workspace->scratch);
+    for (size_t i = 0; i < 2; i++) {
+        free(workspace->gradient[i]);
+        free(workspace->alternating[i]);
+    }
+    free(workspace);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool allocate_layer(const bnn_layer *layer, size_t block, bool train, const char *ops_name,
+                           layer_buffers *buffers)
+{
+    buffers->ops = bnn_layer_ops_for(layer, ops_name);
+    const size_t packed = buffers->ops->packed_count(layer);
+    buffers->packed = bnn_alloc(packed, sizeof(bnn_real));
+    if (!train) return buffers->packed;
+    buffers->packed_gradient = bnn_alloc(packed, sizeof(bnn_real));
+    buffers->out = bnn_alloc(block * bnn_layer_out_count(layer), sizeof(bnn_real));
+    buffers->saved = bnn_alloc(buffers->ops->saved_count(layer, block), sizeof(bnn_real));
+    return buffers->packed && buffers->packed_gradient && buffers->out && buffers->saved;
+}
+
+bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool train, const char *ops_name,
+                                bnn_workspace **workspace, bnn_error *error)
+{
+    size_t activation = 0, scratch = 0;
+    *workspace = NULL;
+    bnn_workspace *result = bnn_alloc(1, sizeof *result);
+    if (!result) return bnn_no_memory(error, "a workspace", 1, sizeof *result);
+    result->network = network;
+    result->block = block;
+    result->train = train;
+    result->layers = bnn_alloc(network->layer_count, sizeof *result->layers);
+    bool complete = result->layers != NULL;
+    for (size_t l = 0; complete && l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        complete = allocate_layer(layer, block, train, ops_name, &result->layers[l]);
+        activation = larger(activation, block * bnn_layer_out_count(layer));
+        scratch = larger(scratch, result->layers[l].ops->scratch_count(layer, block));
+    }
+    result->scratch = bnn_alloc(scratch, sizeof(bnn_real));
+    complete = complete && result->scratch;
+    bnn_real **pair = train ? result->gradient : result->alternating;
+    for (size_t i = 0; complete && i < 2; i++) {
+        pair[i] = bnn_alloc(activation, sizeof(bnn_real));
+        complete = pair[i];
+    }
+    for (size_t l = 0; complete && !train && l < network->layer_count; l++)
+        result->layers[l].out = result->alternating[l % 2];
+    if (!complete) {
+        bnn_workspace_free(result);
+        return bnn_no_memory(error, "the activations of a block of images", activation, sizeof(bnn_real));
+    }
+    *workspace = result;
+    return BNN_OK;
+}
+
+size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
+{
+    const size_t cache_reals = ((size_t)1 << 20) / sizeof(bnn_real);
+    size_t largest = 1, images = most;
+    if (network->spec.type != BNN_NETWORK_MLP) {
+        for (size_t l = 0; l < network->layer_count; l++)
+            largest = larger(largest, bnn_layer_in_count(&network->layers[l]) +
+                                          bnn_layer_out_count(&network->layers[l]));
+        images = cache_reals / 8 / largest;
+        if (images < 4) images = 4;
+        if (images > 16) images = 16;
+        if (images > most) images = most;
+    }
+    images -= images % views;
+    return images ? images : views;
+}
+
+void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights)
+{
+    for (size_t l = 0; l < workspace->network->layer_count; l++) {
+        const bnn_layer *layer = &workspace->network->layers[l];
+        layer_buffers *buffers = &workspace->layers[l];
+        buffers->ops->pack(layer, weights + layer->weight_offset, weights + layer->bias_offset, buffers->packed);
+        if (buffers->packed_gradient)
+            memset(buffers->packed_gradient, 0, buffers->ops->packed_count(layer) * sizeof(bnn_real));
+    }
+}
+
+const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *in, size_t images)
+{
+    workspace->in = in;
+    workspace->images = images;
+    for (size_t l = 0; l < workspace->network->layer_count; l++) {
+        const layer_buffers *buffers = &workspace->layers[l];
+        buffers->ops->forward(&workspace->network->layers[l], buffers->packed, in, images, buffers->out,
+                              buffers->saved, workspace->scratch);
+        in = buffers->out;
+    }
+    return in;
+}
+
+void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
+{
+    bnn_real *out_gradient = logit_gradient;
+    for (size_t l = workspace->network->layer_count; l-- > 0;) {
+        const layer_buffers *buffers = &workspace->layers[l];
+        bnn_real *in_gradient = l > 0 ? workspace->gradient[l % 2] : NULL;
+        buffers->ops->backward(&workspace->network->layers[l], buffers->packed,
+                               l > 0 ? workspace->layers[l - 1].out : workspace->in, buffers->out, out_gradient,
+                               workspace->images, in_gradient, buffers->packed_gradient, buffers->saved,
+                               workspace->scratch);
+        out_gradient = in_gradient;
+    }
+}
+
+void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient)
+{
+    for (size_t l = 0; l < workspace->network->layer_count; l++) {
+        const bnn_layer *layer = &workspace->network->layers[l];
+        const layer_buffers *buffers = &workspace->layers[l];
+        buffers->ops->unpack_gradient(layer, buffers->packed_gradient, gradient + layer->weight_offset,
+                                      gradient + layer->bias_offset);
+    }
+}
+
+const char *bnn_workspace_ops_name(const bnn_workspace *workspace, size_t layer)
+{
+    return workspace->layers[layer].ops->name;
+}
