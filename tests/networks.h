@@ -2,6 +2,7 @@
 #ifndef BNN_TESTS_NETWORKS_H
 #define BNN_TESTS_NETWORKS_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "bnn/network.h"
 #include "bnn/posterior.h"
 #include "bnn/rng.h"
+#include "bnn/safetensors.h"
 #include "bnn/symmetry.h"
 #include "testing.h"
 
@@ -79,6 +81,45 @@ static inline bnn_posterior *test_posterior(const bnn_network *network, uint64_t
     for (size_t j = 0; j < q->count; j++) q->rho[j] -= 1;
     return q;
 }
+
+/* Tensor LAYER.weight_mu, .weight_rho, .bias_mu or .bias_rho of a file, (count). */
+static inline const bnn_real *test_tensor(const bnn_safetensors *file, const char *layer, const char *what,
+                                          size_t count)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s.%s", layer, what);
+    const bnn_tensor *tensor = bnn_safetensors_find(file, name);
+    if (!tensor || tensor->count != count) fail_msg("%s: no tensor %s of %zu", file->path, name, count);
+    return tensor->data;
+}
+
+/* mu and rho of a posterior on `network` from a file. */
+static inline bnn_posterior *test_load(const bnn_network *network, const char *path)
+{
+    bnn_posterior *q = test_posterior(network, 1);
+    bnn_safetensors *file = NULL;
+    bnn_error error = {0};
+    if (bnn_safetensors_read(path, &file, &error)) fail_msg("%s", error.message);
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        const size_t weights = layer->weight_count, biases = layer->bias_count, bytes = sizeof(bnn_real);
+        if (weights == 0) continue;
+        memcpy(q->mu + layer->weight_offset, test_tensor(file, layer->name, "weight_mu", weights),
+               weights * bytes);
+        memcpy(q->rho + layer->weight_offset, test_tensor(file, layer->name, "weight_rho", weights),
+               weights * bytes);
+        memcpy(q->mu + layer->bias_offset, test_tensor(file, layer->name, "bias_mu", biases), biases * bytes);
+        memcpy(q->rho + layer->bias_offset, test_tensor(file, layer->name, "bias_rho", biases),
+               biases * bytes);
+    }
+    bnn_safetensors_free(file);
+    return q;
+}
+
+/* The network of the reference folder fcnn: see tests/reference/README.md. */
+static const bnn_network_spec test_reference_spec = {BNN_NETWORK_FCNN, {1, 12, 12}, 5, {4, 8}, 2, 3, false,
+                                                     BNN_TRIVIAL};
+#define REFERENCE_TOLERANCE (sizeof(bnn_real) == sizeof(double) ? 1e-9 : 1e-5)
 
 /* logits (classes) <- f(x; w) for one image. */
 static inline void naive_forward(const bnn_network *network, const bnn_real *w, const bnn_real *x,

@@ -319,6 +319,39 @@ static void agreement_is_left_alone(void **state)
     test_fixture_free(&f);
 }
 
+static void compare(const bnn_real *found, const bnn_real *expected, size_t offset, size_t count)
+{
+    for (size_t j = offset; j < offset + count; j++)
+        assert_close(found[j], expected[j], REFERENCE_TOLERANCE, 0.1);
+}
+
+/* The published projection lives in the regular representation, and is right for what is compared here only. */
+static void operators_agree_with_the_reference(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < ROWS(operators); which++) {
+        const bool project = operators[which].apply == bnn_posterior_project;
+        const bnn_network_spec spec = with(test_reference_spec, project ? BNN_REGULAR : BNN_TRIVIAL);
+        fixture f = test_fixture("C4", &spec);
+        char path[96];
+        snprintf(path, sizeof path, REFERENCE "fcnn/%s.safetensors", operators[which].name);
+        bnn_posterior *q = test_load(f.network, REFERENCE "fcnn/model.bin"),
+                      *expected = test_load(f.network, path);
+        operators[which].apply(f.symmetry, q);
+        for (size_t l = 0; l < f.network->layer_count; l++) {
+            const bnn_layer *layer = &f.network->layers[l];
+            compare(q->mu, expected->mu, layer->weight_offset, layer->weight_count);
+            compare(q->mu, expected->mu, layer->bias_offset, layer->bias_count);
+            if (!project || layer->kind == BNN_LAYER_CONV)
+                compare(q->rho, expected->rho, layer->weight_offset, layer->weight_count);
+            if (!project) compare(q->rho, expected->rho, layer->bias_offset, layer->bias_count);
+        }
+        bnn_posterior_free(expected);
+        bnn_posterior_free(q);
+        test_fixture_free(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +362,7 @@ int main(void)
         cmocka_unit_test(projection),
         cmocka_unit_test(operators_follow_their_formulas),
         cmocka_unit_test(agreement_is_left_alone),
+        cmocka_unit_test(operators_agree_with_the_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,7 +70,9 @@ void bnn_posterior_average_arithmetic(const bnn_symmetry *symmetry, bnn_posterio
  *     last layer   W'[c, (i,k)]     = |G|^-1     R_k W[c,i]
  * R acts on a kernel's offsets or on the grid under a dense layer, and not at all where there is neither. gcnn
  * makes q exactly invariant, bit for bit: rho(h) W' = W' asks for r(hg, hk) = h r(g, k), which g k^-1 g satisfies
- * in every group, commutative or not. The others do not satisfy it, and serve as ablations. */
+ * in every group, commutative or not. The others do not satisfy it, and serve as ablations (row_rolled leaves the
+ * function of an fcnn invariant all the same where G commutes: layer l's channels then follow (c, g) -> (c, h^l g),
+ * whose order its global average does not see; rho and the certificate know only (c, g) -> (c, h g)). */
 typedef enum bnn_arrangement {
     BNN_GCNN,        /* r = g k^-1 g */
     BNN_ROW_ROLLED,  /* r = g k^-1 */
@@ -79,8 +81,8 @@ typedef enum bnn_arrangement {
 extern const char *const bnn_arrangement_names[]; /* "gcnn", "row_rolled", "row_constant", NULL */
 
 /* The specification of the expanded network. BNN_BAD_INPUT when `small` has regular channels or no hidden layer. */
-bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *small, bnn_network_spec *expanded,
-                             bnn_error *error);
+bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *small,
+                             bnn_network_spec *expanded, bnn_error *error);
 
 /* Fills `expanded` (a posterior on a network of bnn_expanded_spec) from `small`. sigma and the prior's means are
  * scaled like mu; each weight keeps the prior_std (and sign) of the weight it is a copy of. */
