@@ -34,7 +34,8 @@ struct bnn_metrics_accumulator {
 };
 
 bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
-                             bnn_metrics_accumulator **accumulator, bnn_error *error) {
+                             bnn_metrics_accumulator **accumulator, bnn_error *error)
+{
     size_t plane, items;
     *accumulator = NULL;
     if (!draws || !order || !classes)
@@ -64,7 +65,8 @@ bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
     return BNN_OK;
 }
 
-void bnn_metrics_discard(bnn_metrics_accumulator *accumulator) {
+void bnn_metrics_discard(bnn_metrics_accumulator *accumulator)
+{
     if (!accumulator) return;
     bnn_defect_free(accumulator->defect);
     free(accumulator->votes);
@@ -77,7 +79,8 @@ void bnn_metrics_discard(bnn_metrics_accumulator *accumulator) {
 }
 
 static bnn_status check_row(const bnn_metrics_accumulator *a, const double *row, size_t t, size_t g, size_t i,
-                            bnn_error *error) {
+                            bnn_error *error)
+{
     double sum = 0;
     for (size_t c = 0; c < a->classes; c++) {
         if (!(isfinite(row[c]) && row[c] >= 0))
@@ -97,7 +100,8 @@ static bnn_status check_row(const bnn_metrics_accumulator *a, const double *row,
 }
 
 static bnn_status check_chunk(const bnn_metrics_accumulator *a, const double *probabilities, size_t images,
-                              const uint32_t *labels, bnn_error *error) {
+                              const uint32_t *labels, bnn_error *error)
+{
     const size_t rows = a->draws * a->order * images;
     if (a->count && a->labelled != (labels != NULL))
         return bnn_fail(error, BNN_BAD_INPUT,
@@ -115,7 +119,8 @@ static bnn_status check_chunk(const bnn_metrics_accumulator *a, const double *pr
     return BNN_OK;
 }
 
-static bnn_status reserve(bnn_metrics_accumulator *a, size_t images, bnn_error *error) {
+static bnn_status reserve(bnn_metrics_accumulator *a, size_t images, bnn_error *error)
+{
     const size_t wanted = a->count + images;
     if (wanted <= a->capacity) return BNN_OK;
     const size_t capacity = wanted > 2 * a->capacity ? wanted : 2 * a->capacity;
@@ -128,18 +133,21 @@ static bnn_status reserve(bnn_metrics_accumulator *a, size_t images, bnn_error *
     return BNN_OK;
 }
 
-static double entropy(const double *p, size_t classes) {
+static double entropy(const double *p, size_t classes)
+{
     double sum = 0;
     for (size_t c = 0; c < classes; c++)
         if (p[c] > 0) sum -= p[c] * log(p[c]);
     return sum;
 }
 
-static double negative_log(double p) {
+static double negative_log(double p)
+{
     return -log(fmax(p, DBL_MIN));
 }
 
-static size_t largest(const double *p, size_t classes) {
+static size_t largest(const double *p, size_t classes)
+{
     size_t best = 0;
     for (size_t c = 1; c < classes; c++)
         if (p[c] > p[best]) best = c;
@@ -147,14 +155,16 @@ static size_t largest(const double *p, size_t classes) {
 }
 
 /* KL(a || b) + KL(b || a) = sum (a - b)(log a - log b). */
-static double symmetric_kl(const double *a, const double *b, size_t classes) {
+static double symmetric_kl(const double *a, const double *b, size_t classes)
+{
     double sum = 0;
     for (size_t c = 0; c < classes; c++)
         sum += (a[c] - b[c]) * log((a[c] + SYMMETRIC_KL_EPSILON) / (b[c] + SYMMETRIC_KL_EPSILON));
     return sum;
 }
 
-static void add_to_bin(bnn_reliability_bin *bins, double confidence, double correct) {
+static void add_to_bin(bnn_reliability_bin *bins, double confidence, double correct)
+{
     size_t b = 0;
     while (b < BNN_ECE_BINS - 1 && confidence > (double)(b + 1) / BNN_ECE_BINS) b++;
     bins[b].count++;
@@ -163,7 +173,8 @@ static void add_to_bin(bnn_reliability_bin *bins, double confidence, double corr
 }
 
 /* orbit (T, G, C) and mean (G, C), orbit_average (C), predicted (G) <- those of image i of a chunk. */
-static void load_image(bnn_metrics_accumulator *a, const double *probabilities, size_t images, size_t i) {
+static void load_image(bnn_metrics_accumulator *a, const double *probabilities, size_t images, size_t i)
+{
     const size_t classes = a->classes, plane = a->order * classes;
     memset(a->mean, 0, plane * sizeof *a->mean);
     memset(a->orbit_average, 0, classes * sizeof *a->orbit_average);
@@ -181,7 +192,8 @@ static void load_image(bnn_metrics_accumulator *a, const double *probabilities, 
     for (size_t g = 0; g < a->order; g++) a->predicted[g] = largest(a->mean + g * classes, classes);
 }
 
-static void add_information(const bnn_metrics_accumulator *a, struct image_figures *image) {
+static void add_information(const bnn_metrics_accumulator *a, struct image_figures *image)
+{
     const size_t classes = a->classes;
     double conditional = 0, over_orbit = 0;
     image->entropy = entropy(a->mean, classes);
@@ -191,7 +203,8 @@ static void add_information(const bnn_metrics_accumulator *a, struct image_figur
     image->orbit_mutual_information = entropy(a->orbit_average, classes) - over_orbit / (double)a->order;
 }
 
-static void add_orbit(bnn_metrics_accumulator *a, struct image_figures *image) {
+static void add_orbit(bnn_metrics_accumulator *a, struct image_figures *image)
+{
     const size_t classes = a->classes, order = a->order;
     size_t most = 0, identical = 0;
     memset(a->votes, 0, classes * sizeof *a->votes);
@@ -209,7 +222,8 @@ static void add_orbit(bnn_metrics_accumulator *a, struct image_figures *image) {
     image->orbit_identity_agreement = (double)identical / (double)order;
 }
 
-static double brier(const double *p, size_t classes, size_t label) {
+static double brier(const double *p, size_t classes, size_t label)
+{
     double sum = 0;
     for (size_t c = 0; c < classes; c++) {
         const double residual = p[c] - (c == label);
@@ -219,7 +233,8 @@ static double brier(const double *p, size_t classes, size_t label) {
 }
 
 /* What needs the label, and the confidences beside it; label NULL leaves the former NaN. */
-static void add_label(bnn_metrics_accumulator *a, const uint32_t *label, struct image_figures *image) {
+static void add_label(bnn_metrics_accumulator *a, const uint32_t *label, struct image_figures *image)
+{
     const size_t classes = a->classes, order = a->order;
     for (size_t g = 0; g < order; g++) {
         const double *p = a->mean + g * classes;
@@ -243,7 +258,8 @@ static void add_label(bnn_metrics_accumulator *a, const uint32_t *label, struct 
 }
 
 bnn_status bnn_metrics_add(bnn_metrics_accumulator *accumulator, const double *probabilities, size_t images,
-                           const uint32_t *labels, bnn_error *error) {
+                           const uint32_t *labels, bnn_error *error)
+{
     bnn_metrics_accumulator *a = accumulator;
     if (!images) return BNN_OK;
     bnn_status status = check_chunk(a, probabilities, images, labels, error);
@@ -263,13 +279,15 @@ bnn_status bnn_metrics_add(bnn_metrics_accumulator *accumulator, const double *p
 }
 
 /* A figure of every image, by its place in struct image_figures. */
-static void copy_figure(const bnn_metrics_accumulator *a, size_t offset, double *figures) {
+static void copy_figure(const bnn_metrics_accumulator *a, size_t offset, double *figures)
+{
     for (size_t i = 0; i < a->count; i++)
         figures[i] = *(const double *)((const char *)&a->images[i] + offset);
 }
 
 /* The mean over images of one figure and, where `std` is given, its standard deviation (population). */
-static double mean_of(const bnn_metrics_accumulator *a, size_t offset, double *scratch, double *std) {
+static double mean_of(const bnn_metrics_accumulator *a, size_t offset, double *scratch, double *std)
+{
     const double n = (double)a->count;
     double sum = 0, squares = 0;
     copy_figure(a, offset, scratch);
@@ -280,7 +298,8 @@ static double mean_of(const bnn_metrics_accumulator *a, size_t offset, double *s
 }
 
 /* Sums to means; returns the expected calibration error sum_b n_b/n |accuracy_b - confidence_b|. */
-static double calibrate(const bnn_reliability_bin *sums, size_t n, bnn_reliability_bin *bins) {
+static double calibrate(const bnn_reliability_bin *sums, size_t n, bnn_reliability_bin *bins)
+{
     double error = 0;
     for (size_t b = 0; b < BNN_ECE_BINS; b++) {
         const double count = (double)sums[b].count;
@@ -294,7 +313,8 @@ static double calibrate(const bnn_reliability_bin *sums, size_t n, bnn_reliabili
 
 #define FIGURE(name) offsetof(struct image_figures, name)
 
-static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_metrics *m) {
+static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_metrics *m)
+{
     m->accuracy = mean_of(a, FIGURE(correct), scratch, NULL);
     m->nll = mean_of(a, FIGURE(nll), scratch, NULL);
     m->brier = mean_of(a, FIGURE(brier), scratch, NULL);
@@ -316,7 +336,8 @@ static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_me
     m->defect_standard_error = bnn_defect_standard_error(a->defect, scratch);
 }
 
-bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **metrics, bnn_error *error) {
+bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **metrics, bnn_error *error)
+{
     const bnn_metrics_accumulator *a = accumulator;
     const size_t n = a->count;
     bnn_status status = BNN_OK;
@@ -362,7 +383,8 @@ done:
     return status;
 }
 
-void bnn_metrics_free(bnn_metrics *metrics) {
+void bnn_metrics_free(bnn_metrics *metrics)
+{
     if (!metrics) return;
     free(metrics->image_defect);
     free(metrics->image_orbit_mutual_information);
@@ -374,7 +396,8 @@ void bnn_metrics_free(bnn_metrics *metrics) {
 }
 
 void bnn_metrics_group_average(double *probabilities, size_t draws, size_t order, size_t images,
-                               size_t classes) {
+                               size_t classes)
+{
     const size_t plane = images * classes;
     for (size_t t = 0; t < draws; t++) {
         double *orbit = probabilities + t * order * plane;

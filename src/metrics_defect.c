@@ -24,7 +24,8 @@
 #include <string.h>
 
 bnn_status bnn_defect_create(size_t draws, size_t order, size_t classes, bnn_defect **defect,
-                             bnn_error *error) {
+                             bnn_error *error)
+{
     const size_t block = (draws + BNN_DEFECT_MAX_BLOCKS - 1) / BNN_DEFECT_MAX_BLOCKS;
     const size_t blocks = (draws + block - 1) / block;
     *defect = NULL;
@@ -46,7 +47,8 @@ bnn_status bnn_defect_create(size_t draws, size_t order, size_t classes, bnn_def
     return BNN_OK;
 }
 
-void bnn_defect_free(bnn_defect *defect) {
+void bnn_defect_free(bnn_defect *defect)
+{
     if (!defect) return;
     free(defect->unbiased_per_element);
     free(defect->plugin_per_element);
@@ -57,12 +59,14 @@ void bnn_defect_free(bnn_defect *defect) {
     free(defect);
 }
 
-static double square(double x) {
+static double square(double x)
+{
     return x * x;
 }
 
 /* (||sum_t d_t||^2 - sum_t ||d_t||^2) / (T(T-1)) of element g. */
-static double unbiased_of_element(const bnn_defect *defect, const double *probabilities, size_t g) {
+static double unbiased_of_element(const bnn_defect *defect, const double *probabilities, size_t g)
+{
     const size_t T = defect->draws, classes = defect->classes, stride = defect->order * classes;
     double total = 0;
     for (size_t c = 0; c < classes; c++) {
@@ -79,7 +83,8 @@ static double unbiased_of_element(const bnn_defect *defect, const double *probab
 }
 
 /* difference (order*classes, blocks) <- d averaged over the draws of each block, by columns. */
-static void average_blocks(bnn_defect *defect, const double *probabilities) {
+static void average_blocks(bnn_defect *defect, const double *probabilities)
+{
     const size_t T = defect->draws, blocks = defect->blocks, classes = defect->classes;
     const size_t stride = defect->order * classes;
     for (size_t b = 0; b < blocks; b++) {
@@ -94,7 +99,8 @@ static void average_blocks(bnn_defect *defect, const double *probabilities) {
 }
 
 /* gram <- |G| M of the image, below the diagonal; gram_sum gathers it. */
-static void add_gram(bnn_defect *defect) {
+static void add_gram(bnn_defect *defect)
+{
     const size_t blocks = defect->blocks, rows = defect->order * defect->classes;
     memset(defect->gram, 0, blocks * blocks * sizeof(double));
     for (size_t s = 1; s < blocks; s++) {
@@ -108,8 +114,10 @@ static void add_gram(bnn_defect *defect) {
 }
 
 /* The draw variance of the U-statistic of `gram` in the notation above. It is unbiased, and so may be
- * negative; `bounded` imposes what holds of the components, z1 >= 0 and z2 >= 2 z1. Needs 4 blocks. */
-static double draw_variance(bnn_defect *defect, const double *gram, bool bounded) {
+ * negative; `bounded` keeps z1, the variance of E[M_st | s], from being so. z2 is negative by rounding only,
+ * as 2 M_st M_uv <= M_st^2 + M_uv^2. Needs 4 blocks. */
+static double draw_variance(bnn_defect *defect, const double *gram, bool bounded)
+{
     const size_t blocks = defect->blocks;
     const double n = (double)blocks, pairs = n * (n - 1), triples = pairs * (n - 2),
                  quads = triples * (n - 3);
@@ -126,16 +134,13 @@ static double draw_variance(bnn_defect *defect, const double *gram, bool bounded
     }
     for (size_t s = 0; s < blocks; s++) s2 += square(defect->row_sum[s]);
     const double quad = (s1 * s1 - 4 * s2 + 2 * s3) / quads;
-    double z1 = (s2 - s3) / triples - quad, z2 = s3 / pairs - quad;
-    if (bounded) {
-        z1 = fmax(z1, 0);
-        z2 = fmax(z2, 2 * z1);
-    }
-    return (4 * (n - 2) * z1 + 2 * z2) / pairs;
+    const double z1 = (s2 - s3) / triples - quad, z2 = fmax(s3 / pairs - quad, 0);
+    return (4 * (n - 2) * (bounded ? fmax(z1, 0) : z1) + 2 * z2) / pairs;
 }
 
 void bnn_defect_add(bnn_defect *defect, const double *probabilities, const double *mean, double *plugin,
-                    double *unbiased) {
+                    double *unbiased)
+{
     const size_t order = defect->order, classes = defect->classes;
     *plugin = *unbiased = 0;
     for (size_t g = 0; g < order; g++) {
@@ -154,7 +159,8 @@ void bnn_defect_add(bnn_defect *defect, const double *probabilities, const doubl
     defect->image_draw_variance_sum += draw_variance(defect, defect->gram, false) / square((double)order);
 }
 
-double bnn_defect_standard_error(bnn_defect *defect, const double *unbiased) {
+double bnn_defect_standard_error(bnn_defect *defect, const double *unbiased)
+{
     const double n = (double)defect->images;
     double mean = 0, squares = 0;
     if (defect->blocks < 4 || defect->images < 2) return NAN;

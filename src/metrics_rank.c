@@ -10,13 +10,15 @@ struct ranked {
     size_t index;
 };
 
-static int most_confident_first(const void *left, const void *right) {
+static int most_confident_first(const void *left, const void *right)
+{
     const struct ranked *a = left, *b = right;
     if (a->confidence != b->confidence) return a->confidence > b->confidence ? -1 : 1;
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-double bnn_aurc(const double *confidence, const double *correct, size_t n) {
+double bnn_aurc(const double *confidence, const double *correct, size_t n)
+{
     struct ranked *items = n ? bnn_alloc(n, sizeof *items) : NULL;
     double errors = 0, sum = 0;
     if (!items) return NAN;
@@ -30,13 +32,15 @@ double bnn_aurc(const double *confidence, const double *correct, size_t n) {
     return sum / (double)n;
 }
 
-static int smallest_first(const void *left, const void *right) {
+static int smallest_first(const void *left, const void *right)
+{
     const double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
 }
 
 /* A sorted copy, or NULL when it is empty, holds a NaN or memory is short. */
-static double *sorted_copy(const double *scores, size_t n) {
+static double *sorted_copy(const double *scores, size_t n)
+{
     for (size_t i = 0; i < n; i++)
         if (isnan(scores[i])) return NULL;
     double *copy = n ? bnn_alloc(n, sizeof *copy) : NULL;
@@ -46,7 +50,8 @@ static double *sorted_copy(const double *scores, size_t n) {
     return copy;
 }
 
-double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m) {
+double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m)
+{
     double *in = sorted_copy(in_distribution, n), *out = sorted_copy(out_of_distribution, m);
     double result = NAN;
     if (in && out) {

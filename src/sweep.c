@@ -10,7 +10,8 @@ struct bnn_sweep {
 };
 
 bnn_status bnn_sweep_create(size_t max_draws, size_t repeats, size_t order, size_t classes, bnn_sweep **sweep,
-                            bnn_error *error) {
+                            bnn_error *error)
+{
     *sweep = NULL;
     if (!max_draws || !repeats || !order || !classes)
         return bnn_fail(
@@ -32,7 +33,8 @@ bnn_status bnn_sweep_create(size_t max_draws, size_t repeats, size_t order, size
     return BNN_OK;
 }
 
-void bnn_sweep_free(bnn_sweep *sweep) {
+void bnn_sweep_free(bnn_sweep *sweep)
+{
     if (!sweep) return;
     free(sweep->unbiased);
     free(sweep->plugin);
@@ -42,7 +44,8 @@ void bnn_sweep_free(bnn_sweep *sweep) {
 /* One number of d_t(g) = p_t(g.x) - p_t(x) over the draws t of a repeat: with S_T = sum_{t < T} d_t, adds
  * (S_T/T)^2 and (S_T^2 - sum_{t < T} d_t^2)/(T(T-1)) at every level. */
 static void add_number(bnn_sweep *sweep, size_t repeat, const double *moved, const double *base,
-                       size_t stride) {
+                       size_t stride)
+{
     double sum = 0, squares = 0;
     for (size_t t = 0, level = 0; level < sweep->levels; t++) {
         const double difference = moved[t * stride] - base[t * stride], draws = (double)(t + 1);
@@ -55,7 +58,8 @@ static void add_number(bnn_sweep *sweep, size_t repeat, const double *moved, con
     }
 }
 
-void bnn_sweep_add(bnn_sweep *sweep, const double *probabilities, size_t images) {
+void bnn_sweep_add(bnn_sweep *sweep, const double *probabilities, size_t images)
+{
     const size_t plane = images * sweep->classes, stride = sweep->order * plane;
     sweep->images += images;
     for (size_t r = 0; r < sweep->repeats; r++) {
@@ -65,12 +69,14 @@ void bnn_sweep_add(bnn_sweep *sweep, const double *probabilities, size_t images)
     }
 }
 
-size_t bnn_sweep_levels(const bnn_sweep *sweep) {
+size_t bnn_sweep_levels(const bnn_sweep *sweep)
+{
     return sweep->levels;
 }
 
 /* Mean and standard deviation of n sums, each divided by `count`. */
-static void summarise(const double *sums, size_t n, double count, double *mean, double *std) {
+static void summarise(const double *sums, size_t n, double count, double *mean, double *std)
+{
     double squares = 0;
     *mean = 0;
     for (size_t r = 0; r < n; r++) *mean += sums[r] / count / (double)n;
@@ -78,7 +84,8 @@ static void summarise(const double *sums, size_t n, double count, double *mean, 
     *std = n > 1 ? sqrt(squares / (double)(n - 1)) : NAN;
 }
 
-void bnn_sweep_end(const bnn_sweep *sweep, bnn_sweep_row *rows) {
+void bnn_sweep_end(const bnn_sweep *sweep, bnn_sweep_row *rows)
+{
     const double count = (double)sweep->images * (double)sweep->order;
     const size_t repeats = sweep->repeats;
     for (size_t level = 0; level < sweep->levels; level++) {

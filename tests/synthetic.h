@@ -7,12 +7,14 @@
 #include "bnn/rng.h"
 
 /* Uniform on [-1, 1). */
-static inline double symmetric_uniform(bnn_pcg32 *rng) {
+static inline double symmetric_uniform(bnn_pcg32 *rng)
+{
     return 2 * bnn_pcg32_uniform(rng) - 1;
 }
 
 /* `rows` distributions over the classes, uneven ones among them. */
-static inline void random_rows(bnn_pcg32 *rng, double *p, size_t rows, size_t classes) {
+static inline void random_rows(bnn_pcg32 *rng, double *p, size_t rows, size_t classes)
+{
     for (size_t r = 0; r < rows; r++) {
         double sum = 0;
         for (size_t c = 0; c < classes; c++) {
@@ -29,7 +31,8 @@ static inline void random_rows(bnn_pcg32 *rng, double *p, size_t rows, size_t cl
  * on [-1, 1): the noise of z moves all images together. The true defect over random images is 4 signal^2 E
  * a^2 (|G| - 1)/|G| with E a^2 = 13/12, that of draws and images together. */
 static inline void noisy_predictions(bnn_pcg32 *rng, size_t draws, size_t order, size_t images, double signal,
-                                     double shared, double private, double *a, double *f, double *p) {
+                                     double shared, double private, double *a, double *f, double *p)
+{
     for (size_t i = 0; i < images; i++) {
         a[i] = 0.5 + bnn_pcg32_uniform(rng);
         f[i] = 0.5 + bnn_pcg32_uniform(rng);
@@ -49,7 +52,8 @@ static inline void noisy_predictions(bnn_pcg32 *rng, size_t draws, size_t order,
     }
 }
 
-static inline double noisy_truth(size_t order, double signal) {
+static inline double noisy_truth(size_t order, double signal)
+{
     return 4 * signal * signal * 13 / 12 * (double)(order - 1) / (double)order;
 }
 

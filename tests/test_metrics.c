@@ -14,7 +14,8 @@
 /* ---- reference figures
  * -------------------------------------------------------------------------------------- */
 
-static char *slurp(const char *path, size_t *size) {
+static char *slurp(const char *path, size_t *size)
+{
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     assert_int_equal(fseek(file, 0, SEEK_END), 0);
@@ -29,7 +30,8 @@ static char *slurp(const char *path, size_t *size) {
 }
 
 /* The items of a version-1 '<f8' or '<i8' file in C order: 8 bytes each after the header. */
-static void *load_npy(const char *path, const char *type, size_t count) {
+static void *load_npy(const char *path, const char *type, size_t count)
+{
     size_t size;
     char *bytes = slurp(path, &size);
     const size_t header = 10 + (size_t)(unsigned char)bytes[8] + 256 * (size_t)(unsigned char)bytes[9];
@@ -41,7 +43,8 @@ static void *load_npy(const char *path, const char *type, size_t count) {
     return bytes;
 }
 
-static uint32_t *load_labels(const char *path, size_t count) {
+static uint32_t *load_labels(const char *path, size_t count)
+{
     int64_t *wide = load_npy(path, "'<i8'", count);
     uint32_t *labels = malloc(count * sizeof *labels);
     assert_non_null(labels);
@@ -50,7 +53,8 @@ static uint32_t *load_labels(const char *path, size_t count) {
     return labels;
 }
 
-static cJSON *load_json(const char *path) {
+static cJSON *load_json(const char *path)
+{
     size_t size;
     char *text = slurp(path, &size);
     cJSON *json = cJSON_Parse(text);
@@ -59,7 +63,8 @@ static cJSON *load_json(const char *path) {
     return json;
 }
 
-static double figure(const cJSON *json, const char *name) {
+static double figure(const cJSON *json, const char *name)
+{
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
     if (!cJSON_IsNumber(item)) fail_msg("no figure %s", name);
     return item->valuedouble;
@@ -67,7 +72,8 @@ static double figure(const cJSON *json, const char *name) {
 
 /* The metrics of (draws, order, images, classes), given in chunks of at most `chunk` images. */
 static bnn_metrics *measure(const double *p, size_t draws, size_t order, size_t images, size_t classes,
-                            const uint32_t *labels, size_t chunk) {
+                            const uint32_t *labels, size_t chunk)
+{
     bnn_metrics_accumulator *accumulator;
     bnn_metrics *metrics;
     bnn_error error = {0};
@@ -87,7 +93,8 @@ static bnn_metrics *measure(const double *p, size_t draws, size_t order, size_t 
     return metrics;
 }
 
-static void reference_orbit(void **state) {
+static void reference_orbit(void **state)
+{
     double *p = load_npy(REFERENCE "metrics/probs_orbit.npy", "'<f8'", 4 * 64 * 10);
     uint32_t *labels = load_labels(REFERENCE "metrics/labels.npy", 64);
     cJSON *json = load_json(REFERENCE "metrics/expected.json");
@@ -114,7 +121,8 @@ static void reference_orbit(void **state) {
     free(p);
 }
 
-static void reference_samples(void **state) {
+static void reference_samples(void **state)
+{
     double *p = load_npy(REFERENCE "metrics/probs_samples.npy", "'<f8'", 8 * 4 * 16 * 5);
     uint32_t *labels = load_labels(REFERENCE "metrics/labels_samples.npy", 16);
     cJSON *json = load_json(REFERENCE "metrics/expected_samples.json");
@@ -145,7 +153,8 @@ typedef struct predictions {
     uint32_t labels[N];
 } predictions;
 
-static predictions random_predictions(void) {
+static predictions random_predictions(void)
+{
     predictions x;
     bnn_pcg32 rng;
     bnn_pcg32_seed(&rng, 11, 3);
@@ -154,22 +163,26 @@ static predictions random_predictions(void) {
     return x;
 }
 
-static double mean_of_draws(const predictions *x, size_t g, size_t i, size_t c) {
+static double mean_of_draws(const predictions *x, size_t g, size_t i, size_t c)
+{
     return (x->p[0][g][i][c] + x->p[1][g][i][c] + x->p[2][g][i][c]) / T;
 }
 
-static size_t predicted(const predictions *x, size_t g, size_t i) {
+static size_t predicted(const predictions *x, size_t g, size_t i)
+{
     size_t best = 0;
     for (size_t c = 0; c < C; c++)
         if (mean_of_draws(x, g, i, c) > mean_of_draws(x, g, i, best)) best = c;
     return best;
 }
 
-static double information(double p) {
+static double information(double p)
+{
     return p > 0 ? -p * log(p) : 0;
 }
 
-static void naive_labelled(const predictions *x, const bnn_metrics *m) {
+static void naive_labelled(const predictions *x, const bnn_metrics *m)
+{
     double right[2] = {0}, nll[2] = {0}, brier[2] = {0}, expected_nll = 0, ece[2] = {0}, aurc = 0;
     for (size_t i = 0; i < N; i++) {
         for (size_t g = 0; g < G; g++) {
@@ -218,7 +231,8 @@ static void naive_labelled(const predictions *x, const bnn_metrics *m) {
     assert_close(m->aurc, aurc, EXACT, 0);
 }
 
-static void naive_information(const predictions *x, const bnn_metrics *m) {
+static void naive_information(const predictions *x, const bnn_metrics *m)
+{
     double h = 0, mutual = 0, over_orbit = 0;
     for (size_t i = 0; i < N; i++) {
         double entropy = 0, conditional = 0, mixture = 0, parts = 0;
@@ -242,7 +256,8 @@ static void naive_information(const predictions *x, const bnn_metrics *m) {
     assert_close(m->orbit_mutual_information, over_orbit, EXACT, 1);
 }
 
-static void naive_orbit(const predictions *x, const bnn_metrics *m) {
+static void naive_orbit(const predictions *x, const bnn_metrics *m)
+{
     double agreement = 0, identity = 0, kl_mean = 0, kl_square = 0;
     for (size_t i = 0; i < N; i++) {
         size_t most = 0;
@@ -269,7 +284,8 @@ static void naive_orbit(const predictions *x, const bnn_metrics *m) {
     assert_close(m->symmetric_kl_std, sqrt(kl_square - kl_mean * kl_mean), EXACT, 1);
 }
 
-static void naive_defect(const predictions *x, const bnn_metrics *m) {
+static void naive_defect(const predictions *x, const bnn_metrics *m)
+{
     double plugin[G] = {0}, unbiased[G] = {0}, plugin_mean = 0, plugin_square = 0, unbiased_mean = 0;
     for (size_t i = 0; i < N; i++) {
         double image = 0;
@@ -297,7 +313,8 @@ static void naive_defect(const predictions *x, const bnn_metrics *m) {
     assert_close(m->defect_unbiased, unbiased_mean, EXACT, 1);
 }
 
-static void naive_twin(void **state) {
+static void naive_twin(void **state)
+{
     const predictions x = random_predictions();
     (void)state;
     for (size_t chunk = 1; chunk <= N; chunk += 4) {
@@ -314,7 +331,8 @@ static void naive_twin(void **state) {
 /* ---- edges
  * -------------------------------------------------------------------------------------------------- */
 
-static void without_labels(void **state) {
+static void without_labels(void **state)
+{
     const predictions x = random_predictions();
     bnn_metrics *with = measure(&x.p[0][0][0][0], T, G, N, C, x.labels, N);
     bnn_metrics *m = measure(&x.p[0][0][0][0], T, G, N, C, NULL, 4);
@@ -335,7 +353,8 @@ static void without_labels(void **state) {
     bnn_metrics_free(with);
 }
 
-static void one_group_element(void **state) {
+static void one_group_element(void **state)
+{
     const predictions x = random_predictions();
     bnn_metrics *m = measure(&x.p[0][0][0][0], T, 1, N, C, x.labels, 3);
     (void)state;
@@ -347,7 +366,8 @@ static void one_group_element(void **state) {
 }
 
 /* Confidences on the edges of bins, ties of argmax, and a certain mistake. */
-static void bins_ties_and_zeros(void **state) {
+static void bins_ties_and_zeros(void **state)
+{
     static const double p[5][3] = {
         {0.6, 0.2, 0.2}, {0.5, 0.5, 0}, {0, 1, 0}, {0.2, 0.4, 0.4}, {0.8, 0.1, 0.1}};
     static const uint32_t labels[5] = {0, 1, 0, 1, 2};
@@ -363,14 +383,16 @@ static void bins_ties_and_zeros(void **state) {
     bnn_metrics_free(m);
 }
 
-static void aurc_breaks_ties_by_index(void **state) {
+static void aurc_breaks_ties_by_index(void **state)
+{
     static const double confidence[4] = {0.5, 0.5, 0.5, 0.9}, correct[4] = {0, 1, 1, 1};
     (void)state;
     assert_close(bnn_aurc(confidence, correct, 4), (0 + 1. / 2 + 1. / 3 + 1. / 4) / 4, EXACT, 0);
     assert_true(isnan(bnn_aurc(confidence, correct, 0)));
 }
 
-static void auroc_is_the_pairwise_count(void **state) {
+static void auroc_is_the_pairwise_count(void **state)
+{
     enum { IN = 61, OUT = 43 };
     double in[IN], out[OUT], wins = 0;
     const double nan_score[1] = {NAN};
@@ -387,7 +409,8 @@ static void auroc_is_the_pairwise_count(void **state) {
     assert_true(isnan(bnn_auroc(in, IN, nan_score, 1)));
 }
 
-static void group_average_is_exactly_invariant(void **state) {
+static void group_average_is_exactly_invariant(void **state)
+{
     const predictions x = random_predictions();
     predictions averaged = x;
     (void)state;
@@ -406,13 +429,15 @@ static void group_average_is_exactly_invariant(void **state) {
 }
 
 static void expect_refusal(bnn_metrics_accumulator *accumulator, const predictions *x, const uint32_t *labels,
-                           const char *message) {
+                           const char *message)
+{
     bnn_error error = {0};
     assert_int_equal(bnn_metrics_add(accumulator, &x->p[0][0][0][0], N, labels, &error), BNN_BAD_INPUT);
     assert_string_equal(error.message, message);
 }
 
-static void bad_input_is_named(void **state) {
+static void bad_input_is_named(void **state)
+{
     const predictions good = random_predictions();
     predictions x = good;
     bnn_metrics_accumulator *accumulator;
@@ -457,7 +482,8 @@ static void bad_input_is_named(void **state) {
     bnn_metrics_free(NULL);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_orbit),
         cmocka_unit_test(reference_samples),

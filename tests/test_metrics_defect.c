@@ -8,7 +8,8 @@
 #include "bnn/metrics.h"
 #include "synthetic.h"
 
-static bnn_metrics *measure(const double *p, size_t draws, size_t order, size_t images, size_t classes) {
+static bnn_metrics *measure(const double *p, size_t draws, size_t order, size_t images, size_t classes)
+{
     bnn_metrics_accumulator *accumulator;
     bnn_metrics *metrics;
     bnn_error error = {0};
@@ -24,9 +25,9 @@ static bnn_metrics *measure(const double *p, size_t draws, size_t order, size_t 
 
 enum { T = 5, G = 3, N = 6, C = 4 };
 
-/* U^2 - mean over four distinct draws of M_st M_uv; with `bounded` rebuilt from the components z1 >= 0, z2 >=
- * 2 z1. */
-static double naive_draw_variance(double gram[T][T], int bounded) {
+/* U^2 - mean over four distinct draws of M_st M_uv; `bounded`: rebuilt from its components with z1 >= 0. */
+static double naive_draw_variance(double gram[T][T], int bounded)
+{
     double u = 0, quad = 0, triple = 0, pair = 0;
     for (size_t s = 0; s < T; s++) {
         for (size_t t = 0; t < T; t++) {
@@ -43,11 +44,12 @@ static double naive_draw_variance(double gram[T][T], int bounded) {
         }
     }
     if (!bounded) return u * u - quad;
-    const double z1 = fmax(triple - quad, 0), z2 = fmax(pair - quad, 2 * z1);
+    const double z1 = fmax(triple - quad, 0), z2 = pair - quad;
     return (4. * (T - 2) * z1 + 2 * z2) / (T * (T - 1));
 }
 
-static double naive_standard_error(double p[T][G][N][C]) {
+static double naive_standard_error(double p[T][G][N][C])
+{
     double image[N] = {0}, mean = 0, within = 0, all[T][T] = {{0}}, images = 0;
     for (size_t i = 0; i < N; i++) {
         double gram[T][T] = {{0}};
@@ -68,16 +70,19 @@ static double naive_standard_error(double p[T][G][N][C]) {
     return sqrt(fmax(images - both, 0) + naive_draw_variance(all, 1));
 }
 
-static void standard_error_matches_its_definition(void **state) {
+static void standard_error_matches_its_definition(void **state)
+{
     static double p[T][G][N][C], a[N], f[N];
     bnn_pcg32 rng;
     (void)state;
     bnn_pcg32_seed(&rng, 8, 1);
-    for (size_t turn = 0; turn < 12; turn++) {
+    for (size_t turn = 0; turn < 18; turn++) { /* wild, noisy, and nearly additive: M_st = m + a_s + a_t */
         if (turn < 6)
             random_rows(&rng, &p[0][0][0][0], T * G * N, C);
-        else
+        else if (turn < 12)
             noisy_predictions(&rng, T, G, N, 0.03, 0.05, 0.01, a, f, &p[0][0][0][0]);
+        else
+            noisy_predictions(&rng, T, G, N, 0.1, 0.01, 0, a, f, &p[0][0][0][0]);
         bnn_metrics *m = measure(&p[0][0][0][0], T, G, N, C);
         assert_close(m->defect_standard_error, naive_standard_error(p), 1e-9, 1e-6);
         bnn_metrics_free(m);
@@ -86,6 +91,25 @@ static void standard_error_matches_its_definition(void **state) {
         bnn_metrics_free(m);
         m = measure(&p[0][0][0][0], T, G * N, 1, C);
         assert_true(isnan(m->defect_standard_error));
+        bnn_metrics_free(m);
+    }
+}
+
+/* All draws and all images alike: nothing varies, whatever rounding leaves. */
+static void no_variation_no_error(void **state)
+{
+    static const double pair[3][2][4] = {{{0.1, 0.2, 0.3, 0.4}, {0.4, 0.1, 0.2, 0.3}},
+                                         {{0.7, 0.1, 0.1, 0.1}, {0.2, 0.3, 0.3, 0.2}},
+                                         {{0.25, 0.25, 0.25, 0.25}, {0.25, 0.25, 0.25, 0.25}}};
+    double p[7][2][2][4];
+    (void)state;
+    for (size_t k = 0; k < 3; k++) {
+        for (size_t t = 0; t < 7; t++)
+            for (size_t g = 0; g < 2; g++)
+                for (size_t i = 0; i < 2; i++) memcpy(p[t][g][i], pair[k][g], sizeof p[t][g][i]);
+        bnn_metrics *m = measure(&p[0][0][0][0], 7, 2, 2, 4);
+        assert_close(m->defect_standard_error, 0, 1e-8, 1);
+        assert_close(m->defect_unbiased, m->defect_plugin, 1e-12, 0);
         bnn_metrics_free(m);
     }
 }
@@ -105,7 +129,8 @@ typedef struct outcome {
     double plugin_bias;
 } outcome;
 
-static outcome repeat(const experiment *x, size_t repeats) {
+static outcome repeat(const experiment *x, size_t repeats)
+{
     const double truth = noisy_truth(x->order, x->signal), n = (double)repeats;
     double *p = malloc(x->draws * x->order * x->images * 4 * sizeof *p),
            *a = malloc(2 * x->images * sizeof *a);
@@ -139,14 +164,16 @@ static outcome repeat(const experiment *x, size_t repeats) {
     return result;
 }
 
-static void check(const experiment *x, double largest_ratio) {
+static void check(const experiment *x, double largest_ratio)
+{
     const outcome found = repeat(x, 800);
     assert_true(fabs(found.bias) <= 3 * found.bias_error);
     assert_true(found.coverage >= 0.9);
     assert_true(found.variance_ratio >= 0.8 && found.variance_ratio <= largest_ratio);
 }
 
-static void covers_a_true_defect_of_zero(void **state) {
+static void covers_a_true_defect_of_zero(void **state)
+{
     (void)state;
     check(&(experiment){16, 4, 30, 0, 0.06, 0.06}, 2);
     check(&(experiment){16, 4, 30, 0, 0.06, 0}, 2); /* all images moved by the same draws */
@@ -154,7 +181,8 @@ static void covers_a_true_defect_of_zero(void **state) {
     check(&(experiment){32, 2, 10, 0, 0.06, 0.03}, 2);
 }
 
-static void covers_a_true_defect(void **state) {
+static void covers_a_true_defect(void **state)
+{
     (void)state;
     check(&(experiment){32, 4, 30, 0.05, 0.06, 0.06}, 1.25);
     check(&(experiment){16, 4, 30, 0.08, 0.03, 0.03}, 1.25);
@@ -162,7 +190,8 @@ static void covers_a_true_defect(void **state) {
 }
 
 /* An exactly equivariant predictive: the plug-in scores E ||mean_t d_t||^2, proportional to 1/T. */
-static void plugin_is_biased_by_one_over_draws(void **state) {
+static void plugin_is_biased_by_one_over_draws(void **state)
+{
     const double noise = 0.06, third = 1. / 3, order = 4;
     (void)state;
     for (size_t draws = 4; draws <= 64; draws *= 4) {
@@ -176,7 +205,8 @@ static void plugin_is_biased_by_one_over_draws(void **state) {
 
 /* Above 256 draws the standard error comes from the means of blocks, here of 2 draws: with equal images,
  * whose own part is 0, it is that of half as many draws, each the mean of a block. */
-static void many_draws_are_grouped(void **state) {
+static void many_draws_are_grouped(void **state)
+{
     enum { DRAWS = 300, ORDER = 3, IMAGES = 2, ROW = ORDER * IMAGES * 4 };
     static double p[DRAWS][ORDER][IMAGES][4], half[DRAWS / 2][ROW], a[IMAGES], f[IMAGES];
     bnn_pcg32 rng;
@@ -197,13 +227,12 @@ static void many_draws_are_grouped(void **state) {
     bnn_metrics_free(all);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(standard_error_matches_its_definition),
-        cmocka_unit_test(covers_a_true_defect_of_zero),
-        cmocka_unit_test(covers_a_true_defect),
-        cmocka_unit_test(plugin_is_biased_by_one_over_draws),
-        cmocka_unit_test(many_draws_are_grouped),
+        cmocka_unit_test(standard_error_matches_its_definition), cmocka_unit_test(no_variation_no_error),
+        cmocka_unit_test(covers_a_true_defect_of_zero),          cmocka_unit_test(covers_a_true_defect),
+        cmocka_unit_test(plugin_is_biased_by_one_over_draws),    cmocka_unit_test(many_draws_are_grouped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 
 enum { G = 3, N = 5, C = 4 };
 
-static bnn_sweep *sweep_of(size_t max_draws, size_t repeats, size_t order, size_t classes) {
+static bnn_sweep *sweep_of(size_t max_draws, size_t repeats, size_t order, size_t classes)
+{
     bnn_sweep *sweep;
     bnn_error error = {0};
     assert_int_equal(bnn_sweep_create(max_draws, repeats, order, classes, &sweep, &error), BNN_OK);
@@ -18,7 +19,8 @@ static bnn_sweep *sweep_of(size_t max_draws, size_t repeats, size_t order, size_
 }
 
 /* The defects of `draws` draws by bnn_metrics. */
-static void defects(const double *p, size_t draws, double *plugin, double *unbiased) {
+static void defects(const double *p, size_t draws, double *plugin, double *unbiased)
+{
     bnn_metrics_accumulator *accumulator;
     bnn_metrics *m;
     assert_int_equal(bnn_metrics_begin(draws, G, C, &accumulator, NULL), BNN_OK);
@@ -29,7 +31,8 @@ static void defects(const double *p, size_t draws, double *plugin, double *unbia
     bnn_metrics_discard(accumulator);
 }
 
-static void rows_are_the_defects_of_prefixes(void **state) {
+static void rows_are_the_defects_of_prefixes(void **state)
+{
     enum { MAX = 11, REPEATS = 3, LEVELS = 4 };
     static double p[REPEATS][MAX][G][N][C], part[REPEATS * MAX * G * N * C];
     bnn_sweep *sweep = sweep_of(MAX, REPEATS, G, C);
@@ -69,7 +72,8 @@ static void rows_are_the_defects_of_prefixes(void **state) {
 }
 
 /* Least-squares slope of log2 std against log2 T over rows [first, levels). */
-static double slope(const bnn_sweep_row *rows, size_t first, size_t levels, int unbiased) {
+static double slope(const bnn_sweep_row *rows, size_t first, size_t levels, int unbiased)
+{
     double x = 0, y = 0, xx = 0, xy = 0;
     const double n = (double)(levels - first);
     for (size_t level = first; level < levels; level++) {
@@ -82,7 +86,8 @@ static double slope(const bnn_sweep_row *rows, size_t first, size_t levels, int 
 
 /* The std across repeats falls as T^-1/2 about a true defect (theory: O(1/sqrt T)) and as 1/T at a defect of
  * 0, where the plug-in's mean falls as 1/T too while the unbiased mean stays at the truth. */
-static void rates(void **state) {
+static void rates(void **state)
+{
     enum { MAX = 128, REPEATS = 100, ORDER = 4, IMAGES = 6, LEVELS = 8 };
     const double signals[2] = {0.1, 0}, slopes[2] = {-0.5, -1};
     double *p = malloc((size_t)MAX * REPEATS * ORDER * IMAGES * 4 * sizeof *p), a[2 * IMAGES];
@@ -113,7 +118,8 @@ static void rates(void **state) {
     free(p);
 }
 
-static void edges(void **state) {
+static void edges(void **state)
+{
     static const double p[2][2] = {{0.75, 0.25}, {0.25, 0.75}};
     bnn_sweep *sweep = NULL;
     bnn_sweep_row row;
@@ -132,7 +138,8 @@ static void edges(void **state) {
     bnn_sweep_free(NULL);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_the_defects_of_prefixes),
         cmocka_unit_test(rates),
