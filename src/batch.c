@@ -12,10 +12,11 @@ bnn_status bnn_batches_create(const bnn_dataset *dataset, const bnn_grid_action 
     const size_t image = dataset->channels * dataset->height * dataset->width;
     *batches = NULL;
     if (items < batch_size)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "train.batch_size: found %zu, expected at most the %zu items of an epoch (%zu training images "
-                        "x %zu)",
-                        batch_size, items, dataset->count, plan->repeats);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "train.batch_size: found %zu, expected at most the %zu items of an epoch (%zu training images "
+            "x %zu)",
+            batch_size, items, dataset->count, plan->repeats);
     bnn_batches *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "batches", 1, sizeof *result);
     *result = (bnn_batches){.dataset = dataset,
@@ -69,11 +70,13 @@ void bnn_batches_fill(bnn_batches *batches, size_t index, int threads)
     const size_t image = data->channels * data->height * data->width, views = batches->plan.views;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < batches->batch_size; i++) {
-        const size_t item = batches->order[index * batches->batch_size + i], row = item / batches->plan.repeats;
+        const size_t item = batches->order[index * batches->batch_size + i],
+                     row = item / batches->plan.repeats;
         const size_t element = element_of(batches, item);
         for (size_t v = 0; v < views; v++)
             bnn_grid_action_apply(batches->action, views > 1 ? v : element, data->images + row * image,
-                                  data->channels, data->background, batches->images + (i * views + v) * image);
+                                  data->channels, data->background,
+                                  batches->images + (i * views + v) * image);
         batches->labels[i] = data->labels[row];
     }
 }
@@ -87,12 +90,14 @@ bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_
     bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TRAIN, &all, error);
     if (status) return status;
     const size_t count = all->count, kept = config->data.validation_size;
-    const size_t size = config->data.train_size ? config->data.train_size : count - (kept < count ? kept : count);
+    const size_t size =
+        config->data.train_size ? config->data.train_size : count - (kept < count ? kept : count);
     if (size == 0 || size > count || kept > count - size) {
-        status = bnn_fail(error, BNN_BAD_INPUT,
-                          "data.train_size + data.validation_size: found %zu + %zu, expected at most the %zu training "
-                          "images of %s",
-                          size, kept, count, config->data.paths.name);
+        status = bnn_fail(
+            error, BNN_BAD_INPUT,
+            "data.train_size + data.validation_size: found %zu + %zu, expected at most the %zu training "
+            "images of %s",
+            size, kept, count, config->data.paths.name);
         goto done;
     }
     order = bnn_alloc(count, sizeof *order);
@@ -120,7 +125,8 @@ bnn_status bnn_test_data(const bnn_config *config, bnn_dataset **test, bnn_error
 {
     bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TEST, test, error);
     if (!status && config->data.test_size > (*test)->count)
-        status = bnn_fail(error, BNN_BAD_INPUT, "data.test_size: found %zu, expected at most the %zu test images of %s",
+        status = bnn_fail(error, BNN_BAD_INPUT,
+                          "data.test_size: found %zu, expected at most the %zu test images of %s",
                           config->data.test_size, (*test)->count, config->data.paths.name);
     if (!status && config->data.test_size) (*test)->count = config->data.test_size;
     if (!status) status = bnn_dataset_pad(*test, config->data.pad, error);

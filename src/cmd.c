@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void cmd_print_help(const command *command)
+void cmd_print_help(const subcommand *command)
 {
     printf("usage: bnn %s [options]%s%s\n\n%s\n\noptions:\n", command->name, *command->operands ? " " : "",
            command->operands, command->summary);
@@ -21,7 +21,7 @@ void cmd_print_help(const command *command)
     if (command->details) printf("\n%s", command->details);
 }
 
-static size_t count_options(const command *command)
+static size_t count_options(const subcommand *command)
 {
     size_t n = 0;
     while (command->options[n].name) n++;
@@ -43,7 +43,8 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
     return BNN_OK;
 }
 
-bnn_status cmd_parse(const command *command, int argc, char **argv, cmd_line *line, bool *done, bnn_error *error)
+bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
+                     bnn_error *error)
 {
     struct option table[CMD_MAX_OPTIONS + 2] = {0};
     const size_t n = count_options(command);
@@ -53,7 +54,8 @@ bnn_status cmd_parse(const command *command, int argc, char **argv, cmd_line *li
     *done = false;
     for (size_t i = 0; i < n; i++)
         table[i] = (struct option){command->options[i].name,
-                                   command->options[i].argument ? required_argument : no_argument, NULL, (int)i + 256};
+                                   command->options[i].argument ? required_argument : no_argument, NULL,
+                                   (int)i + 256};
     table[n] = (struct option){"help", no_argument, NULL, 'h'};
     opterr = 0;
     optind = 1;
@@ -64,13 +66,15 @@ bnn_status cmd_parse(const command *command, int argc, char **argv, cmd_line *li
             return BNN_OK;
         }
         if (found == ':' || found == '?')
-            return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: %s (see bnn %s --help)", command->name, argv[optind - 1],
-                            found == ':' ? "expected a value" : "unknown option", command->name);
+            return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: %s (see bnn %s --help)", command->name,
+                            argv[optind - 1], found == ':' ? "expected a value" : "unknown option",
+                            command->name);
         const size_t i = (size_t)(found - 256);
         line->values[i] = optarg ? optarg : "";
         if (strcmp(command->options[i].name, "set") == 0) {
             if (line->set_count == CMD_MAX_REPEATS)
-                return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command->name, CMD_MAX_REPEATS);
+                return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command->name,
+                                CMD_MAX_REPEATS);
             line->sets[line->set_count++] = optarg;
         }
     }
@@ -94,23 +98,24 @@ bool cmd_flag(const cmd_line *line, const char *name)
     return cmd_value(line, name) != NULL;
 }
 
-bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t most, size_t fallback, size_t *value,
-                    bnn_error *error)
+bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t most, size_t fallback,
+                    size_t *value, bnn_error *error)
 {
     const char *text = cmd_value(line, name);
     char *end;
     *value = fallback;
     if (!text) return BNN_OK;
     const double number = strtod(text, &end);
-    if (*end || end == text || !(number >= (double)least && number <= (double)most) || number != floor(number))
+    if (*end || end == text || !(number >= (double)least && number <= (double)most) ||
+        number != floor(number))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected an integer from %zu to %zu",
                         line->command->name, name, text, least, most);
     *value = (size_t)number;
     return BNN_OK;
 }
 
-bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const *names, int fallback, int *value,
-                      bnn_error *error)
+bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const *names, int fallback,
+                      int *value, bnn_error *error)
 {
     const char *text = cmd_value(line, name);
     char expected[200] = "";
@@ -122,10 +127,11 @@ bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const 
             *value = i;
             return BNN_OK;
         }
-        length += (size_t)snprintf(expected + length, sizeof expected - length, "%s%s", i ? ", " : "", names[i]);
+        length +=
+            (size_t)snprintf(expected + length, sizeof expected - length, "%s%s", i ? ", " : "", names[i]);
     }
-    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected one of %s", line->command->name, name, text,
-                    expected);
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected one of %s", line->command->name,
+                    name, text, expected);
 }
 
 bnn_status cmd_threads(const cmd_line *line, int *threads, bnn_error *error)
@@ -141,6 +147,17 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
     const char *name = cmd_value(line, "group");
     bnn_status status = bnn_group_create(name ? name : model->group->name, group, error);
     return status && name ? bnn_fail_in(error, status, "--group") : status;
+}
+
+bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *error)
+{
+    bnn_group *group;
+    bnn_status status = cmd_group(line, model, &group, error);
+    if (status) return status;
+    bnn_group_free(model->group);
+    model->group = group;
+    snprintf(model->config.group, sizeof model->config.group, "%s", group->name);
+    return BNN_OK;
 }
 
 /* Pads images that are as much smaller than the model's input as its configuration pads. */
@@ -167,7 +184,8 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
     }
     if (name) return cmd_other_data(name, model, data, error);
     if (!model->config.data.paths.name[0])
-        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: the model names no data set, expected --images F or --data NAME",
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn %s: the model names no data set, expected --images F or --data NAME",
                         line->command->name);
     return bnn_test_data(&model->config, data, error);
 }
@@ -204,4 +222,23 @@ void cmd_add_numbers(cJSON *object, const char *name, const double *values, size
     cJSON *array = cJSON_AddArrayToObject(object, name);
     for (size_t i = 0; i < n; i++)
         cJSON_AddItemToArray(array, isfinite(values[i]) ? cJSON_CreateNumber(values[i]) : cJSON_CreateNull());
+}
+
+void cmd_add_certificate(cJSON *object, const bnn_certificate *certificate)
+{
+    cmd_add_number(object, "residual", certificate->residual);
+    cmd_add_number(object, "kl_max", certificate->kl_max);
+    cmd_add_number(object, "l1_bound", certificate->l1_bound);
+    cmd_add_numbers(object, "kl", certificate->kl, certificate->order);
+    cmd_add_numbers(object, "l1", certificate->l1, certificate->order);
+    cJSON *layers = cJSON_AddArrayToObject(object, "layers");
+    for (size_t l = 0; l < certificate->layer_count; l++) {
+        const bnn_certificate_layer *layer = &certificate->layers[l];
+        cJSON *entry = cJSON_CreateObject();
+        cJSON_AddStringToObject(entry, "name", layer->name);
+        cmd_add_number(entry, "residual", layer->residual);
+        cmd_add_number(entry, "kl_max", layer->kl_max);
+        cmd_add_numbers(entry, "kl", layer->kl, certificate->order);
+        cJSON_AddItemToArray(layers, entry);
+    }
 }

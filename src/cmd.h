@@ -1,5 +1,6 @@
-/* What the subcommands share: a table of options that gives parsing and help, and small helpers. Only main.c and
- * the cmd_*.c files print or exit. Results go to standard output, progress and messages to standard error. */
+/* What the subcommands share: a table of options that gives parsing and help, and small helpers. Only main.c
+ * and the cmd_*.c files print or exit. Results go to standard output, progress and messages to standard
+ * error. */
 #ifndef BNN_SRC_CMD_H
 #define BNN_SRC_CMD_H
 
@@ -22,20 +23,21 @@ typedef struct cmd_option {
     const char *meaning;
 } cmd_option;
 
-typedef struct command {
+typedef struct subcommand {
     const char *name;
     const char *operands; /* "CONFIG.json": words between spaces count; "[X]" may be left out */
     const char *summary;
-    const char *details; /* further help, or NULL */
+    const char *details;       /* further help, or NULL */
     const cmd_option *options; /* ends with a NULL name */
-    bnn_status (*run)(const struct command *command, int argc, char **argv, bnn_error *error);
-} command;
+    bnn_status (*run)(const struct subcommand *command, int argc, char **argv, bnn_error *error);
+} subcommand;
 
-extern const command cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_check, cmd_info;
+extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_check,
+    cmd_info;
 
 /* The parsed command line; everything points into argv. */
 typedef struct cmd_line {
-    const command *command;
+    const subcommand *command;
     const char *values[CMD_MAX_OPTIONS]; /* of options[i]: NULL when not given, "" for a flag */
     const char *sets[CMD_MAX_REPEATS];   /* every value of --set */
     size_t set_count;
@@ -44,20 +46,21 @@ typedef struct cmd_line {
 } cmd_line;
 
 /* Options may stand before or after operands. --help prints the help and sets *done. */
-bnn_status cmd_parse(const command *command, int argc, char **argv, cmd_line *line, bool *done, bnn_error *error);
-void cmd_print_help(const command *command);
+bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
+                     bnn_error *error);
+void cmd_print_help(const subcommand *command);
 
 /* The value of an option: NULL when it was not given. */
 const char *cmd_value(const cmd_line *line, const char *name);
 bool cmd_flag(const cmd_line *line, const char *name);
 
 /* An integer option in least..most, or `fallback` when it was not given. */
-bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t most, size_t fallback, size_t *value,
-                    bnn_error *error);
+bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t most, size_t fallback,
+                    size_t *value, bnn_error *error);
 
 /* The index in `names` of the value of an option, or `fallback`. */
-bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const *names, int fallback, int *value,
-                      bnn_error *error);
+bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const *names, int fallback,
+                      int *value, bnn_error *error);
 
 /* --threads: the processors at hand when it was not given. */
 bnn_status cmd_threads(const cmd_line *line, int *threads, bnn_error *error);
@@ -65,8 +68,11 @@ bnn_status cmd_threads(const cmd_line *line, int *threads, bnn_error *error);
 /* --group, or the model's own (a new one in either case). */
 bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **group, bnn_error *error);
 
-/* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its configuration;
- * padded as the model wants them. */
+/* Puts --group, where given, in the place of the model's own group. */
+bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *error);
+
+/* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its
+ * configuration; padded as the model wants them. */
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error);
 
 /* Test images of another data set (--ood), shaped for the model. */
@@ -77,6 +83,9 @@ bnn_status cmd_print_json(cJSON *json, bnn_error *error);
 
 /* Adds a number, or null where it is not finite. */
 void cmd_add_number(cJSON *object, const char *name, double value);
+
+/* A certificate as JSON. */
+void cmd_add_certificate(cJSON *object, const bnn_certificate *certificate);
 
 /* Adds an array of n numbers. */
 void cmd_add_numbers(cJSON *object, const char *name, const double *values, size_t n);

@@ -1,6 +1,6 @@
 #include <signal.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,12 +41,12 @@ static void format_duration(double seconds, char *text, size_t size)
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 {
-    int length = snprintf(text, size,
-                          "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  elbo %.1f  acc %.4f", e->epoch,
-                          e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->elbo, e->train_accuracy);
+    int length = snprintf(
+        text, size, "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  elbo %.1f  acc %.4f", e->epoch,
+        e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->elbo, e->train_accuracy);
     if (e->validated)
-        length += snprintf(text + length, size - (size_t)length, "  val acc %.4f nll %.4f", e->validation_accuracy,
-                           e->validation_nll);
+        length += snprintf(text + length, size - (size_t)length, "  val acc %.4f nll %.4f",
+                           e->validation_accuracy, e->validation_nll);
     snprintf(text + length, size - (size_t)length, "  %.0f/s", e->image_samples_per_second);
 }
 
@@ -57,8 +57,9 @@ static void print_step(void *context, size_t epoch, size_t epochs, double fracti
     const double done = (double)(epoch - 1), each = done > 0 ? p->spent / done : 0;
     if (!p->live) return;
     if (each > 0) format_duration(each * ((double)epochs - done - fraction), left, sizeof left);
-    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f  kl %.1f  acc %.4f  %.0f/s  %s left", epoch, epochs,
-            100 * fraction, nll, p->last.kl, p->last.train_accuracy, p->last.image_samples_per_second, left);
+    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f  kl %.1f  acc %.4f  %.0f/s  %s left", epoch,
+            epochs, 100 * fraction, nll, p->last.kl, p->last.train_accuracy, p->last.image_samples_per_second,
+            left);
 }
 
 static void print_epoch(void *context, const bnn_epoch *epoch)
@@ -75,7 +76,8 @@ static void print_epoch(void *context, const bnn_epoch *epoch)
 }
 
 /* Without --out the run is written beside where the user works; a config.json that is there already is never
- * replaced then, and a configuration is never replaced by its own resolved form (model.bin holds that too). */
+ * replaced then, and a configuration is never replaced by its own resolved form (model.bin holds that too).
+ */
 static bool may_write_config(const char *out, const char *config)
 {
     char path[4096];
@@ -83,7 +85,7 @@ static bool may_write_config(const char *out, const char *config)
     return out ? !bnn_same_file(path, config) : !bnn_file_exists(path);
 }
 
-static bnn_status run(const command *command, int argc, char **argv, bnn_error *error)
+static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bnn_config config;
@@ -98,11 +100,11 @@ static bnn_status run(const command *command, int argc, char **argv, bnn_error *
         free(keys);
         return BNN_OK;
     }
-    if (line.operand_count == 0) return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
+    if (line.operand_count == 0)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
     const char *out = cmd_value(&line, "out");
-    bnn_train_options options = {.directory = out ? out : ".",
-                                 .write_config = may_write_config(out, line.operands[0]),
-                                 .stop = &stop};
+    bnn_train_options options = {
+        .directory = out ? out : ".", .write_config = may_write_config(out, line.operands[0]), .stop = &stop};
     if (!cmd_flag(&line, "quiet"))
         options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
     status = cmd_threads(&line, &options.threads, error);
@@ -126,8 +128,8 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const command cmd_train = {.name = "train",
-                           .operands = "[CONFIG.json]",
-                           .summary = "train a network as a configuration says",
-                           .options = options,
-                           .run = run};
+const subcommand cmd_train = {.name = "train",
+                              .operands = "[CONFIG.json]",
+                              .summary = "train a network as a configuration says",
+                              .options = options,
+                              .run = run};

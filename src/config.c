@@ -38,15 +38,30 @@ typedef struct key {
 } key;
 
 #define AT(member) offsetof(bnn_config, member), sizeof(((bnn_config *)0)->member)
-#define SIZE(path, member, least, most, fallback, meaning)                                                     \
-    {path, KEY_SIZE, AT(member), least, most, NULL, fallback, meaning}
-#define REAL(path, member, least, most, fallback, meaning)                                                     \
-    {path, KEY_REAL, AT(member), least, most, NULL, fallback, meaning}
-#define TEXT(path, member, fallback, meaning) {path, KEY_TEXT, AT(member), 0, 0, NULL, fallback, meaning}
-#define FLAG(path, member, fallback, meaning) {path, KEY_BOOL, AT(member), 0, 0, NULL, fallback, meaning}
-#define CHOICE(path, member, names, fallback, meaning) {path, KEY_CHOICE, AT(member), 0, 0, names, fallback, meaning}
-#define SIZES(path, member, most, fallback, meaning)                                                           \
-    {path, KEY_SIZES, AT(member), 1, most, NULL, fallback, meaning}
+#define SIZE(path, member, least, most, fallback, meaning)                                                   \
+    {                                                                                                        \
+        path, KEY_SIZE, AT(member), least, most, NULL, fallback, meaning                                     \
+    }
+#define REAL(path, member, least, most, fallback, meaning)                                                   \
+    {                                                                                                        \
+        path, KEY_REAL, AT(member), least, most, NULL, fallback, meaning                                     \
+    }
+#define TEXT(path, member, fallback, meaning)                                                                \
+    {                                                                                                        \
+        path, KEY_TEXT, AT(member), 0, 0, NULL, fallback, meaning                                            \
+    }
+#define FLAG(path, member, fallback, meaning)                                                                \
+    {                                                                                                        \
+        path, KEY_BOOL, AT(member), 0, 0, NULL, fallback, meaning                                            \
+    }
+#define CHOICE(path, member, names, fallback, meaning)                                                       \
+    {                                                                                                        \
+        path, KEY_CHOICE, AT(member), 0, 0, names, fallback, meaning                                         \
+    }
+#define SIZES(path, member, most, fallback, meaning)                                                         \
+    {                                                                                                        \
+        path, KEY_SIZES, AT(member), 1, most, NULL, fallback, meaning                                        \
+    }
 
 #define ANY 9007199254740992.0 /* 2^53: integers up to here are exact in JSON's doubles */
 
@@ -124,7 +139,8 @@ static const key keys[] = {
 /* clang-format on */
 static const size_t key_count = sizeof keys / sizeof *keys;
 
-/* ---- names ------------------------------------------------------------------------------------------------- */
+/* ---- names
+ * ------------------------------------------------------------------------------------------------- */
 
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -189,10 +205,12 @@ static bnn_status unknown_key(const char *name, const char *path, bnn_error *err
             break;
         }
     }
-    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: unknown key; the nearest valid key is %s", name, path, best);
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: unknown key; the nearest valid key is %s", name, path,
+                    best);
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------ */
+/* ---- values
+ * ------------------------------------------------------------------------------------------------ */
 
 static void list_names(const char *const *names, char *text, size_t size)
 {
@@ -231,7 +249,8 @@ static bnn_status wrong_value(const char *name, const key *row, const cJSON *val
                  row->least, row->most);
         break;
     }
-    bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found %.200s, expected %s", name, row->path, found ? found : "?", expected);
+    bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found %.200s, expected %s", name, row->path, found ? found : "?",
+             expected);
     cJSON_free(found);
     return BNN_BAD_INPUT;
 }
@@ -327,7 +346,8 @@ static cJSON *get_value(const key *row, const bnn_config *config)
     return NULL;
 }
 
-/* ---- defaults, load ---------------------------------------------------------------------------------------- */
+/* ---- defaults, load
+ * ---------------------------------------------------------------------------------------- */
 
 void bnn_config_default(bnn_config *config)
 {
@@ -347,7 +367,8 @@ static bnn_status load_object(const char *name, const char *prefix, const cJSON 
     cJSON_ArrayForEach(value, object)
     {
         char path[128];
-        const int length = snprintf(path, sizeof path, "%s%s%.100s", prefix, *prefix ? "." : "", value->string);
+        const int length =
+            snprintf(path, sizeof path, "%s%s%.100s", prefix, *prefix ? "." : "", value->string);
         if (length < 0 || (size_t)length >= sizeof path) return unknown_key(name, value->string, error);
         for (const cJSON *other = value->next; other; other = other->next)
             if (strcmp(other->string, value->string) == 0)
@@ -398,7 +419,8 @@ static void place_of(const char *text, const char *at, size_t *line, size_t *col
     }
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------- */
+/* ---- check
+ * ------------------------------------------------------------------------------------------------- */
 
 static bnn_status check_names(const char *name, const bnn_config *c, bnn_error *error)
 {
@@ -408,11 +430,12 @@ static bnn_status check_names(const char *name, const bnn_config *c, bnn_error *
         return bnn_fail(error, BNN_BAD_INPUT, "%s: group: %s", name, reason.message);
     bnn_group_free(group);
     if (!bnn_family_find(c->posterior.family))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: posterior.family: found \"%s\", expected gaussian, laplace or lognormal",
-                        name, c->posterior.family);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: posterior.family: found \"%s\", expected gaussian, laplace or lognormal", name,
+                        c->posterior.family);
     if (!bnn_optimizer_find(c->train.optimizer.name))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.name: found \"%s\", expected sgd or adamw", name,
-                        c->train.optimizer.name);
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.name: found \"%s\", expected sgd or adamw",
+                        name, c->train.optimizer.name);
     return BNN_OK;
 }
 
@@ -422,7 +445,8 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
         return bnn_fail(error, BNN_BAD_INPUT, "%s: model.input: found %zu entries, expected [C, H, W]", name,
                         c->model.input.count);
     if (c->model.type != BNN_NETWORK_MLP && c->model.channels.count == 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: model.channels: found [], expected at least one conv layer", name);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: model.channels: found [], expected at least one conv layer", name);
     if (c->model.channels.count + 2 > BNN_MAX_WIDTHS || c->model.hidden.count + 2 > BNN_MAX_WIDTHS)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: model: more than %d layers", name, BNN_MAX_WIDTHS - 2);
     if (c->model.kernel % 2 == 0)
@@ -434,9 +458,10 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
 static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *error)
 {
     if (c->train.kl_ramp_end != 0 && c->train.kl_ramp_end < c->train.kl_warmup_epochs)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: train.kl_ramp_end: found %zu, expected 0 or at least train.kl_warmup_epochs = %zu", name,
-                        c->train.kl_ramp_end, c->train.kl_warmup_epochs);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: train.kl_ramp_end: found %zu, expected 0 or at least train.kl_warmup_epochs = %zu", name,
+            c->train.kl_ramp_end, c->train.kl_warmup_epochs);
     if (c->train.optimizer.options.nesterov && c->train.optimizer.options.momentum == 0 &&
         strcmp(c->train.optimizer.name, "sgd") == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.nesterov: true needs momentum > 0", name);
@@ -466,9 +491,11 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
                             : bnn_fail(error, BNN_BAD_INPUT, "%s: expected a JSON object {...}", name);
     for (size_t i = 0; !status && i < set_count; i++) status = load_set(sets[i], config, error);
     if (!status && !model_only && !config->data.paths.name[0])
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
+        status =
+            bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
     if (!status && !model_only && !cJSON_GetObjectItemCaseSensitive(json, "model"))
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type", name);
+        status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
+                          name);
     cJSON_Delete(json);
     if (!status) status = check_names(name, config, error);
     if (!status) status = check_model(name, config, error);
@@ -493,7 +520,8 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     return status;
 }
 
-/* ---- dump -------------------------------------------------------------------------------------------------- */
+/* ---- dump
+ * -------------------------------------------------------------------------------------------------- */
 
 /* The object that holds key `path`, made where missing; *last <- the key's own name. */
 static cJSON *object_for(cJSON *root, const char *path, const char **last)
@@ -543,7 +571,8 @@ char *bnn_config_help(void)
     return text;
 }
 
-/* ---- the network ------------------------------------------------------------------------------------------- */
+/* ---- the network
+ * ------------------------------------------------------------------------------------------- */
 
 void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec)
 {

@@ -2,26 +2,29 @@
 
 #include <string.h>
 
-size_t bnn_code_reals(size_t n) {
+size_t bnn_code_reals(size_t n)
+{
     return (n + sizeof(bnn_real) - 1) / sizeof(bnn_real);
 }
 
 /* A layout as `planes` grids of cells of `cell` reals: planar (C, 1), channels-last (1, stride of C). */
-static size_t planes_of(const bnn_layer *layer, size_t *cell) {
+static size_t planes_of(const bnn_layer *layer, size_t *cell)
+{
     const bool planar = layer->in_layout == BNN_LAYOUT_PLANAR;
     *cell = planar ? 1 : bnn_channel_stride(layer->in_channels);
     return planar ? layer->in_channels : 1;
 }
 
 /* The row (or column) of the image that row `i` of the padded image repeats, of `size`; `size` for none. */
-static size_t source(const bnn_layer *layer, size_t i, size_t size) {
+static size_t source(const bnn_layer *layer, size_t i, size_t size)
+{
     const size_t margin = layer->kernel / 2;
     if (layer->circular) return (i + (margin / size + 1) * size - margin) % size;
     return i >= margin && i - margin < size ? i - margin : size;
 }
 
-static void pad_row(const bnn_layer *layer, const bnn_real *row, size_t cell, size_t width,
-                    bnn_real *padded) {
+static void pad_row(const bnn_layer *layer, const bnn_real *row, size_t cell, size_t width, bnn_real *padded)
+{
     const size_t w = layer->in_width, margin = layer->kernel / 2;
     for (size_t x = 0; x < width; x++) {
         const size_t from = source(layer, x, w);
@@ -36,7 +39,8 @@ static void pad_row(const bnn_layer *layer, const bnn_real *row, size_t cell, si
 }
 
 void bnn_conv_pad(const bnn_layer *layer, const bnn_real *image, size_t height, size_t width,
-                  bnn_real *padded) {
+                  bnn_real *padded)
+{
     const size_t h = layer->in_height, w = layer->in_width;
     size_t cell, planes = planes_of(layer, &cell);
     for (; planes > 0; planes--, image += h * w * cell)
@@ -50,7 +54,8 @@ void bnn_conv_pad(const bnn_layer *layer, const bnn_real *image, size_t height, 
 }
 
 /* Adds a circularly padded row to the row it came from. */
-static void fold_row(const bnn_layer *layer, const bnn_real *padded, size_t cell, bnn_real *row) {
+static void fold_row(const bnn_layer *layer, const bnn_real *padded, size_t cell, bnn_real *row)
+{
     const size_t w = layer->in_width;
     for (size_t x = 0; x < w + layer->kernel - 1; x++) {
         bnn_real *to = row + source(layer, x, w) * cell;
@@ -59,7 +64,8 @@ static void fold_row(const bnn_layer *layer, const bnn_real *padded, size_t cell
 }
 
 void bnn_conv_unpad(const bnn_layer *layer, const bnn_real *padded, size_t height, size_t width,
-                    bnn_real *image) {
+                    bnn_real *image)
+{
     const size_t h = layer->in_height, w = layer->in_width, margin = layer->kernel / 2;
     size_t cell, planes = planes_of(layer, &cell);
     for (; planes > 0; planes--, image += h * w * cell, padded += height * width * cell) {

@@ -1,6 +1,5 @@
 #include "bnn/engine.h"
 
-
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +27,10 @@ struct bnn_engine {
     bnn_real *noise, *weights;       /* (samples, count) */
     bnn_real *unit_gradient;         /* (units, count) d loss / d w */
     bnn_real *mu_gradient, *rho_gradient;
-    bnn_real *logits;           /* (samples, items, views, classes) */
-    bnn_real *logit_gradient;   /* (threads, block, classes) */
-    double *probabilities;      /* (samples, items, classes) */
-    double *nll;                /* (samples, items) */
+    bnn_real *logits;         /* (samples, items, views, classes) */
+    bnn_real *logit_gradient; /* (threads, block, classes) */
+    double *probabilities;    /* (samples, items, classes) */
+    double *nll;              /* (samples, items) */
     run *runs;
     size_t run_count;
 };
@@ -71,7 +70,8 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         *wanted[i].array = bnn_alloc(wanted[i].count, sizeof(bnn_real));
-        if (!*wanted[i].array) return bnn_no_memory(error, "a training step", wanted[i].count, sizeof(bnn_real));
+        if (!*wanted[i].array)
+            return bnn_no_memory(error, "a training step", wanted[i].count, sizeof(bnn_real));
     }
     engine->probabilities = bnn_alloc(o->samples * o->items * engine->classes, sizeof(double));
     engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
@@ -103,7 +103,8 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
     for (int t = 0; !status && t < options->threads; t++)
-        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t], error);
+        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t],
+                                      error);
     if (status) {
         bnn_engine_free(result);
         return status;
@@ -151,8 +152,9 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
 #pragma omp parallel for num_threads(engine->options.threads) schedule(dynamic, 1)
     for (size_t task = 0; task < engine->options.samples * layers; task++) {
         const size_t s = task / layers, l = task % layers;
-        bnn_posterior_draw_layer(engine->posterior, engine->sigma, l, bnn_stream_of(seed, purpose, step, s, l),
-                                 engine->noise + s * engine->count, engine->weights + s * engine->count);
+        bnn_posterior_draw_layer(engine->posterior, engine->sigma, l,
+                                 bnn_stream_of(seed, purpose, step, s, l), engine->noise + s * engine->count,
+                                 engine->weights + s * engine->count);
     }
 }
 
@@ -162,7 +164,8 @@ void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps
     memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
     for (size_t r = 0; r < engine->run_count; r++) {
         const run *part = &engine->runs[r];
-        const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
+        const bnn_slice slice =
+            bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
         bnn_posterior_family(engine->posterior, part->layer)
             ->draw(&slice, eps + part->from, engine->weights + sample * engine->count + part->from);
     }
@@ -183,12 +186,12 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     for (size_t i = first; i < end; i += step) {
         const size_t items = end - i < step ? end - i : step, rows = items * o->views;
         const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
-        memcpy(engine->logits + (s * o->items + i) * o->views * classes, logits, rows * classes * sizeof *logits);
+        memcpy(engine->logits + (s * o->items + i) * o->views * classes, logits,
+               rows * classes * sizeof *logits);
         for (size_t k = 0; k < items; k++)
-            engine->nll[s * o->items + i + k] =
-                bnn_objective(o->average, logits + k * o->views * classes, o->views, classes, labels[i + k], scale,
-                              gradient + k * o->views * classes,
-                              engine->probabilities + (s * o->items + i + k) * classes);
+            engine->nll[s * o->items + i + k] = bnn_objective(
+                o->average, logits + k * o->views * classes, o->views, classes, labels[i + k], scale,
+                gradient + k * o->views * classes, engine->probabilities + (s * o->items + i + k) * classes);
         bnn_workspace_backward(workspace, gradient);
     }
     bnn_workspace_end(workspace, engine->unit_gradient + unit * engine->count);
@@ -199,14 +202,16 @@ static void reduce_run(bnn_engine *engine, const run *part, double beta)
 {
     const bnn_family *family = bnn_posterior_family(engine->posterior, part->layer);
     const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
-    bnn_real *mu_gradient = engine->mu_gradient + part->from, *rho_gradient = engine->rho_gradient + part->from;
+    bnn_real *mu_gradient = engine->mu_gradient + part->from,
+             *rho_gradient = engine->rho_gradient + part->from;
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
     for (size_t s = 0; s < engine->options.samples; s++) {
         bnn_real *sum = engine->unit_gradient + s * engine->chunks * engine->count + part->from;
         for (size_t c = 1; c < engine->chunks; c++)
             for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
-        family->pull_back(&slice, engine->noise + s * engine->count + part->from, sum, mu_gradient, rho_gradient);
+        family->pull_back(&slice, engine->noise + s * engine->count + part->from, sum, mu_gradient,
+                          rho_gradient);
     }
     if (beta != 0) family->kl_gradient(&slice, (bnn_real)beta, mu_gradient, rho_gradient);
     for (size_t j = 0; j < part->count; j++) rho_gradient[j] *= engine->slope[part->from + j];

@@ -31,15 +31,16 @@ static bnn_status check_shape(const bnn_model *model, const bnn_dataset *data, b
 {
     const size_t *input = model->network->spec.input;
     if (data->channels == input[0] && data->height == input[1] && data->width == input[2]) return BNN_OK;
-    return bnn_fail(error, BNN_BAD_INPUT, "images: found %zu x %zu x %zu (C x H x W), expected the model's %zu x %zu x %zu",
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "images: found %zu x %zu x %zu (C x H x W), expected the model's %zu x %zu x %zu",
                     data->channels, data->height, data->width, input[0], input[1], input[2]);
 }
 
 static bnn_status prepare(predictor *p, bnn_error *error)
 {
     const size_t threads = (size_t)p->options->threads, parameters = p->model->posterior->count;
-    bnn_status status = bnn_grid_action_create(p->options->group ? p->options->group : p->model->group, p->data->height,
-                                               p->data->width, &p->action, error);
+    bnn_status status = bnn_grid_action_create(p->options->group ? p->options->group : p->model->group,
+                                               p->data->height, p->data->width, &p->action, error);
     if (status) return status;
     p->draws = p->options->mean ? 1 : p->options->samples;
     p->order = p->options->group ? p->action->order : 1;
@@ -58,9 +59,11 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     p->values = bnn_alloc(p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
     p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
     if (!p->sigma || !p->noise || !p->weights || !p->in || !p->values || !p->workspaces)
-        return bnn_no_memory(error, "predictions", p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
+        return bnn_no_memory(error, "predictions", p->draws * p->order * p->chunk * p->classes,
+                             sizeof *p->values);
     for (size_t t = 0; !status && t < threads; t++)
-        status = bnn_workspace_create(p->model->network, p->block, false, p->options->kernels, &p->workspaces[t], error);
+        status = bnn_workspace_create(p->model->network, p->block, false, p->options->kernels,
+                                      &p->workspaces[t], error);
     bnn_posterior_sigma(p->model->posterior, p->sigma, NULL);
     return status;
 }
@@ -82,11 +85,13 @@ static void begin_draw(predictor *p, size_t t, size_t g, int thread)
 {
     const bnn_predict_options *o = p->options;
     const size_t parameters = p->model->posterior->count;
-    bnn_real *weights = p->weights + (size_t)thread * parameters, *noise = p->noise + (size_t)thread * parameters;
+    bnn_real *weights = p->weights + (size_t)thread * parameters,
+             *noise = p->noise + (size_t)thread * parameters;
     if (o->mean)
         bnn_posterior_centre(p->model->posterior, weights);
     else
-        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, o->first_draw + t, noise, weights);
+        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, o->first_draw + t, noise,
+                           weights);
     bnn_workspace_begin(p->workspaces[thread], weights);
 }
 
@@ -132,7 +137,8 @@ bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bn
         const size_t images = data->count - first < p.chunk ? data->count - first : p.chunk;
         p.chunk = images; /* the last chunk may be shorter: values are packed by its own size */
 #pragma omp parallel for num_threads(options->threads) schedule(dynamic, 1)
-        for (size_t unit = 0; unit < p.draws * p.parts; unit++) run_unit(&p, unit, first, images, omp_get_thread_num());
+        for (size_t unit = 0; unit < p.draws * p.parts; unit++)
+            run_unit(&p, unit, first, images, omp_get_thread_num());
         if (options->group_averaged) bnn_metrics_group_average(p.values, p.draws, p.order, images, p.classes);
         status = sink(context, p.values, first, images, error);
     }
@@ -145,7 +151,8 @@ typedef struct evaluation {
     const uint32_t *labels;
 } evaluation;
 
-static bnn_status add_to_metrics(void *context, const double *values, size_t first, size_t images, bnn_error *error)
+static bnn_status add_to_metrics(void *context, const double *values, size_t first, size_t images,
+                                 bnn_error *error)
 {
     const evaluation *e = context;
     return bnn_metrics_add(e->accumulator, values, images, e->labels ? e->labels + first : NULL, error);
@@ -156,8 +163,9 @@ bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const b
 {
     evaluation e = {NULL, data->labels};
     *metrics = NULL;
-    bnn_status status = bnn_metrics_begin(options->mean ? 1 : options->samples, options->group ? options->group->order : 1,
-                                          model->network->spec.classes, &e.accumulator, error);
+    bnn_status status =
+        bnn_metrics_begin(options->mean ? 1 : options->samples, options->group ? options->group->order : 1,
+                          model->network->spec.classes, &e.accumulator, error);
     if (!status) status = bnn_predict(model, data, options, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
     bnn_metrics_discard(e.accumulator);

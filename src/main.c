@@ -6,28 +6,30 @@
 #include "bnn/blas.h"
 #include "cmd.h"
 
-static const command *const commands[] = {&cmd_train,  &cmd_eval,  &cmd_predict, &cmd_score, &cmd_symmetrize,
-                                          &cmd_expand, &cmd_check, &cmd_info};
+static const subcommand *const commands[] = {&cmd_train,      &cmd_eval,   &cmd_predict, &cmd_score,
+                                             &cmd_symmetrize, &cmd_expand, &cmd_check,   &cmd_info};
 static const size_t command_count = sizeof commands / sizeof *commands;
 
 static void print_usage(FILE *stream)
 {
-    fprintf(stream, "usage: bnn COMMAND [options] ...\n\n"
-                    "Trains and evaluates variational Bayesian neural networks and makes them symmetric.\n\n");
-    for (size_t i = 0; i < command_count; i++) fprintf(stream, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(stream,
+            "usage: bnn COMMAND [options] ...\n\n"
+            "Trains and evaluates variational Bayesian neural networks and makes them symmetric.\n\n");
+    for (size_t i = 0; i < command_count; i++)
+        fprintf(stream, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(stream, "\nbnn COMMAND --help tells the options of a command; bnn --version the version.\n"
                     "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.\n");
 }
 
-static const command *find_command(const char *name)
+static const subcommand *find_command(const char *name)
 {
     for (size_t i = 0; i < command_count; i++)
         if (strcmp(commands[i]->name, name) == 0) return commands[i];
     return NULL;
 }
 
-/* OpenBLAS reads OPENBLAS_CORETYPE when it is loaded; on a processor that it does not know, start again with the
- * core that fits. See bnn_blas_better_core. */
+/* OpenBLAS reads OPENBLAS_CORETYPE when it is loaded; on a processor that it does not know, start again with
+ * the core that fits. See bnn_blas_better_core. */
 static void restart_with_better_core(char **argv)
 {
     const char *core = bnn_blas_better_core();
@@ -50,7 +52,7 @@ int main(int argc, char **argv)
         printf("bnn %s (%s, OpenBLAS core %s)\n", BNN_VERSION, BNN_REAL_NAME, bnn_blas_core());
         return BNN_OK;
     }
-    const command *command = find_command(argv[1]);
+    const subcommand *command = find_command(argv[1]);
     if (!command) {
         fprintf(stderr, "bnn: unknown command '%s' (see bnn --help)\n", argv[1]);
         return BNN_BAD_INPUT;

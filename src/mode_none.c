@@ -1,5 +1,5 @@
-/* No augmentation: base images, each repeated |G| times an epoch, so that the steps and the weight of the likelihood
- * are those of `augment`. */
+/* No augmentation: base images, each repeated |G| times an epoch, so that the steps and the weight of the
+ * likelihood are those of `augment`. */
 #include "modes.h"
 
 static void plan(const bnn_config *config, size_t order, bnn_plan *plan)

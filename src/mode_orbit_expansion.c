@@ -1,5 +1,5 @@
-/* Orbit expansion (arXiv:2606.26273): a small network is trained for stage1_epochs, then tiled over the group into
- * one with regular channels, which trains on. */
+/* Orbit expansion (arXiv:2606.26273): a small network is trained for stage1_epochs, then tiled over the group
+ * into one with regular channels, which trains on. */
 #include "modes.h"
 
 static size_t after_stage1(const bnn_config *config)
@@ -28,9 +28,10 @@ static bnn_status symmetrize(const bnn_symmetry *symmetry, bool fresh, bnn_model
     return BNN_OK;
 }
 
-const bnn_mode bnn_mode_orbit_expansion = {.name = "orbit-expansion",
-                                           .summary = "a small network trained, then tiled over the group and trained on",
-                                           .can_hold = true,
-                                           .plan = bnn_plan_augmented,
-                                           .trigger_epoch = after_stage1,
-                                           .symmetrize = symmetrize};
+const bnn_mode bnn_mode_orbit_expansion = {
+    .name = "orbit-expansion",
+    .summary = "a small network trained, then tiled over the group and trained on",
+    .can_hold = true,
+    .plan = bnn_plan_augmented,
+    .trigger_epoch = after_stage1,
+    .symmetrize = symmetrize};

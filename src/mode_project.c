@@ -3,7 +3,8 @@
 #include "projected.h"
 
 const bnn_mode bnn_mode_project = {.name = "project",
-                                   .summary = "the posterior projected onto the invariant subspace at the trigger",
+                                   .summary =
+                                       "the posterior projected onto the invariant subspace at the trigger",
                                    .can_hold = true,
                                    .needs_action = true,
                                    .representation = BNN_REGULAR,

@@ -1,5 +1,5 @@
-/* Tied weights: a posterior projected right after initialisation and held invariant, trained on base images alone
- * (N = N0). Shorthand for `project` with trigger 0, hold and no augmentation. */
+/* Tied weights: a posterior projected right after initialisation and held invariant, trained on base images
+ * alone (N = N0). Shorthand for `project` with trigger 0, hold and no augmentation. */
 #include "modes.h"
 #include "projected.h"
 

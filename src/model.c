@@ -56,7 +56,8 @@ void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *po
     bnn_config_set_network(&model->config, &network->spec);
 }
 
-/* ---- the tensors of a model --------------------------------------------------------------------------------- */
+/* ---- the tensors of a model
+ * --------------------------------------------------------------------------------- */
 
 /* Calls `visit` for every tensor of the file format that the posterior has. */
 typedef bnn_status visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
@@ -101,15 +102,16 @@ static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visit
         if (q->network->layers[l].bias_count == 0) continue;
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
             if (!parts[i].wanted) continue;
-            bnn_status status = visit_tensor(&q->network->layers[l], parts[i].bias, parts[i].part, parts[i].array,
-                                             visit, context, error);
+            bnn_status status = visit_tensor(&q->network->layers[l], parts[i].bias, parts[i].part,
+                                             parts[i].array, visit, context, error);
             if (status) return status;
         }
     }
     return BNN_OK;
 }
 
-/* ---- load --------------------------------------------------------------------------------------------------- */
+/* ---- load
+ * --------------------------------------------------------------------------------------------------- */
 
 typedef struct loading {
     const bnn_safetensors *file;
@@ -132,16 +134,17 @@ static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error
     const bool positive = strstr(wanted->name, "prior_std") != NULL;
     shape_text(wanted, wanted_shape, sizeof wanted_shape);
     if (!found)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s is missing, expected one of shape %s", state->file->path,
-                        wanted->name, wanted_shape);
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s is missing, expected one of shape %s",
+                        state->file->path, wanted->name, wanted_shape);
     shape_text(found, found_shape, sizeof found_shape);
     if (strcmp(found_shape, wanted_shape) != 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s: found shape %s, expected %s", state->file->path,
                         wanted->name, found_shape, wanted_shape);
     for (size_t i = 0; i < found->count; i++)
         if (!isfinite(found->data[i]) || (positive && found->data[i] <= 0))
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s: entry %zu is %g, expected a finite%s number",
-                            state->file->path, wanted->name, i, (double)found->data[i], positive ? " positive" : "");
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: tensor %s: entry %zu is %g, expected a finite%s number", state->file->path,
+                            wanted->name, i, (double)found->data[i], positive ? " positive" : "");
     memcpy(wanted->data, found->data, found->count * sizeof *found->data);
     state->found++;
     return BNN_OK;
@@ -153,8 +156,9 @@ static bnn_status check_known(const bnn_safetensors *file, size_t known, bnn_err
     for (size_t i = 0; i < file->tensor_count; i++)
         extra += strncmp(file->tensors[i].name, "optimizer.", strlen("optimizer.")) == 0;
     if (known + extra == file->tensor_count) return BNN_OK;
-    return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu tensors, expected the %zu that its configuration describes",
-                    file->path, file->tensor_count - extra, known);
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: found %zu tensors, expected the %zu that its configuration describes", file->path,
+                    file->tensor_count - extra, known);
 }
 
 static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_error *error)
@@ -165,13 +169,15 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     const char *format = bnn_safetensors_metadata(file, "format");
     const char *text = bnn_safetensors_metadata(file, "config");
     if (!format || strcmp(format, "bnn") != 0 || !text)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: __metadata__ has no \"format\": \"bnn\" and \"config\", expected a model written by bnn",
-                        file->path);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: __metadata__ has no \"format\": \"bnn\" and \"config\", expected a model written by bnn",
+            file->path);
     bnn_status status = bnn_config_parse(file->path, text, NULL, 0, true, &config, error);
     if (status) return status;
     if (config.model.input.count != 3 || config.model.classes == 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: config: model.input and model.classes are missing", file->path);
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: config: model.input and model.classes are missing",
+                        file->path);
     bnn_config_network(&config, config.model.representation == 2 ? BNN_REGULAR : BNN_TRIVIAL, &spec);
     status = make_model(&config, &spec, model, error);
     if (status) return status;
@@ -200,7 +206,8 @@ bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors *
     return status;
 }
 
-/* ---- save --------------------------------------------------------------------------------------------------- */
+/* ---- save
+ * --------------------------------------------------------------------------------------------------- */
 
 typedef struct saving {
     bnn_tensor *tensors;
@@ -223,9 +230,11 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
     saving state = {bnn_alloc(most, sizeof(bnn_tensor)), 0};
     bnn_status status = BNN_OK;
     if (!config || !state.tensors) status = bnn_no_memory(error, "a model file", most, sizeof(bnn_tensor));
-    if (!status) status = visit_tensors(model->posterior, model->posterior->random_prior, save_tensor, &state, error);
+    if (!status)
+        status = visit_tensors(model->posterior, model->posterior->random_prior, save_tensor, &state, error);
     if (!status) {
-        const char *const metadata[] = {"format", "bnn", "config", config, "training", training ? training : ""};
+        const char *const metadata[] = {"format", "bnn",      "config",
+                                        config,   "training", training ? training : ""};
         for (size_t i = 0; i < extra_count; i++) state.tensors[state.count++] = extra[i];
         status = bnn_safetensors_write(path, state.tensors, state.count, metadata, training ? 3 : 2, error);
     }

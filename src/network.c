@@ -85,15 +85,17 @@ static bnn_status check_spec(const bnn_network_spec *spec, bnn_error *error)
     if (spec->input[0] == 0 || side == 0 || spec->classes == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "model.input or model.classes has a size of 0");
     for (size_t i = 0; i < layers; i++)
-        if (spec->widths[i] == 0) return bnn_fail(error, BNN_BAD_INPUT, "model: layer %zu has a width of 0", i);
+        if (spec->widths[i] == 0)
+            return bnn_fail(error, BNN_BAD_INPUT, "model: layer %zu has a width of 0", i);
     if (spec->type == BNN_NETWORK_MLP) return BNN_OK;
     if (layers == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "model.channels: found no layer, expected at least one");
     if (side >> layers == 0)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "model.channels: found %zu layers, each followed by a 2x2 max-pool, on %zu x %zu images; "
-                        "expected at most as many as leave one pixel",
-                        layers, spec->input[1], spec->input[2]);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "model.channels: found %zu layers, each followed by a 2x2 max-pool, on %zu x %zu images; "
+            "expected at most as many as leave one pixel",
+            layers, spec->input[1], spec->input[2]);
     return BNN_OK;
 }
 

@@ -40,8 +40,8 @@ static double mean_of_losses(const bnn_real *logits, size_t views, size_t classe
     return nll / (double)views;
 }
 
-static double loss_of_mean_logits(const bnn_real *logits, size_t views, size_t classes, size_t label, double scale,
-                                  bnn_real *gradient, double *probabilities)
+static double loss_of_mean_logits(const bnn_real *logits, size_t views, size_t classes, size_t label,
+                                  double scale, bnn_real *gradient, double *probabilities)
 {
     double most = -INFINITY, sum = 0;
     for (size_t c = 0; c < classes; c++) {
@@ -62,8 +62,10 @@ static double loss_of_mean_probabilities(const bnn_real *logits, size_t views, s
                                          double scale, bnn_real *gradient, double *probabilities)
 {
     double least = INFINITY, sum = 0;
-    for (size_t g = 0; g < views; g++) least = fmin(least, cross_entropy(logits + g * classes, classes, label));
-    for (size_t g = 0; g < views; g++) sum += exp(least - cross_entropy(logits + g * classes, classes, label));
+    for (size_t g = 0; g < views; g++)
+        least = fmin(least, cross_entropy(logits + g * classes, classes, label));
+    for (size_t g = 0; g < views; g++)
+        sum += exp(least - cross_entropy(logits + g * classes, classes, label));
     for (size_t g = 0; gradient && g < views; g++) {
         const double share = exp(least - cross_entropy(logits + g * classes, classes, label)) / sum;
         bnn_softmax(logits + g * classes, classes, probabilities);
@@ -73,8 +75,8 @@ static double loss_of_mean_probabilities(const bnn_real *logits, size_t views, s
     return least - log(sum / (double)views);
 }
 
-double bnn_objective(bnn_view_average average, const bnn_real *logits, size_t views, size_t classes, size_t label,
-                     double scale, bnn_real *gradient, double *probabilities)
+double bnn_objective(bnn_view_average average, const bnn_real *logits, size_t views, size_t classes,
+                     size_t label, double scale, bnn_real *gradient, double *probabilities)
 {
     if (average == BNN_AVERAGE_LOGITS)
         return loss_of_mean_logits(logits, views, classes, label, scale, gradient, probabilities);

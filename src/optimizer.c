@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void sgd(const bnn_optimizer_options *options, double lr, size_t step, const bnn_real *gradient, size_t n,
-                bnn_real *value, bnn_real *const *state)
+static void sgd(const bnn_optimizer_options *options, double lr, size_t step, const bnn_real *gradient,
+                size_t n, bnn_real *value, bnn_real *const *state)
 {
     const bnn_real decay = (bnn_real)options->weight_decay, momentum = (bnn_real)options->momentum;
     const bnn_real keep = step > 1 ? momentum : 0;
@@ -109,7 +109,8 @@ void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_rea
             rho_state[b] = optimizer->rho_state[b] + from;
         }
         optimizer->rule->update(&optimizer->options, lr, step, mu_gradient + from, n, mu + from, mu_state);
-        optimizer->rule->update(&optimizer->options, rho_lr, step, rho_gradient + from, n, rho + from, rho_state);
+        optimizer->rule->update(&optimizer->options, rho_lr, step, rho_gradient + from, n, rho + from,
+                                rho_state);
     }
 }
 
@@ -117,7 +118,8 @@ double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradie
 {
     double sum = 0;
     for (size_t j = 0; j < count; j++)
-        sum += (double)mu_gradient[j] * (double)mu_gradient[j] + (double)rho_gradient[j] * (double)rho_gradient[j];
+        sum += (double)mu_gradient[j] * (double)mu_gradient[j] +
+               (double)rho_gradient[j] * (double)rho_gradient[j];
     return sqrt(sum);
 }
 

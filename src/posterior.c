@@ -104,8 +104,8 @@ static void initial_means(bnn_posterior *posterior, bnn_mean_init init, size_t l
     memset(posterior->mu + layer->bias_offset, 0, layer->bias_count * sizeof *mu);
 }
 
-/* w = sign exp(mu + sigma eps): sign and log size of the initial means; a random sign and a small size where they
- * are zero. */
+/* w = sign exp(mu + sigma eps): sign and log size of the initial means; a random sign and a small size where
+ * they are zero. */
 static void means_to_signs(bnn_posterior *posterior, const bnn_layer *layer, size_t l, uint64_t seed)
 {
     const double smallest = 1e-3;
@@ -129,7 +129,8 @@ void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, doub
     for (size_t j = 0; j < posterior->count; j++) posterior->rho[j] = (bnn_real)rho_init;
 }
 
-bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from, size_t count)
+bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from,
+                              size_t count)
 {
     return (bnn_slice){.count = count,
                        .mu = posterior->mu + from,
@@ -185,7 +186,8 @@ double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *l
     const size_t end = layer->bias_offset + layer->bias_count;
     double sum = 0;
     for (size_t from = layer->weight_offset; from < end; from += RUN) {
-        bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, from, end - from < RUN ? end - from : RUN);
+        bnn_slice slice =
+            bnn_posterior_slice(posterior, posterior->rho, from, end - from < RUN ? end - from : RUN);
         bnn_softplus_array(posterior->rho + from, slice.count, sigma, NULL);
         slice.sigma = sigma;
         sum += family->kl(&slice, NULL);

@@ -9,13 +9,15 @@ static double norm(const bnn_real *x, size_t n)
     return sqrt(sum);
 }
 
-bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bnn_model *model, bnn_error *error)
+bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bnn_model *model,
+                                    bnn_error *error)
 {
     const bnn_network *network = model->network;
     double before[BNN_MAX_WIDTHS + 2] = {0};
     (void)error;
     for (size_t l = 0; l < network->layer_count; l++)
-        before[l] = norm(model->posterior->mu + network->layers[l].weight_offset, network->layers[l].weight_count);
+        before[l] =
+            norm(model->posterior->mu + network->layers[l].weight_offset, network->layers[l].weight_count);
     bnn_posterior_project(symmetry, model->posterior);
     for (size_t l = 0; fresh && l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];

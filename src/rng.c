@@ -44,7 +44,8 @@ void bnn_pcg32_shuffle(bnn_pcg32 *rng, size_t *items, size_t n)
     }
 }
 
-/* The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a bijection of 64 bits that mixes well. */
+/* The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a bijection of 64 bits that mixes well.
+ */
 static uint64_t mix(uint64_t x)
 {
     x += UINT64_C(0x9e3779b97f4a7c15);

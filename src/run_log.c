@@ -39,7 +39,8 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model)
         cJSON *entry = cJSON_CreateObject();
         cJSON_AddStringToObject(entry, "name", layer->name);
         cJSON_AddNumberToObject(entry, "kl", bnn_posterior_layer_kl(model->posterior, layer));
-        cJSON_AddNumberToObject(entry, "sigma_over_prior", bnn_posterior_layer_spread(model->posterior, layer));
+        cJSON_AddNumberToObject(entry, "sigma_over_prior",
+                                bnn_posterior_layer_spread(model->posterior, layer));
         cJSON_AddItemToArray(layers, entry);
     }
     char *text = cJSON_PrintUnformatted(line);

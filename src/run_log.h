@@ -5,7 +5,8 @@
 #include "bnn/model.h"
 #include "bnn/train.h"
 
-/* One JSON object on one line, with the figures of each layer; freed with free(). NULL when memory is short. */
+/* One JSON object on one line, with the figures of each layer; freed with free(). NULL when memory is short.
+ */
 char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model);
 
 #endif

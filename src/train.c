@@ -33,8 +33,8 @@ typedef struct run {
 
     bool triggered;
     bool keep_best;
-    double best_nll;  /* on the validation split, since the trigger; infinite before the first */
-    uint64_t step;    /* since the beginning */
+    double best_nll; /* on the validation split, since the trigger; infinite before the first */
+    uint64_t step;   /* since the beginning */
     bool checkpointed;
     char model_path[4096], checkpoint_path[4096], metrics_path[4096], config_path[4096];
 } run;
@@ -58,7 +58,8 @@ static void say(const run *r, const char *format, ...)
     r->options->callbacks.message(r->options->callbacks.context, line);
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------------------ */
+/* ---- set-up
+ * ------------------------------------------------------------------------------------------------ */
 
 /* The configuration with everything explicit, once the data is known. */
 static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bnn_config *resolved,
@@ -70,8 +71,8 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
         if (config->model.input.count && config->model.input.value[i] != shape[i])
             return bnn_fail(error, BNN_BAD_INPUT,
                             "model.input: found [%zu, %zu, %zu], expected the images' [%zu, %zu, %zu]",
-                            config->model.input.value[0], config->model.input.value[1], config->model.input.value[2],
-                            shape[0], shape[1], shape[2]);
+                            config->model.input.value[0], config->model.input.value[1],
+                            config->model.input.value[2], shape[0], shape[1], shape[2]);
         resolved->model.input.value[i] = shape[i];
     }
     resolved->model.input.count = 3;
@@ -105,8 +106,9 @@ static bnn_status equip(run *r, bnn_error *error)
     }
     status = bnn_engine_create(r->model->posterior, &options, &r->engine, error);
     if (!status)
-        status = bnn_optimizer_create(bnn_optimizer_find(c->train.optimizer.name), &c->train.optimizer.options,
-                                      r->model->posterior->count, &r->optimizer, error);
+        status =
+            bnn_optimizer_create(bnn_optimizer_find(c->train.optimizer.name), &c->train.optimizer.options,
+                                 r->model->posterior->count, &r->optimizer, error);
     return status;
 }
 
@@ -123,12 +125,14 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (!status)
-        status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
+        status =
+            bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return status;
     r->mode->plan(resolved, r->model->group->order, &r->plan);
-    status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed, &r->batches,
-                                error);
-    if (!status && r->mode->symmetrize && !r->mode->needs_action) { /* refuse now what the trigger would refuse */
+    status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
+                                &r->batches, error);
+    if (!status && r->mode->symmetrize &&
+        !r->mode->needs_action) { /* refuse now what the trigger would refuse */
         bnn_network_spec expanded;
         status = bnn_expanded_spec(r->model->group, &spec, &expanded, error);
         if (status) bnn_fail_in(error, status, "symmetrization.mode");
@@ -148,7 +152,8 @@ static bnn_status make_paths(run *r, bnn_error *error)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (snprintf(files[i].path, sizeof r->model_path, "%s/%s", r->options->directory, files[i].name) >=
             (int)sizeof r->model_path)
-            return bnn_fail(error, BNN_BAD_INPUT, "--out %.80s...: the path is too long", r->options->directory);
+            return bnn_fail(error, BNN_BAD_INPUT, "--out %.80s...: the path is too long",
+                            r->options->directory);
     return BNN_OK;
 }
 
@@ -165,7 +170,8 @@ static bnn_status open_directory(run *r, bnn_error *error)
     return status ? status : bnn_write_file(r->metrics_path, "", 0, error);
 }
 
-/* ---- the trigger ------------------------------------------------------------------------------------------- */
+/* ---- the trigger
+ * ------------------------------------------------------------------------------------------- */
 
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
@@ -189,7 +195,8 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
     return (epoch != SIZE_MAX && epochs_done >= epoch) || (wanted > 0 && accuracy >= wanted);
 }
 
-/* ---- an epoch ---------------------------------------------------------------------------------------------- */
+/* ---- an epoch
+ * ---------------------------------------------------------------------------------------------- */
 
 /* beta of an epoch: zero in the warm-up, then a linear ramp (DESIGN section 5). */
 static double kl_weight(const run *r, size_t epoch, size_t n)
@@ -223,8 +230,9 @@ static bnn_status diverged(run *r, size_t epoch, double loss, bnn_error *error)
             where = layer->name;
     }
     return bnn_fail(error, BNN_FAILED,
-                    "the loss became %g in epoch %zu, step %llu (first seen in %s); last good checkpoint: %s", loss,
-                    epoch + 1, (unsigned long long)r->step, where, r->checkpointed ? r->checkpoint_path : "none");
+                    "the loss became %g in epoch %zu, step %llu (first seen in %s); last good checkpoint: %s",
+                    loss, epoch + 1, (unsigned long long)r->step, where,
+                    r->checkpointed ? r->checkpoint_path : "none");
 }
 
 static bnn_status run_step(run *r, size_t epoch, size_t index, double beta, bnn_epoch *log, bnn_error *error)
@@ -239,13 +247,14 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, double beta, bnn_
         bnn_symmetry_project(r->symmetry, mu_gradient);
         bnn_symmetry_project(r->symmetry, rho_gradient);
     }
-    const double norm = bnn_clip_gradient(mu_gradient, rho_gradient, r->model->posterior->count,
-                                          r->config->train.clip_norm);
-    if (!isfinite(step.nll) || !isfinite(norm)) return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
-    bnn_optimizer_step(r->optimizer,
-                       bnn_schedule_scale((bnn_schedule)r->config->train.schedule, epoch, r->config->train.epochs),
-                       mu_gradient, rho_gradient, r->model->posterior->mu, r->model->posterior->rho,
-                       r->options->threads);
+    const double norm =
+        bnn_clip_gradient(mu_gradient, rho_gradient, r->model->posterior->count, r->config->train.clip_norm);
+    if (!isfinite(step.nll) || !isfinite(norm))
+        return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
+    bnn_optimizer_step(
+        r->optimizer,
+        bnn_schedule_scale((bnn_schedule)r->config->train.schedule, epoch, r->config->train.epochs),
+        mu_gradient, rho_gradient, r->model->posterior->mu, r->model->posterior->rho, r->options->threads);
     log->train_nll += step.nll;
     log->gradient_norm += norm;
     log->train_accuracy += (double)step.correct;
@@ -263,8 +272,8 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
                        .n = r->plan.count_factor * r->train->count,
                        .n_base = r->train->count};
     log->kl_weight = kl_weight(r, epoch, log->n);
-    log->learning_rate =
-        c->train.optimizer.options.lr * bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
+    log->learning_rate = c->train.optimizer.options.lr *
+                         bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
     bnn_batches_shuffle(r->batches, epoch);
     for (size_t b = 0; b < batches; b++) {
         if (r->options->stop && *r->options->stop) return BNN_INTERRUPTED;
@@ -286,7 +295,8 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     return BNN_OK;
 }
 
-/* ---- what is written --------------------------------------------------------------------------------------- */
+/* ---- what is written
+ * --------------------------------------------------------------------------------------- */
 
 static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
 {
@@ -351,7 +361,8 @@ static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
     char *line = bnn_log_line(log, r->model);
     status = line ? bnn_append_line(r->metrics_path, line, error) : bnn_no_memory(error, "a log line", 1, 0);
     free(line);
-    if (!status && r->options->callbacks.epoch) r->options->callbacks.epoch(r->options->callbacks.context, log);
+    if (!status && r->options->callbacks.epoch)
+        r->options->callbacks.epoch(r->options->callbacks.context, log);
     return status;
 }
 
@@ -365,7 +376,8 @@ static bnn_status train_epochs(run *r, bnn_error *error)
         if (!status) status = run_epoch(r, epoch, &next, error);
         if (status == BNN_INTERRUPTED) {
             bnn_error failure;
-            if (save_checkpoint(r, &log, &failure)) return bnn_fail(error, failure.status, "%s", failure.message);
+            if (save_checkpoint(r, &log, &failure))
+                return bnn_fail(error, failure.status, "%s", failure.message);
             return bnn_fail(error, BNN_INTERRUPTED, "interrupted in epoch %zu; checkpoint: %s", epoch + 1,
                             r->checkpoint_path);
         }
@@ -386,8 +398,8 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
     if (!status) {
         const size_t n = r.plan.count_factor * r.train->count;
         say(&r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
-            bnn_network_type_names[config->model.type], config->group, r.mode->name, r.model->posterior->count,
-            r.train->count, n, kl_weight(&r, SIZE_MAX, n));
+            bnn_network_type_names[config->model.type], config->group, r.mode->name,
+            r.model->posterior->count, r.train->count, n, kl_weight(&r, SIZE_MAX, n));
         if (r.plan.count_factor > 1)
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);

@@ -118,7 +118,8 @@ void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights)
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         layer_buffers *buffers = &workspace->layers[l];
-        buffers->ops->pack(layer, weights + layer->weight_offset, weights + layer->bias_offset, buffers->packed);
+        buffers->ops->pack(layer, weights + layer->weight_offset, weights + layer->bias_offset,
+                           buffers->packed);
         if (buffers->packed_gradient)
             memset(buffers->packed_gradient, 0, buffers->ops->packed_count(layer) * sizeof(bnn_real));
     }
@@ -144,9 +145,9 @@ void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
         const layer_buffers *buffers = &workspace->layers[l];
         bnn_real *in_gradient = l > 0 ? workspace->gradient[l % 2] : NULL;
         buffers->ops->backward(&workspace->network->layers[l], buffers->packed,
-                               l > 0 ? workspace->layers[l - 1].out : workspace->in, buffers->out, out_gradient,
-                               workspace->images, in_gradient, buffers->packed_gradient, buffers->saved,
-                               workspace->scratch);
+                               l > 0 ? workspace->layers[l - 1].out : workspace->in, buffers->out,
+                               out_gradient, workspace->images, in_gradient, buffers->packed_gradient,
+                               buffers->saved, workspace->scratch);
         out_gradient = in_gradient;
     }
 }

@@ -1,5 +1,5 @@
-/* The variational core against the published implementation's figures, computed in float64 with recorded noise:
- * logits, likelihood, KL, loss, every gradient, gradient norm, for each network and each kernel. */
+/* The variational core against the published implementation's figures, computed in float64 with recorded
+ * noise: logits, likelihood, KL, loss, every gradient, gradient norm, for each network and each kernel. */
 #include "testing.h"
 
 #include <cjson/cJSON.h>
@@ -145,7 +145,8 @@ static void compare_with(const char *folder, const char *kernels, int threads)
     compare_gradient(&f, "weight_rho", rho, false);
     compare_gradient(&f, "bias_mu", mu, true);
     compare_gradient(&f, "bias_rho", rho, true);
-    assert_close(bnn_gradient_norm(mu, rho, f.model->posterior->count), figure(&f, "gradient_norm"), TOLERANCE, 0);
+    assert_close(bnn_gradient_norm(mu, rho, f.model->posterior->count), figure(&f, "gradient_norm"),
+                 TOLERANCE, 0);
     close_fixture(&f);
 }
 
@@ -161,7 +162,8 @@ static void each_network_with_each_kernel(void **state)
     }
 }
 
-/* ---- optimisers ---------------------------------------------------------------------------------------------- */
+/* ---- optimisers
+ * ---------------------------------------------------------------------------------------------- */
 
 static void read_array(const cJSON *object, const char *name, bnn_real *out, size_t n)
 {
@@ -183,7 +185,8 @@ static void follow_trajectory(const cJSON *trajectory, const char *rule_name)
     const bnn_optimizer_rule *rule = bnn_optimizer_find(rule_name);
     const cJSON *settings = cJSON_GetObjectItemCaseSensitive(trajectory, "settings"), *step;
     const bnn_optimizer_options options = {.lr = setting(settings, "lr", 0),
-                                           .rho_lr_factor = setting(settings, "rho_lr_mult", rule->rho_lr_factor),
+                                           .rho_lr_factor =
+                                               setting(settings, "rho_lr_mult", rule->rho_lr_factor),
                                            .weight_decay = setting(settings, "weight_decay", 0),
                                            .momentum = setting(settings, "momentum", 0),
                                            .nesterov = setting(settings, "nesterov", 0) != 0,

@@ -15,9 +15,9 @@ void bnn_blas_single_thread(void);
 const char *bnn_blas_core(void);
 
 /* The OPENBLAS_CORETYPE under which this processor would be served better than by the core that OpenBLAS
- * detected (its releases do not know processors newer than themselves and fall back to SSE3 kernels, up to five
- * times slower), or NULL when the detection is as good as it gets. The variable is read when the library is
- * loaded, so it takes effect in a new process. */
+ * detected (its releases do not know processors newer than themselves and fall back to SSE3 kernels, up to
+ * five times slower), or NULL when the detection is as good as it gets. The variable is read when the library
+ * is loaded, so it takes effect in a new process. */
 const char *bnn_blas_better_core(void);
 
 /* C <- alpha op(A) op(B) + beta C, with op(A) (m, k), op(B) (k, n), C (m, n); op transposes where asked.

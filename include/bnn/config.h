@@ -1,5 +1,5 @@
-/* The configuration of a run (DESIGN section 8): one table of keys gives defaults, parsing, checks, the resolved
- * dump and the help text. Options go through three steps: defaults, load, check. Floor 7. */
+/* The configuration of a run (DESIGN section 8): one table of keys gives defaults, parsing, checks, the
+ * resolved dump and the help text. Options go through three steps: defaults, load, check. Floor 7. */
 #ifndef BNN_CONFIG_H
 #define BNN_CONFIG_H
 
@@ -90,10 +90,11 @@ typedef struct bnn_config {
 /* Every key at its default. */
 void bnn_config_default(bnn_config *config);
 
-/* Defaults, then the JSON text (`name` is for messages: a path), then every KEY=VALUE of `sets` (VALUE is JSON, or
- * taken as a string), then all checks that need no data. Unknown keys, wrong types, duplicate keys, values out of
- * range and impossible combinations give BNN_BAD_INPUT naming the key's path, what was found, what was expected and
- * the nearest valid key. `model_only`: the text is that of a model file, where a subset of keys is usable. */
+/* Defaults, then the JSON text (`name` is for messages: a path), then every KEY=VALUE of `sets` (VALUE is
+ * JSON, or taken as a string), then all checks that need no data. Unknown keys, wrong types, duplicate keys,
+ * values out of range and impossible combinations give BNN_BAD_INPUT naming the key's path, what was found,
+ * what was expected and the nearest valid key. `model_only`: the text is that of a model file, where a subset
+ * of keys is usable. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bool model_only, bnn_config *config, bnn_error *error);
 

@@ -1,4 +1,5 @@
-/* Labelled images in memory, and the formats they come in: one row of bnn_data_sources, one file each. Floor 2. */
+/* Labelled images in memory, and the formats they come in: one row of bnn_data_sources, one file each.
+ * Floor 2. */
 #ifndef BNN_DATASET_H
 #define BNN_DATASET_H
 
@@ -43,9 +44,9 @@ bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, bnn_da
                             bnn_error *error);
 
 /* Images from one file, by its contents: IDX (.gz or plain) or .npy. `labels_path` may be NULL.
- * uint8 is scaled to (x/255 - 0.5)/0.5; floats are taken as they are. npy: (N,H,W), (N,C,H,W) or (N,H,W,C) with
- * C in {1, 3, 4}, channels first preferred when both fit; labels (N) or (N,1). Labels must be integers in
- * 0..classes-1 when classes > 0. */
+ * uint8 is scaled to (x/255 - 0.5)/0.5; floats are taken as they are. npy: (N,H,W), (N,C,H,W) or (N,H,W,C)
+ * with C in {1, 3, 4}, channels first preferred when both fit; labels (N) or (N,1). Labels must be integers
+ * in 0..classes-1 when classes > 0. */
 bnn_status bnn_dataset_read(const char *images_path, const char *labels_path, size_t classes,
                             bnn_dataset **dataset, bnn_error *error);
 

@@ -3,9 +3,9 @@
  *     mean_batch( -1/S sum_s log p(y | x, w_s) ) + beta KL(q || p)
  * with respect to mu and rho (DESIGN section 1; Blundell et al. 2015, section 3.2). Floor 6.
  *
- * Work is cut into units (Monte-Carlo sample x chunk of the batch), the same whatever the number of threads; each
- * unit has a gradient of its own and units are added up in one fixed order, so results are bit-identical for any
- * number of threads. Nothing is allocated in a step. */
+ * Work is cut into units (Monte-Carlo sample x chunk of the batch), the same whatever the number of threads;
+ * each unit has a gradient of its own and units are added up in one fixed order, so results are bit-identical
+ * for any number of threads. Nothing is allocated in a step. */
 #ifndef BNN_ENGINE_H
 #define BNN_ENGINE_H
 
@@ -43,8 +43,9 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
 /* The same with noise from outside: eps (parameter_count) of sample s. For tests against recorded noise. */
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps);
 
-/* Forward and backward of every sample over a batch: in (items, views, C, H, W), labels (items). The gradient of the
- * loss, with KL weight beta, is then in bnn_engine_mu_gradient and _rho_gradient until the next step. */
+/* Forward and backward of every sample over a batch: in (items, views, C, H, W), labels (items). The gradient
+ * of the loss, with KL weight beta, is then in bnn_engine_mu_gradient and _rho_gradient until the next step.
+ */
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta);
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);  /* (parameter_count) */

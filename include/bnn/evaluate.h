@@ -1,5 +1,5 @@
-/* Predictions over images, weight draws and the orbit, in one pass and in bounded memory; and the figures of an
- * evaluation made from them. Floor 7. */
+/* Predictions over images, weight draws and the orbit, in one pass and in bounded memory; and the figures of
+ * an evaluation made from them. Floor 7. */
 #ifndef BNN_EVALUATE_H
 #define BNN_EVALUATE_H
 
@@ -32,8 +32,8 @@ typedef struct bnn_predict_options {
 typedef bnn_status bnn_prediction_sink(void *context, const double *values, size_t first, size_t images,
                                        bnn_error *error);
 
-/* Predicts every image of the data set, chunk by chunk. The draws are the same for every chunk. BNN_BAD_INPUT when
- * the images' shape is not the model's. */
+/* Predicts every image of the data set, chunk by chunk. The draws are the same for every chunk. BNN_BAD_INPUT
+ * when the images' shape is not the model's. */
 bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                        bnn_prediction_sink *sink, void *context, bnn_error *error);
 

@@ -1,8 +1,8 @@
 /* Finite groups and their action on an H x W grid. A group is data: elements, multiplication table, inverses.
  *
- * C<n>  rotations by 360/n degrees counter-clockwise; element k is the k-th (k = 1 of C4 is numpy's rot90(x, 1)).
- * D<n>  the n rotations r^k, then r^k f with f the left-right flip (first flip, then rotate).
- * T<k>  the k^2 cyclic translations; element a*k + b shifts down by a*H/k and right by b*W/k.
+ * C<n>  rotations by 360/n degrees counter-clockwise; element k is the k-th (k = 1 of C4 is numpy's rot90(x,
+ * 1)). D<n>  the n rotations r^k, then r^k f with f the left-right flip (first flip, then rotate). T<k>  the
+ * k^2 cyclic translations; element a*k + b shifts down by a*H/k and right by b*W/k.
  *
  * (g.x)(p) = x(g^-1 p). C1, C2, C4, D1, D2, D4 and T<k> permute pixels (exact); any other n interpolates. */
 #ifndef BNN_GROUP_H
@@ -52,7 +52,8 @@ typedef struct bnn_grid_action {
     bnn_real *weight;
 } bnn_grid_action;
 
-/* BNN_BAD_INPUT when the group does not act on this grid (C4 on H != W; T3 with H or W not divisible by 3). */
+/* BNN_BAD_INPUT when the group does not act on this grid (C4 on H != W; T3 with H or W not divisible by 3).
+ */
 bnn_status bnn_grid_action_create(const bnn_group *group, size_t height, size_t width,
                                   bnn_grid_action **action, bnn_error *error);
 void bnn_grid_action_free(bnn_grid_action *action);
@@ -65,6 +66,7 @@ void bnn_grid_action_apply(const bnn_grid_action *action, size_t element, const 
 /* The action on the offsets of a K x K kernel about its centre, as (order, K*K) source indices:
  * (R_g k)[p] = k[source[g*K*K + p]]. Rotations and flips as on a grid; T<k> acts trivially; C8 and D8 act on
  * 3 x 3 kernels by shifting the outer ring. BNN_BAD_INPUT when the group has no exact action there. */
-bnn_status bnn_group_kernel_action(const bnn_group *group, size_t kernel, uint32_t **source, bnn_error *error);
+bnn_status bnn_group_kernel_action(const bnn_group *group, size_t kernel, uint32_t **source,
+                                   bnn_error *error);
 
 #endif

@@ -12,12 +12,14 @@
  * compressed zeros can ask for. */
 #define BNN_FILE_MOST ((size_t)UINT32_MAX)
 
-/* *data <- the whole file, *size its bytes, with a zero byte after the last; freed with free(). A file that is
- * gzip-compressed (whatever its name) is decompressed; truncated or corrupt compressed data is an error that
- * says so. BNN_BAD_INPUT when the file is missing, a directory, unreadable or larger than `most` bytes. */
+/* *data <- the whole file, *size its bytes, with a zero byte after the last; freed with free(). A file that
+ * is gzip-compressed (whatever its name) is decompressed; truncated or corrupt compressed data is an error
+ * that says so. BNN_BAD_INPUT when the file is missing, a directory, unreadable or larger than `most` bytes.
+ */
 bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error);
 
-/* Writes atomically: a temporary file beside `path`, fsync, rename. The old file stays when anything fails. */
+/* Writes atomically: a temporary file beside `path`, fsync, rename. The old file stays when anything fails.
+ */
 bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error);
 
 /* Appends one line (a newline is added) with a single write. */

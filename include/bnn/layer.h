@@ -40,8 +40,9 @@ typedef struct bnn_layer {
     bool relu;
     bool pool; /* conv: max-pool 2 x 2 with stride 2, an odd last row or column dropped */
 
-    /* Weight (out_channels, in_channels, kernel, kernel), or (out_channels, in_channels * in_height * in_width)
-     * for dense; row-major as in PyTorch. Bias (out_channels). Positions in the network's parameter vector. */
+    /* Weight (out_channels, in_channels, kernel, kernel), or (out_channels, in_channels * in_height *
+     * in_width) for dense; row-major as in PyTorch. Bias (out_channels). Positions in the network's parameter
+     * vector. */
     size_t weight_offset, weight_count;
     size_t bias_offset, bias_count;
     bool weight_is_1x1_conv; /* a dense layer written to files as (out, in, 1, 1): fcnn's classifier */
@@ -58,8 +59,9 @@ size_t bnn_layer_out_count(const bnn_layer *layer);
 
 /* One implementation of a kind of layer. A unit of work is one weight draw and several blocks of images:
  *     pack; for each block { forward; backward }; unpack_gradient
- * Nothing allocates; every buffer is the caller's, aligned to 64 bytes and as large as the *_count functions say
- * (in bnn_real; they may return 0). The functions may be called from several threads on different buffers. */
+ * Nothing allocates; every buffer is the caller's, aligned to 64 bytes and as large as the *_count functions
+ * say (in bnn_real; they may return 0). The functions may be called from several threads on different
+ * buffers. */
 typedef struct bnn_layer_ops {
     const char *name; /* "naive", "gemm", "winograd", ... */
 
@@ -78,9 +80,9 @@ typedef struct bnn_layer_ops {
                     bnn_real *out, bnn_real *saved, bnn_real *scratch);
 
     /* Given d loss / d out of the block that forward() saw last with this `saved`:
-     * packed_gradient += d loss / d packed weights and bias, in a form of packed_count reals of the kernel's own
-     * choosing (zero before a unit's first block); in_gradient <- d loss / d in, unless it is NULL (the first
-     * layer). `in` and `out` are those of forward(). out_gradient may be overwritten. */
+     * packed_gradient += d loss / d packed weights and bias, in a form of packed_count reals of the kernel's
+     * own choosing (zero before a unit's first block); in_gradient <- d loss / d in, unless it is NULL (the
+     * first layer). `in` and `out` are those of forward(). out_gradient may be overwritten. */
     void (*backward)(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
                      bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
                      const bnn_real *saved, bnn_real *scratch);
@@ -94,8 +96,8 @@ typedef struct bnn_layer_ops {
 /* Every implementation, fastest first, NULL-terminated. */
 extern const bnn_layer_ops *const bnn_layer_ops_list[];
 
-/* The first implementation in the list that supports the layer; `name`, if not NULL, asks for one by name (for
- * tests and measurements) and falls back to the first where it does not support the layer. */
+/* The first implementation in the list that supports the layer; `name`, if not NULL, asks for one by name
+ * (for tests and measurements) and falls back to the first where it does not support the layer. */
 const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name);
 
 #endif

@@ -1,5 +1,6 @@
-/* The pluggable stage between the data and the optimiser (DESIGN section 4): what a step sees, what the objective
- * counts, and what happens to the posterior at the trigger. A mode is one file and one row of bnn_modes. Floor 7. */
+/* The pluggable stage between the data and the optimiser (DESIGN section 4): what a step sees, what the
+ * objective counts, and what happens to the posterior at the trigger. A mode is one file and one row of
+ * bnn_modes. Floor 7. */
 #ifndef BNN_MODE_H
 #define BNN_MODE_H
 
@@ -40,8 +41,9 @@ typedef struct bnn_mode {
 extern const bnn_mode *const bnn_modes[]; /* NULL-terminated */
 const bnn_mode *bnn_mode_find(const char *name);
 
-/* The plan of `augment`, which average, project and orbit-expansion share: every g.x an item (full) or a random g a
- * visit; with `augmentation: none`, base images only when the posterior is held (N = N0), else repeated. */
+/* The plan of `augment`, which average, project and orbit-expansion share: every g.x an item (full) or a
+ * random g a visit; with `augmentation: none`, base images only when the posterior is held (N = N0), else
+ * repeated. */
 void bnn_plan_augmented(const bnn_config *config, size_t order, bnn_plan *plan);
 
 /* trigger_epoch and trigger_accuracy as average and project read them. */
@@ -53,7 +55,8 @@ bool bnn_mode_holds(const bnn_config *config);
 /* The representation of hidden channels that a configuration asks for. */
 bnn_representation bnn_mode_representation(const bnn_config *config);
 
-/* The chosen value of symmetrization.average: the configured one or the mode's default; "" where there is none. */
+/* The chosen value of symmetrization.average: the configured one or the mode's default; "" where there is
+ * none. */
 const char *bnn_mode_chosen_average(const bnn_config *config);
 
 /* The checks of `symmetrization` that need no data; part of bnn_config_parse. */

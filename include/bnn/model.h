@@ -1,5 +1,5 @@
-/* A model: a configuration, the group, the network and the posterior on it; and model.bin, its safetensors file
- * (DESIGN section 8). Floor 7. */
+/* A model: a configuration, the group, the network and the posterior on it; and model.bin, its safetensors
+ * file (DESIGN section 8). Floor 7. */
 #ifndef BNN_MODEL_H
 #define BNN_MODEL_H
 
@@ -25,13 +25,13 @@ void bnn_model_free(bnn_model *model); /* NULL is legal */
 /* Puts another network and posterior, which the model then owns, in the place of its own. */
 void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *posterior);
 
-/* Tensors are named and shaped as DESIGN section 8 says; tensors under "optimizer." belong to a checkpoint and are
- * passed over. Missing, unknown or misshapen tensors and non-finite figures are errors that name the tensor.
- * `file`, where not NULL, receives the whole file (the caller frees it). */
+/* Tensors are named and shaped as DESIGN section 8 says; tensors under "optimizer." belong to a checkpoint
+ * and are passed over. Missing, unknown or misshapen tensors and non-finite figures are errors that name the
+ * tensor. `file`, where not NULL, receives the whole file (the caller frees it). */
 bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error);
 
-/* Writes atomically. `training`, where not NULL, is a JSON text kept as metadata; `extra` (extra_count) are further
- * tensors of a checkpoint. */
+/* Writes atomically. `training`, where not NULL, is a JSON text kept as metadata; `extra` (extra_count) are
+ * further tensors of a checkpoint. */
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
                           const bnn_tensor *extra, size_t extra_count, bnn_error *error);
 

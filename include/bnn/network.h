@@ -10,10 +10,10 @@
 #include "bnn/status.h"
 
 /* The three architectures (channels first in their description, L = number of channels or hidden entries):
- *   fcnn  [conv k x k -> ReLU -> maxpool 2x2] x L, conv 1x1 to the classes, global average pool. Both of the last
- *         are linear, so the pool runs first (exact, and 49 times less work on 28 x 28 images).
- *   cnn   [conv k x k -> ReLU -> maxpool 2x2] x L, flatten, one dense layer to the classes.
- *   mlp   flatten, [dense -> ReLU] x L, dense to the classes. */
+ *   fcnn  [conv k x k -> ReLU -> maxpool 2x2] x L, conv 1x1 to the classes, global average pool. Both of the
+ * last are linear, so the pool runs first (exact, and 49 times less work on 28 x 28 images). cnn   [conv k x
+ * k -> ReLU -> maxpool 2x2] x L, flatten, one dense layer to the classes. mlp   flatten, [dense -> ReLU] x L,
+ * dense to the classes. */
 typedef enum bnn_network_type { BNN_NETWORK_FCNN, BNN_NETWORK_CNN, BNN_NETWORK_MLP } bnn_network_type;
 extern const char *const bnn_network_type_names[]; /* "fcnn", "cnn", "mlp", NULL */
 
@@ -53,7 +53,8 @@ bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool t
 void bnn_workspace_free(bnn_workspace *workspace);
 
 /* The number of images in a block for which activations of one block fit the second-level cache (conv), or a
- * whole unit of work (mlp, whose products want many rows): never above `most`, a multiple of `views` (>= 1). */
+ * whole unit of work (mlp, whose products want many rows): never above `most`, a multiple of `views` (>= 1).
+ */
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views);
 
 /* Starts a unit of work with one weight draw w (parameter_count). Clears the gradient. */

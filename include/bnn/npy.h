@@ -21,7 +21,8 @@ typedef struct bnn_npy {
 bnn_status bnn_npy_read(const char *path, bnn_npy **array, bnn_error *error);
 
 /* The same from bytes in memory (a member of an .npz); `name` is for messages. */
-bnn_status bnn_npy_parse(const char *name, const uint8_t *bytes, size_t size, bnn_npy **array, bnn_error *error);
+bnn_status bnn_npy_parse(const char *name, const uint8_t *bytes, size_t size, bnn_npy **array,
+                         bnn_error *error);
 void bnn_npy_free(bnn_npy *array);
 
 /* Writes '<f8' when `width` is 8 and '<f4' when it is 4, atomically. */

@@ -1,5 +1,5 @@
-/* Optimisers that act element by element (and so commute with every permutation of the parameters), learning-rate
- * schedules and clipping of the global gradient norm. Floor 4: arrays in, arrays out. */
+/* Optimisers that act element by element (and so commute with every permutation of the parameters),
+ * learning-rate schedules and clipping of the global gradient norm. Floor 4: arrays in, arrays out. */
 #ifndef BNN_OPTIMIZER_H
 #define BNN_OPTIMIZER_H
 
@@ -13,8 +13,8 @@ typedef struct bnn_optimizer_options {
     double lr;
     double rho_lr_factor; /* the learning rate of rho is lr times this */
     double weight_decay;
-    double momentum; /* sgd */
-    bool nesterov;   /* sgd */
+    double momentum;              /* sgd */
+    bool nesterov;                /* sgd */
     double beta1, beta2, epsilon; /* adamw */
 } bnn_optimizer_options;
 
@@ -30,15 +30,16 @@ typedef struct bnn_optimizer_rule {
 
 /* sgd as torch.optim.SGD: g += decay value; v = momentum v + g (v = g at the first step);
  *     value -= lr (nesterov ? g + momentum v : v).
- * adamw as torch.optim.AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, alg. 2). */
+ * adamw as torch.optim.AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, alg. 2).
+ */
 extern const bnn_optimizer_rule bnn_optimizer_rules[]; /* ends with a NULL name */
 const bnn_optimizer_rule *bnn_optimizer_find(const char *name);
 
 typedef struct bnn_optimizer {
     const bnn_optimizer_rule *rule;
     bnn_optimizer_options options;
-    size_t count; /* parameters: mu and rho have this many each */
-    size_t step;  /* updates done */
+    size_t count;                         /* parameters: mu and rho have this many each */
+    size_t step;                          /* updates done */
     bnn_real *mu_state[2], *rho_state[2]; /* NULL where the rule needs none */
 } bnn_optimizer;
 

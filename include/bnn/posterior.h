@@ -1,6 +1,6 @@
 /* The mean-field variational posterior q(w) = prod_j q(w_j; mu_j, sigma_j), sigma = softplus(rho), its prior
- * and its families. DESIGN section 1; Blundell et al., "Weight Uncertainty in Neural Networks" (2015), eq. 3-8.
- * Floor 4: knows a network's parameter vector. */
+ * and its families. DESIGN section 1; Blundell et al., "Weight Uncertainty in Neural Networks" (2015), eq.
+ * 3-8. Floor 4: knows a network's parameter vector. */
 #ifndef BNN_POSTERIOR_H
 #define BNN_POSTERIOR_H
 
@@ -79,15 +79,17 @@ extern const char *const bnn_mean_init_names[]; /* "kaiming", "zero", "prior", N
 /* The prior: std everywhere; random means are drawn from N(0, std^2) for weights, biases keep 0. */
 void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed);
 
-/* mu: Kaiming-normal weights (std sqrt(2 / fan-in)) and zero biases, zero, or the prior's means; rho = rho_init
- * everywhere. A family with signs takes the sign of the initial mean and, for mu, the log of its size. */
+/* mu: Kaiming-normal weights (std sqrt(2 / fan-in)) and zero biases, zero, or the prior's means; rho =
+ * rho_init everywhere. A family with signs takes the sign of the initial mean and, for mu, the log of its
+ * size. */
 void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, double rho_init, uint64_t seed);
 
 /* The family of a layer: the posterior's, or gaussian for the head of families that want it so. */
 const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer);
 
 /* The slice [from, from + count), with sigma (posterior->count) as bnn_posterior_sigma gives it. */
-bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from, size_t count);
+bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from,
+                              size_t count);
 
 /* sigma (count) <- softplus(rho); slope (count), where not NULL, <- d sigma / d rho. */
 void bnn_posterior_sigma(const bnn_posterior *posterior, bnn_real *sigma, bnn_real *slope);

@@ -21,7 +21,7 @@ typedef struct bnn_safetensors {
     char path[4096]; /* for messages */
     bnn_tensor *tensors;
     size_t tensor_count;
-    char **metadata; /* key, value, key, value, ..., of `__metadata__` */
+    char **metadata;       /* key, value, key, value, ..., of `__metadata__` */
     size_t metadata_count; /* pairs */
 } bnn_safetensors;
 
@@ -34,7 +34,8 @@ void bnn_safetensors_free(bnn_safetensors *file);
 const bnn_tensor *bnn_safetensors_find(const bnn_safetensors *file, const char *name);
 const char *bnn_safetensors_metadata(const bnn_safetensors *file, const char *key);
 
-/* Writes atomically. The header is padded with spaces to a multiple of 8 bytes. metadata: key, value pairs. */
+/* Writes atomically. The header is padded with spaces to a multiple of 8 bytes. metadata: key, value pairs.
+ */
 bnn_status bnn_safetensors_write(const char *path, const bnn_tensor *tensors, size_t tensor_count,
                                  const char *const *metadata, size_t metadata_count, bnn_error *error);
 

@@ -28,8 +28,8 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
 /* Puts "prefix: " before the message that *error already holds; returns its status. */
 bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix);
 
-/* `count * size` zeroed bytes aligned to 64, or NULL when memory is short or the product overflows; a count of
- * 0 gives a valid pointer. Released with free(). */
+/* `count * size` zeroed bytes aligned to 64, or NULL when memory is short or the product overflows; a count
+ * of 0 gives a valid pointer. Released with free(). */
 void *bnn_alloc(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
 
 /* The failure of an allocation, as a status. */

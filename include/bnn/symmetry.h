@@ -1,13 +1,11 @@
 /* The action of a group on the parameter vector, and every operator on a posterior that is a loop over it.
  * DESIGN sections 2 and 3. Floor 5.
  *
- * Each activation carries a permutation of its channels: trivial (fixed) or regular (channels in blocks of |G|,
- * index (c, k) -> c*|G| + k, h.(c, k) = (c, hk)). Then rho(h) is a permutation of the parameter vector and
- * f(h.x; rho(h) w) = f(x; w):
- *     conv             (rho(h)W)[o,i,p]     = W[h^-1 o, h^-1 i, h^-1 p]     p: offset from the kernel's centre
- *     dense on a grid  (rho(h)W)[o,(i,p)]   = W[h^-1 o, (h^-1 i, h^-1 p)]
- *     dense            (rho(h)W)[o,i]       = W[h^-1 o, h^-1 i]
- *     bias             (rho(h)b)[o]         = b[h^-1 o] */
+ * Each activation carries a permutation of its channels: trivial (fixed) or regular (channels in blocks of
+ * |G|, index (c, k) -> c*|G| + k, h.(c, k) = (c, hk)). Then rho(h) is a permutation of the parameter vector
+ * and f(h.x; rho(h) w) = f(x; w): conv             (rho(h)W)[o,i,p]     = W[h^-1 o, h^-1 i, h^-1 p]     p:
+ * offset from the kernel's centre dense on a grid  (rho(h)W)[o,(i,p)]   = W[h^-1 o, (h^-1 i, h^-1 p)] dense
+ * (rho(h)W)[o,i]       = W[h^-1 o, h^-1 i] bias             (rho(h)b)[o]         = b[h^-1 o] */
 #ifndef BNN_SYMMETRY_H
 #define BNN_SYMMETRY_H
 
@@ -23,8 +21,8 @@ typedef struct bnn_symmetry {
     const bnn_group *group;     /* borrowed */
     const bnn_network *network; /* borrowed */
     size_t count;               /* parameters */
-    /* (order, count): (rho(h)w)[j] = w[source[h*count + j]]. The slice at a layer's weight_offset or bias_offset
-     * is that layer's table. */
+    /* (order, count): (rho(h)w)[j] = w[source[h*count + j]]. The slice at a layer's weight_offset or
+     * bias_offset is that layer's table. */
     uint32_t *source;
     /* The orbits of more than one parameter, first members ascending: orbit o holds the parameters
      * orbit_member[orbit_start[o]] ... orbit_member[orbit_start[o + 1] - 1]. */
@@ -33,46 +31,47 @@ typedef struct bnn_symmetry {
     uint32_t *orbit_member; /* at most (count) */
 } bnn_symmetry;
 
-/* BNN_BAD_INPUT, with the layer and the reason, when some layer has no exact action: C8 on a dense layer over a
- * grid or on 5 x 5 kernels, a regular representation whose channels are no multiple of |G|, a grid before a dense
- * layer that the translations do not divide. That the action exists does not make f(h.x; rho(h) w) = f(x; w)
- * hold: see bnn_network_commutes. */
+/* BNN_BAD_INPUT, with the layer and the reason, when some layer has no exact action: C8 on a dense layer over
+ * a grid or on 5 x 5 kernels, a regular representation whose channels are no multiple of |G|, a grid before a
+ * dense layer that the translations do not divide. That the action exists does not make f(h.x; rho(h) w) =
+ * f(x; w) hold: see bnn_network_commutes. */
 bnn_status bnn_symmetry_create(const bnn_group *group, const bnn_network *network, bnn_symmetry **symmetry,
                                bnn_error *error);
 void bnn_symmetry_free(bnn_symmetry *symmetry);
 
-/* Whether f(h.x; rho(h) w) = f(x; w) for every x, w and h, given that bnn_symmetry_create succeeds: G permutes
- * the pixels of the images, its elements take the windows of every max-pool to windows, and translations find no
- * border. If not, writes a line to `reason` (of `size` bytes): what breaks it, and what would mend it. */
+/* Whether f(h.x; rho(h) w) = f(x; w) for every x, w and h, given that bnn_symmetry_create succeeds: G
+ * permutes the pixels of the images, its elements take the windows of every max-pool to windows, and
+ * translations find no border. If not, writes a line to `reason` (of `size` bytes): what breaks it, and what
+ * would mend it. */
 bool bnn_network_commutes(const bnn_group *group, const bnn_network *network, char *reason, size_t size);
 
 /* out <- rho(h) in; both (count), not overlapping. */
 void bnn_symmetry_apply(const bnn_symmetry *symmetry, size_t element, const bnn_real *in, bnn_real *out);
 
-/* values <- P values = 1/|G| sum_h rho(h) values, in place: each orbit is summed once, in a fixed order, and one
- * number is written to all its entries, so the result is invariant bit for bit and P P = P. One pass over the
- * entries that move; allocates nothing. Safe from several threads on different values. */
+/* values <- P values = 1/|G| sum_h rho(h) values, in place: each orbit is summed once, in a fixed order, and
+ * one number is written to all its entries, so the result is invariant bit for bit and P P = P. One pass over
+ * the entries that move; allocates nothing. Safe from several threads on different values. */
 void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values);
 
 /* One-shot operators on a posterior (arXiv:2606.26273). Each acts on every orbit of parameters, and leaves q
- * exactly invariant, bit for bit. sigma (not rho) is averaged; what an orbit's entries already agree on is left as
- * it is, so each operator applied twice is applied once. The prior is not touched.
- *     project     m~ = mean m_h                      s~ = mean s_h
- *     geometric   m~ = s~^2 mean(m_h / s_h^2)        1/s~^2 = mean 1/s_h^2              (product of experts)
- *     arithmetic  m~ = mean m_h                      s~^2 = mean(s_h^2 + m_h^2) - m~^2  (moment matching) */
+ * exactly invariant, bit for bit. sigma (not rho) is averaged; what an orbit's entries already agree on is
+ * left as it is, so each operator applied twice is applied once. The prior is not touched. project     m~ =
+ * mean m_h                      s~ = mean s_h geometric   m~ = s~^2 mean(m_h / s_h^2)        1/s~^2 = mean
+ * 1/s_h^2              (product of experts) arithmetic  m~ = mean m_h                      s~^2 = mean(s_h^2
+ * + m_h^2) - m~^2  (moment matching) */
 void bnn_posterior_project(const bnn_symmetry *symmetry, bnn_posterior *posterior);
 void bnn_posterior_average_geometric(const bnn_symmetry *symmetry, bnn_posterior *posterior);
 void bnn_posterior_average_arithmetic(const bnn_symmetry *symmetry, bnn_posterior *posterior);
 
-/* Orbit expansion of a posterior on a network with trivial channels C_l into one with regular channels |G| C_l:
- *     first layer  W'[(o,g), i]     =            R_g W[o,i]     bias repeated
- *     inner layer  W'[(o,g), (i,k)] = |G|^-1/2   R_r W[o,i]     bias repeated
- *     last layer   W'[c, (i,k)]     = |G|^-1     R_k W[c,i]
- * R acts on a kernel's offsets or on the grid under a dense layer, and not at all where there is neither. gcnn
- * makes q exactly invariant, bit for bit: rho(h) W' = W' asks for r(hg, hk) = h r(g, k), which g k^-1 g satisfies
- * in every group, commutative or not. The others do not satisfy it, and serve as ablations (row_rolled leaves the
- * function of an fcnn invariant all the same where G commutes: layer l's channels then follow (c, g) -> (c, h^l g),
- * whose order its global average does not see; rho and the certificate know only (c, g) -> (c, h g)). */
+/* Orbit expansion of a posterior on a network with trivial channels C_l into one with regular channels |G|
+ * C_l: first layer  W'[(o,g), i]     =            R_g W[o,i]     bias repeated inner layer  W'[(o,g), (i,k)]
+ * = |G|^-1/2   R_r W[o,i]     bias repeated last layer   W'[c, (i,k)]     = |G|^-1     R_k W[c,i] R acts on a
+ * kernel's offsets or on the grid under a dense layer, and not at all where there is neither. gcnn makes q
+ * exactly invariant, bit for bit: rho(h) W' = W' asks for r(hg, hk) = h r(g, k), which g k^-1 g satisfies in
+ * every group, commutative or not. The others do not satisfy it, and serve as ablations (row_rolled leaves
+ * the function of an fcnn invariant all the same where G commutes: layer l's channels then follow (c, g) ->
+ * (c, h^l g), whose order its global average does not see; rho and the certificate know only (c, g) -> (c, h
+ * g)). */
 typedef enum bnn_arrangement {
     BNN_GCNN,        /* r = g k^-1 g */
     BNN_ROW_ROLLED,  /* r = g k^-1 */
@@ -80,17 +79,19 @@ typedef enum bnn_arrangement {
 } bnn_arrangement;
 extern const char *const bnn_arrangement_names[]; /* "gcnn", "row_rolled", "row_constant", NULL */
 
-/* The specification of the expanded network. BNN_BAD_INPUT when `small` has regular channels or no hidden layer. */
+/* The specification of the expanded network. BNN_BAD_INPUT when `small` has regular channels or no hidden
+ * layer. */
 bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *small,
                              bnn_network_spec *expanded, bnn_error *error);
 
-/* Fills `expanded` (a posterior on a network of bnn_expanded_spec) from `small`. sigma and the prior's means are
- * scaled like mu; each weight keeps the prior_std (and sign) of the weight it is a copy of. */
+/* Fills `expanded` (a posterior on a network of bnn_expanded_spec) from `small`. sigma and the prior's means
+ * are scaled like mu; each weight keeps the prior_std (and sign) of the weight it is a copy of. */
 bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangement,
                                 const bnn_posterior *small, bnn_posterior *expanded, bnn_error *error);
 
-/* How far q is from invariance. `residual` = ||theta - P theta|| / ||theta|| with theta = (mu, sigma); 0 exactly
- * when q is invariant. `kl` = KL(q || rho(h) q) in nats; `l1_bound`: for every input x, with F the predictive,
+/* How far q is from invariance. `residual` = ||theta - P theta|| / ||theta|| with theta = (mu, sigma); 0
+ * exactly when q is invariant. `kl` = KL(q || rho(h) q) in nats; `l1_bound`: for every input x, with F the
+ * predictive,
  * ||F(h.x) - F(x)||_1 <= 2 TV(q, rho(h) q) <= 2 sqrt(1 - BC^2), BC the Bhattacharyya coefficient. */
 typedef struct bnn_certificate_layer {
     char name[40];

@@ -35,15 +35,16 @@ typedef struct bnn_train_callbacks {
 } bnn_train_callbacks;
 
 typedef struct bnn_train_options {
-    const char *directory;      /* made when missing */
-    bool write_config;          /* write the resolved config.json there */
+    const char *directory; /* made when missing */
+    bool write_config;     /* write the resolved config.json there */
     int threads;
-    const volatile sig_atomic_t *stop; /* set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */
+    const volatile sig_atomic_t
+        *stop; /* set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */
     bnn_train_callbacks callbacks;
 } bnn_train_options;
 
-/* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the directory.
- * Nothing is written before the configuration and the data have been found good. */
+/* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the
+ * directory. Nothing is written before the configuration and the data have been found good. */
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error);
 
 #endif

@@ -1,0 +1,222 @@
+#include "bnn/conditions.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bnn/mode.h"
+
+static void kept(bnn_condition *condition, const char *name, const char *reason)
+{
+    *condition = (bnn_condition){.name = name, .kept = true};
+    snprintf(condition->reason, sizeof condition->reason, "%s", reason);
+}
+
+static void broken(bnn_condition *condition, const char *name, const char *reason, const char *mend)
+{
+    *condition = (bnn_condition){.name = name};
+    snprintf(condition->reason, sizeof condition->reason, "%s", reason);
+    snprintf(condition->mend, sizeof condition->mend, "%s", mend);
+}
+
+/* Whether rho(h) leaves an array of the parameters alone, for every h. */
+static bool is_invariant(const bnn_symmetry *symmetry, const bnn_real *values)
+{
+    for (size_t o = 0; o < symmetry->orbit_count; o++)
+        for (size_t i = symmetry->orbit_start[o]; i < symmetry->orbit_start[o + 1]; i++)
+            if (values[symmetry->orbit_member[i]] != values[symmetry->orbit_member[symmetry->orbit_start[o]]])
+                return false;
+    return true;
+}
+
+static void check_prior(const bnn_symmetry *symmetry, const bnn_posterior *q, bnn_condition *condition)
+{
+    const char *name = "prior invariant";
+    if (!q->random_prior)
+        kept(condition, name, "the prior is the same for every weight");
+    else if (symmetry && is_invariant(symmetry, q->prior_mean) && is_invariant(symmetry, q->prior_std))
+        kept(condition, name, "the prior's means are constant on every orbit of weights");
+    else
+        broken(condition, name,
+               "prior.mean is random: rho(h) moves the prior's means, so KL(q || p) pulls q away from "
+               "symmetry",
+               "prior.mean: zero");
+}
+
+static void check_family(const bnn_posterior *q, bnn_condition *condition)
+{
+    const char *name = "family closed";
+    char reason[256];
+    if (!q->family->unclosed) {
+        snprintf(reason, sizeof reason, "%s factors are permuted into %s factors", q->family->name,
+                 q->family->name);
+        kept(condition, name, reason);
+    } else
+        broken(condition, name, q->family->unclosed, "posterior.family: gaussian");
+}
+
+/* Whether the mode puts q into the invariant subspace at its trigger. */
+static bool symmetrizes(const bnn_config *config)
+{
+    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    const bool expands = mode->symmetrize && !mode->needs_action;
+    return mode->symmetrize && (!expands || config->symmetrization.arrangement == BNN_GCNN);
+}
+
+static void check_initial(const bnn_config *config, bnn_condition *condition)
+{
+    const char *name = "initial q invariant";
+    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    const bool zero = config->posterior.mean_init == BNN_INIT_ZERO ||
+                      (config->posterior.mean_init == BNN_INIT_PRIOR && config->prior.mean == 0);
+    char reason[256];
+    if (symmetrizes(config)) {
+        snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger", mode->name);
+        kept(condition, name, reason);
+    } else if (zero)
+        kept(condition, name, "every initial mean is zero and every initial rho is the same");
+    else if (mode->symmetrize)
+        broken(condition, name, "only the gcnn arrangement of an orbit expansion is invariant",
+               "symmetrization.arrangement: gcnn");
+    else
+        broken(condition, name, "initial means are random, and nothing symmetrizes q later",
+               "symmetrization.mode: project, average, orbit-expansion or tie, or posterior.mean_init: zero");
+}
+
+static void check_data(const bnn_config *config, const bnn_model *model, bnn_condition *condition)
+{
+    const char *name = "data complete over G";
+    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    bnn_plan plan;
+    mode->plan(config, model->group->order, &plan);
+    if (model->group->order == 1)
+        kept(condition, name, "the group is trivial");
+    else if (plan.views == model->group->order)
+        kept(condition, name, "every step sees whole orbits");
+    else if (plan.augmentation == BNN_AUGMENT_FULL)
+        kept(condition, name, "every g.x is an item of the objective");
+    else if (plan.augmentation == BNN_AUGMENT_NONE && bnn_mode_holds(config))
+        kept(condition, name, "a held q needs no augmented data: E_q log p(y|g.x,w) is the same for every g");
+    else if (plan.augmentation == BNN_AUGMENT_RANDOM)
+        broken(condition, name, "random augmentation shows an incomplete orbit of every image in an epoch",
+               "symmetrization.augmentation: full");
+    else
+        broken(condition, name, "training sees no g.x but x itself",
+               "symmetrization.mode: augment or another, with symmetrization.augmentation: full");
+}
+
+static void check_action(const bnn_model *model, bnn_condition *condition)
+{
+    const char *name = "group acts exactly on images";
+    const size_t *input = model->network->spec.input;
+    char reason[256];
+    const bool exact = bnn_group_is_exact(model->group, input[1], input[2]);
+    snprintf(reason, sizeof reason, "%s %s the pixels of %zu x %zu images", model->group->name,
+             exact ? "permutes" : "interpolates between", input[1], input[2]);
+    if (exact)
+        kept(condition, name, reason);
+    else
+        broken(condition, name, reason, "group: C1, C2, C4, D1, D2, D4 or a T<k> that divides the image");
+}
+
+static void check_architecture(const bnn_model *model, const char *no_action, bnn_condition *condition)
+{
+    const char *name = "architecture commutes with G";
+    char reason[320];
+    if (no_action)
+        broken(condition, name, no_action, "another group, model.type or model.channel_representation");
+    else if (bnn_network_commutes(model->group, model->network, reason, sizeof reason))
+        kept(condition, name,
+             "f(h.x; rho(h)w) = f(x; w): every pooled size is even and every layer has an action");
+    else
+        broken(condition, name, reason,
+               "data.pad or fewer model.channels, so that every size before a pool is even; "
+               "model.padding: circular for translations");
+}
+
+static void check_optimizer(const bnn_config *config, bnn_condition *condition)
+{
+    const char *name = "optimiser commutes with rho";
+    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    const bool later = mode->needs_action && mode->trigger_epoch && mode->trigger_epoch(config) > 0;
+    char reason[256];
+    snprintf(reason, sizeof reason, "%s and norm clipping act element by element%s",
+             config->train.optimizer.name, later ? ", and the buffers are cleared at the trigger" : "");
+    if (later && config->symmetrization.keep_optimizer_state)
+        broken(condition, name, "buffers from before the trigger are not invariant and are kept across it",
+               "symmetrization.keep_optimizer_state: false");
+    else
+        kept(condition, name, reason);
+}
+
+static void check_noise(const bnn_config *config, const bnn_model *model, bnn_condition *condition)
+{
+    const char *name = "gradient noise symmetric";
+    if (bnn_mode_holds(config))
+        kept(condition, name, "every gradient is projected from the trigger on");
+    else if (model->group->order == 1)
+        kept(condition, name, "the group is trivial");
+    else
+        broken(condition, name, "Monte-Carlo draws and batches make single gradients asymmetric: q drifts",
+               "symmetrization.hold: true (average, project, orbit-expansion) or mode tie");
+}
+
+/* All but the one about q itself, which stands third. */
+static void check_rest(const bnn_config *config, const bnn_model *model, const bnn_symmetry *symmetry,
+                       const char *no_action, bnn_condition *conditions)
+{
+    check_prior(symmetry, model->posterior, &conditions[0]);
+    check_family(model->posterior, &conditions[1]);
+    check_data(config, model, &conditions[3]);
+    check_action(model, &conditions[4]);
+    check_architecture(model, no_action, &conditions[5]);
+    check_optimizer(config, &conditions[6]);
+    check_noise(config, model, &conditions[7]);
+}
+
+void bnn_conditions_of_training(const bnn_config *config, const bnn_model *model,
+                                bnn_condition conditions[BNN_CONDITION_COUNT])
+{
+    bnn_symmetry *symmetry = NULL;
+    bnn_error reason;
+    const bool acts = bnn_symmetry_create(model->group, model->network, &symmetry, &reason) == BNN_OK;
+    check_rest(config, model, symmetry, acts ? NULL : reason.message, conditions);
+    check_initial(config, &conditions[2]);
+    bnn_symmetry_free(symmetry);
+}
+
+void bnn_conditions_of_model(const bnn_model *model, double residual,
+                             bnn_condition conditions[BNN_CONDITION_COUNT])
+{
+    const char *name = "q invariant";
+    char text[128];
+    bnn_conditions_of_training(&model->config, model, conditions);
+    snprintf(text, sizeof text, "residual |theta - P theta|/|theta| = %.3e", residual);
+    if (residual == 0)
+        kept(&conditions[2], name, "the posterior equals its projection bit for bit");
+    else if (isnan(residual))
+        broken(&conditions[2], name, "the group has no action on these weights",
+               "another group or representation");
+    else
+        broken(&conditions[2], name, text, "bnn symmetrize --project, or train with hold");
+}
+
+bnn_status bnn_final_model(const bnn_config *config, const size_t shape[3], size_t classes, bnn_model **model,
+                           bnn_error *error)
+{
+    bnn_config with_shape = *config;
+    bnn_network_spec spec;
+    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    memcpy(with_shape.model.input.value, shape, 3 * sizeof *shape);
+    with_shape.model.input.count = 3;
+    if (!with_shape.model.classes) with_shape.model.classes = classes;
+    bnn_config_network(&with_shape, bnn_mode_representation(config), &spec);
+    bnn_status status = bnn_model_create(&with_shape, &spec, model, error);
+    if (!status && mode->symmetrize && !mode->needs_action)
+        status = mode->symmetrize(NULL, true, *model, error);
+    if (status) {
+        bnn_model_free(*model);
+        *model = NULL;
+    }
+    return status;
+}
