@@ -8,18 +8,24 @@
 
 /* A posterior's moments, and their projection. */
 typedef struct moments {
-    const bnn_real *mu;
+    const bnn_real *mu, *sign;                        /* (count); sign NULL unless the family has signs */
     bnn_real *sigma, *mu_projected, *sigma_projected; /* (count) */
 } moments;
 
 /* Adds KL(q_a || q_b) and log of the integral of sqrt(q_a q_b), for q_a = N(m, s^2) and q_b = N(n, t^2):
  *     KL     = log(t/s) + (s^2 + (m - n)^2) / (2 t^2) - 1/2 = d + d^2/2 - log(1 + d) + ((m - n)/t)^2 / 2
  *     log BC = 1/2 log(2 s t / (s^2 + t^2)) - (m - n)^2 / (4 (s^2 + t^2))
- * with d = (s - t)/t, in which form both are exactly 0 where the two agree. */
+ * with d = (s - t)/t, in which form both are exactly 0 where the two agree. Both are the same for lognormals, but for
+ * opposite signs, which share no weights. */
 static void divergence(const moments *q, size_t a, size_t b, double *kl, double *log_bhattacharyya)
 {
     const double s = (double)q->sigma[a], t = (double)q->sigma[b];
     const double away = (double)q->mu[a] - (double)q->mu[b], d = (s - t) / t;
+    if (q->sign && q->sign[a] != q->sign[b]) {
+        *kl = INFINITY;
+        *log_bhattacharyya = -INFINITY;
+        return;
+    }
     *kl += d + d * d / 2 - log1p(d) + away / t * (away / t) / 2;
     *log_bhattacharyya -= log1p((s - t) * (s - t) / (2 * s * t)) / 2 + away * away / (4 * (s * s + t * t));
 }
@@ -85,7 +91,7 @@ static bnn_status create_moments(const bnn_symmetry *symmetry, const bnn_posteri
                                  bnn_error *error)
 {
     const size_t count = posterior->count;
-    *q = (moments){.mu = posterior->mu};
+    *q = (moments){.mu = posterior->mu, .sign = posterior->sign};
     q->sigma = bnn_alloc(count, sizeof *q->sigma);
     q->mu_projected = bnn_alloc(count, sizeof *q->mu_projected);
     q->sigma_projected = bnn_alloc(count, sizeof *q->sigma_projected);

@@ -97,34 +97,38 @@ static void copy_all(const pair *p, const bnn_real *small, bnn_real *big)
     copy_biases(p, small, big);
 }
 
-/* scaled <- the layer's part of `values`, the weights times `scale`. */
-static void scale_weights(const bnn_layer *layer, double scale, const bnn_real *values, bnn_real *scaled)
+/* scaled <- the layer's part of `values`, the weights times `factor` plus `shift`. */
+static void scale_weights(const bnn_layer *layer, double factor, double shift, const bnn_real *values,
+                          bnn_real *scaled)
 {
-    for (size_t j = 0; j < layer->weight_count; j++)
-        scaled[layer->weight_offset + j] = (bnn_real)(scale * (double)values[layer->weight_offset + j]);
+    for (size_t j = layer->weight_offset; j < layer->weight_offset + layer->weight_count; j++)
+        scaled[j] = (bnn_real)(factor * (double)values[j] + shift);
     memcpy(scaled + layer->bias_offset, values + layer->bias_offset, layer->bias_count * sizeof *scaled);
 }
 
-/* The same for sigma = softplus(rho); at scale 1 rho stays as it is, without a round trip. */
-static void scale_rho(const bnn_layer *layer, double scale, const bnn_real *rho, bnn_real *scaled)
+/* The same for sigma = softplus(rho) times `factor`; at factor 1 rho stays as it is, without a round trip. */
+static void scale_rho(const bnn_layer *layer, double factor, const bnn_real *rho, bnn_real *scaled)
 {
-    scale_weights(layer, 1, rho, scaled);
-    if (scale == 1) return;
+    scale_weights(layer, 1, 0, rho, scaled);
+    if (factor == 1) return;
     for (size_t j = layer->weight_offset; j < layer->weight_offset + layer->weight_count; j++)
-        scaled[j] = (bnn_real)bnn_softplus_inverse(scale * bnn_softplus((double)rho[j]));
+        scaled[j] = (bnn_real)bnn_softplus_inverse(factor * bnn_softplus((double)rho[j]));
 }
 
+/* Scales and copies mu, sigma and the prior. In a family with signs, w = sign exp(mu + sigma eps), mu is a logarithm:
+ * it moves by the logarithm of the scale, and sigma keeps its size. */
 static void expand_layer(const pair *p, const bnn_posterior *small, bnn_real *scaled, bnn_posterior *big)
 {
-    const double scale = scale_of(p);
-    scale_weights(p->small, scale, small->mu, scaled);
+    const bool logarithms = bnn_posterior_family(small, p->small)->signs;
+    const double factor = logarithms ? 1 : scale_of(p), shift = logarithms ? log(scale_of(p)) : 0;
+    scale_weights(p->small, factor, shift, small->mu, scaled);
     copy_all(p, scaled, big->mu);
-    scale_rho(p->small, scale, small->rho, scaled);
+    scale_rho(p->small, factor, small->rho, scaled);
     copy_all(p, scaled, big->rho);
-    scale_weights(p->small, scale, small->prior_mean, scaled);
+    scale_weights(p->small, factor, small->random_prior ? shift : 0, small->prior_mean, scaled);
     copy_all(p, scaled, big->prior_mean);
     copy_all(p, small->prior_std, big->prior_std);
-    if (small->sign && big->sign) copy_all(p, small->sign, big->sign);
+    if (small->sign) copy_all(p, small->sign, big->sign);
 }
 
 static bnn_status check_pair(const bnn_group *group, const bnn_posterior *small,
@@ -141,9 +145,10 @@ static bnn_status check_pair(const bnn_group *group, const bnn_posterior *small,
         return bnn_fail(error, BNN_BAD_INPUT,
                         "orbit expansion: the larger network is not the smaller one expanded by %s",
                         group->name);
-    if (small->sign && !expanded->sign)
+    if (small->family != expanded->family)
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "orbit expansion: the larger posterior has no signs, the smaller has");
+                        "orbit expansion: found posteriors of families %s and %s, expected one",
+                        small->family->name, expanded->family->name);
     return BNN_OK;
 }
 

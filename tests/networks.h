@@ -75,7 +75,7 @@ static inline bnn_posterior *test_posterior(const bnn_network *network, uint64_t
 {
     bnn_posterior *q = NULL;
     bnn_error error = {0};
-    if (bnn_posterior_create(network, NULL, &q, &error)) fail_msg("%s", error.message);
+    if (bnn_posterior_create(network, &bnn_family_gaussian, &q, &error)) fail_msg("%s", error.message);
     bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, 0), q->mu, q->count);
     bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 1, 0, 0), q->rho, q->count);
     for (size_t j = 0; j < q->count; j++) q->rho[j] -= 1;

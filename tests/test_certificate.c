@@ -159,6 +159,26 @@ static void small_asymmetries_are_resolved(void **state)
     test_fixture_free(&f);
 }
 
+/* Lognormals of opposite signs share no weights. */
+static void opposite_signs_are_as_far_as_can_be(void **state)
+{
+    static const bnn_family signed_family = {.name = "signed", .signs = true};
+    static const bnn_network_spec spec = {BNN_NETWORK_MLP, {1, 1, 2}, 1, {0}, 0, 0, false, BNN_TRIVIAL};
+    fixture f = test_fixture("D1", &spec);
+    bnn_posterior *q = NULL;
+    (void)state;
+    assert_int_equal(bnn_posterior_create(f.network, &signed_family, &q, NULL), BNN_OK);
+    bnn_certificate *c = certificate_of(&f, q);
+    assert_true(c->kl_max == 0 && c->l1_bound == 0);
+    bnn_certificate_free(c);
+    q->sign[0] = -1;
+    c = certificate_of(&f, q);
+    assert_true(isinf(c->kl[1]) && c->l1[1] == 2 && c->kl[0] == 0 && c->l1[0] == 0);
+    bnn_certificate_free(c);
+    bnn_posterior_free(q);
+    test_fixture_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +186,7 @@ int main(void)
         cmocka_unit_test(follows_the_textbook),
         cmocka_unit_test(agrees_with_quadrature),
         cmocka_unit_test(small_asymmetries_are_resolved),
+        cmocka_unit_test(opposite_signs_are_as_far_as_can_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

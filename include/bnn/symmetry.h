@@ -84,8 +84,9 @@ extern const char *const bnn_arrangement_names[]; /* "gcnn", "row_rolled", "row_
 bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *small,
                              bnn_network_spec *expanded, bnn_error *error);
 
-/* Fills `expanded` (a posterior on a network of bnn_expanded_spec) from `small`. sigma and the prior's means
- * are scaled like mu; each weight keeps the prior_std (and sign) of the weight it is a copy of. */
+/* Fills `expanded` (a posterior of the same family on a network of bnn_expanded_spec) from `small`. sigma and random
+ * prior means are scaled like mu, so that the weights' distributions are; prior_std and sign are those of the weight
+ * that each is a copy of. */
 bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangement,
                                 const bnn_posterior *small, bnn_posterior *expanded, bnn_error *error);
 
