@@ -43,7 +43,7 @@ static void adamw(const bnn_optimizer_options *options, double lr, size_t step, 
 
 const bnn_optimizer_rule bnn_optimizer_rules[] = {
     {.name = "sgd", .rho_lr_factor = 10, .buffers = 1, .update = sgd},
-    {.name = "adamw", .rho_lr_factor = 1, .buffers = 2, .update = adamw},
+    {.name = "adamw", .rho_lr_factor = 1, .decays_rho = true, .buffers = 2, .update = adamw},
     {.name = NULL},
 };
 
@@ -99,6 +99,8 @@ void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_rea
 {
     enum { RUN = 4096 };
     const size_t step = ++optimizer->step, count = optimizer->count;
+    bnn_optimizer_options rho_options = optimizer->options;
+    if (!optimizer->rule->decays_rho) rho_options.weight_decay = 0;
     const double lr = optimizer->options.lr * lr_scale, rho_lr = lr * optimizer->options.rho_lr_factor;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t from = 0; from < count; from += RUN) {
@@ -109,7 +111,7 @@ void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_rea
             rho_state[b] = optimizer->rho_state[b] + from;
         }
         optimizer->rule->update(&optimizer->options, lr, step, mu_gradient + from, n, mu + from, mu_state);
-        optimizer->rule->update(&optimizer->options, rho_lr, step, rho_gradient + from, n, rho + from,
+        optimizer->rule->update(&rho_options, rho_lr, step, rho_gradient + from, n, rho + from,
                                 rho_state);
     }
 }

@@ -13,7 +13,7 @@
 typedef struct bnn_condition {
     const char *name; /* "prior invariant" */
     bool kept;
-    char reason[320]; /* why */
+    char reason[1024];/* why */
     char mend[320];   /* how to mend it; empty when it is kept */
 } bnn_condition;
 

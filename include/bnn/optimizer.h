@@ -12,7 +12,7 @@
 typedef struct bnn_optimizer_options {
     double lr;
     double rho_lr_factor; /* the learning rate of rho is lr times this */
-    double weight_decay;
+    double weight_decay; /* of mu, and of rho where the rule says so */
     double momentum;              /* sgd */
     bool nesterov;                /* sgd */
     double beta1, beta2, epsilon; /* adamw */
@@ -22,13 +22,15 @@ typedef struct bnn_optimizer_options {
 typedef struct bnn_optimizer_rule {
     const char *name;     /* "sgd", "adamw" */
     double rho_lr_factor; /* the default */
+    bool decays_rho;      /* whether weight decay acts on rho too; it always acts on mu */
     size_t buffers;       /* arrays of state a parameter array needs: at most 2 */
     /* One update of n values at learning rate lr; step counts from 1. */
     void (*update)(const bnn_optimizer_options *options, double lr, size_t step, const bnn_real *gradient,
                    size_t n, bnn_real *value, bnn_real *const *state);
 } bnn_optimizer_rule;
 
-/* sgd as torch.optim.SGD: g += decay value; v = momentum v + g (v = g at the first step);
+/* As the published code groups its parameters, sgd decays mu alone and adamw both.
+ * sgd as torch.optim.SGD: g += decay value; v = momentum v + g (v = g at the first step);
  *     value -= lr (nesterov ? g + momentum v : v).
  * adamw as torch.optim.AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, alg. 2).
  */
