@@ -1,0 +1,187 @@
+/* The training step: gradients against finite differences of the loss, bit-identity over threads, and the objective
+ * over views against its definition. */
+#include "testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/engine.h"
+#include "bnn/optimizer.h"
+#include "bnn/rng.h"
+
+enum { ITEMS = 5, CLASSES = 3 };
+
+/* A random posterior on a small network, and a random batch. */
+typedef struct fixture {
+    bnn_network *network;
+    bnn_posterior *posterior;
+    bnn_engine *engine;
+    bnn_real *in, *noise;
+    uint32_t labels[ITEMS];
+    size_t samples;
+} fixture;
+
+static const bnn_network_spec specs[] = {
+    {.type = BNN_NETWORK_MLP, .input = {1, 3, 4}, .classes = CLASSES, .widths = {7, 5}, .width_count = 2, .kernel = 3},
+    {.type = BNN_NETWORK_CNN, .input = {2, 8, 6}, .classes = CLASSES, .widths = {3, 4}, .width_count = 2, .kernel = 3},
+    {.type = BNN_NETWORK_FCNN, .input = {1, 9, 8}, .classes = CLASSES, .widths = {4, 5}, .width_count = 2, .kernel = 3},
+    {.type = BNN_NETWORK_FCNN,
+     .input = {1, 8, 8},
+     .classes = CLASSES,
+     .widths = {4},
+     .width_count = 1,
+     .kernel = 5,
+     .circular = true},
+};
+
+static void set_up(fixture *f, const bnn_network_spec *spec, const bnn_family *family, size_t samples, size_t views,
+                   bnn_view_average average, int threads)
+{
+    bnn_error error;
+    const bnn_engine_options options = {
+        .samples = samples, .items = ITEMS, .views = views, .average = average, .threads = threads};
+    const size_t image = spec->input[0] * spec->input[1] * spec->input[2];
+    assert_int_equal(bnn_network_create(spec, &f->network, &error), BNN_OK);
+    assert_int_equal(bnn_posterior_create(f->network, family, &f->posterior, &error), BNN_OK);
+    bnn_posterior_set_prior(f->posterior, 0.8, true, 3);
+    bnn_posterior_initialise(f->posterior, BNN_INIT_KAIMING, -2, 4);
+    assert_int_equal(bnn_engine_create(f->posterior, &options, &f->engine, &error), BNN_OK);
+    f->samples = samples;
+    f->in = bnn_alloc(ITEMS * views * image, sizeof *f->in);
+    f->noise = bnn_alloc(samples * f->posterior->count, sizeof *f->noise);
+    bnn_normals(bnn_stream_of(1, BNN_STREAM_AUGMENTATION, 0, 0, 0), f->in, ITEMS * views * image);
+    for (size_t s = 0; s < samples; s++)
+        family->noise(bnn_stream_of(2, BNN_STREAM_TRAIN_NOISE, 0, s, 0), f->noise + s * f->posterior->count,
+                      f->posterior->count);
+    for (size_t i = 0; i < ITEMS; i++) f->labels[i] = (uint32_t)(i % CLASSES);
+}
+
+static void tear_down(fixture *f)
+{
+    free(f->noise);
+    free(f->in);
+    bnn_engine_free(f->engine);
+    bnn_posterior_free(f->posterior);
+    bnn_network_free(f->network);
+}
+
+#ifdef BNN_DOUBLE
+/* The loss at the current parameters, under the fixture's fixed noise; leaves the gradient in the engine. */
+static double loss(fixture *f, double beta)
+{
+    for (size_t s = 0; s < f->samples; s++)
+        bnn_engine_set_noise(f->engine, s, f->noise + s * f->posterior->count);
+    return bnn_engine_step(f->engine, f->in, f->labels, beta).nll + beta * bnn_posterior_kl(f->posterior);
+}
+
+static void compare_with_differences(fixture *f, double beta)
+{
+    const size_t n = f->posterior->count;
+    const double step = 1e-6;
+    double *gradient = bnn_alloc(2 * n, sizeof *gradient), largest = 0;
+    loss(f, beta);
+    memcpy(gradient, bnn_engine_mu_gradient(f->engine), n * sizeof *gradient);
+    memcpy(gradient + n, bnn_engine_rho_gradient(f->engine), n * sizeof *gradient);
+    for (size_t j = 0; j < 2 * n; j++) largest = fmax(largest, fabs(gradient[j]));
+    for (size_t j = 0; j < 2 * n; j++) {
+        bnn_real *parameter = j < n ? &f->posterior->mu[j] : &f->posterior->rho[j - n];
+        const bnn_real kept = *parameter;
+        *parameter = kept + step;
+        const double above = loss(f, beta);
+        *parameter = kept - step;
+        const double below = loss(f, beta);
+        *parameter = kept;
+        assert_close(gradient[j], (above - below) / (2 * step), 1e-7, largest);
+    }
+    free(gradient);
+}
+
+static void gradients_are_derivatives(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
+        for (const bnn_family *const *family = bnn_families; *family; family++) {
+            fixture f;
+            set_up(&f, &specs[i], *family, 2, 1, BNN_AVERAGE_LOSS, 2);
+            compare_with_differences(&f, 0.01);
+            tear_down(&f);
+        }
+}
+
+static void gradients_over_views_are_derivatives(void **state)
+{
+    static const bnn_view_average averages[] = {BNN_AVERAGE_LOSS, BNN_AVERAGE_LOGITS, BNN_AVERAGE_PROBS};
+    (void)state;
+    for (size_t a = 0; a < 3; a++) {
+        fixture f;
+        set_up(&f, &specs[a % 2], &bnn_family_gaussian, 2, 4, averages[a], 2);
+        compare_with_differences(&f, 0.01);
+        tear_down(&f);
+    }
+}
+#endif
+
+static void threads_do_not_change_a_bit(void **state)
+{
+    static const size_t sample_counts[] = {1, 3, 10};
+    (void)state;
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
+        for (size_t k = 0; k < 3; k++) {
+            fixture one, other;
+            set_up(&one, &specs[i], &bnn_family_gaussian, sample_counts[k], 1, BNN_AVERAGE_LOSS, 1);
+            bnn_engine_draw(one.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
+            const bnn_step expected = bnn_engine_step(one.engine, one.in, one.labels, 0.1);
+            const size_t bytes = one.posterior->count * sizeof(bnn_real);
+            for (int threads = 2; threads <= 5; threads++) {
+                set_up(&other, &specs[i], &bnn_family_gaussian, sample_counts[k], 1, BNN_AVERAGE_LOSS, threads);
+                bnn_engine_draw(other.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
+                const bnn_step found = bnn_engine_step(other.engine, other.in, other.labels, 0.1);
+                assert_true(found.nll == expected.nll && found.correct == expected.correct);
+                assert_memory_equal(bnn_engine_mu_gradient(other.engine), bnn_engine_mu_gradient(one.engine), bytes);
+                assert_memory_equal(bnn_engine_rho_gradient(other.engine), bnn_engine_rho_gradient(one.engine), bytes);
+                tear_down(&other);
+            }
+            tear_down(&one);
+        }
+}
+
+/* -log of the average likelihood, straight from the definitions. */
+static void objective_follows_its_definition(void **state)
+{
+    enum { VIEWS = 3 };
+    const bnn_real logits[VIEWS * CLASSES] = {1, -2, 0.5, 3, 0.25, -1, -0.5, 2, 1.5};
+    double p[VIEWS][CLASSES], mean_logits[CLASSES] = {0}, loss_ = 0, mean_p = 0, out[CLASSES];
+    const size_t label = 2;
+    (void)state;
+    for (size_t g = 0; g < VIEWS; g++) {
+        double sum = 0;
+        for (size_t c = 0; c < CLASSES; c++) sum += exp((double)logits[g * CLASSES + c]);
+        for (size_t c = 0; c < CLASSES; c++) {
+            p[g][c] = exp((double)logits[g * CLASSES + c]) / sum;
+            mean_logits[c] += (double)logits[g * CLASSES + c] / VIEWS;
+        }
+        loss_ -= log(p[g][label]) / VIEWS;
+        mean_p += p[g][label] / VIEWS;
+    }
+    double sum = 0;
+    for (size_t c = 0; c < CLASSES; c++) sum += exp(mean_logits[c]);
+    assert_close(bnn_objective(BNN_AVERAGE_LOSS, logits, VIEWS, CLASSES, label, 1, NULL, out), loss_, 1e-12, 0);
+    assert_close(out[0], (p[0][0] + p[1][0] + p[2][0]) / VIEWS, 1e-12, 0);
+    assert_close(bnn_objective(BNN_AVERAGE_PROBS, logits, VIEWS, CLASSES, label, 1, NULL, out), -log(mean_p), 1e-12, 0);
+    assert_close(bnn_objective(BNN_AVERAGE_LOGITS, logits, VIEWS, CLASSES, label, 1, NULL, out),
+                 log(sum) - mean_logits[label], 1e-12, 0);
+    assert_close(out[1], exp(mean_logits[1]) / sum, 1e-12, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#ifdef BNN_DOUBLE
+        cmocka_unit_test(gradients_are_derivatives),
+        cmocka_unit_test(gradients_over_views_are_derivatives),
+#endif
+        cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(objective_follows_its_definition),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
