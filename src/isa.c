@@ -2,25 +2,38 @@
 #include "kernels.h"
 
 #ifdef __x86_64__
-bool bnn_runs_here_avx512(void) {
+bool bnn_runs_here_avx512(void)
+{
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("fma");
 }
 
-bool bnn_runs_here_avx2(void) {
+bool bnn_runs_here_avx2(void)
+{
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 #endif
 
-bool bnn_runs_here_portable(void) {
+bool bnn_runs_here_portable(void)
+{
     return true;
 }
+
+/* Every 3 x 3 convolution of a channels-last activation. */
+#define SUPPORTS(isa)                                                                                        \
+    bool bnn_supports_winograd_##isa(const bnn_layer *layer)                                                 \
+    {                                                                                                        \
+        return layer->kind == BNN_LAYER_CONV && layer->in_layout == BNN_LAYOUT_CHANNELS_LAST &&              \
+               layer->kernel == 3 && bnn_runs_here_##isa();                                                  \
+    }
+BNN_EACH_ISA(SUPPORTS)
 
 #define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa},
 const bnn_isa bnn_isas[] = {BNN_EACH_ISA(ROW){NULL, NULL, NULL}};
 
-void bnn_normals(bnn_stream stream, bnn_real *out, size_t n) {
+void bnn_normals(bnn_stream stream, bnn_real *out, size_t n)
+{
     const bnn_isa *isa = bnn_isas;
     while (!isa->runs_here()) isa++;
     isa->normals(stream, out, n);

@@ -7,19 +7,23 @@
 #include "conv.h"
 #include "kernels.h"
 
-static bool supports(const bnn_layer *layer) {
+static bool supports(const bnn_layer *layer)
+{
     return layer->kind == BNN_LAYER_CONV;
 }
 
-static size_t patch_size(const bnn_layer *layer) {
+static size_t patch_size(const bnn_layer *layer)
+{
     return layer->kernel * layer->kernel * layer->in_channels;
 }
 
-static size_t packed_count(const bnn_layer *layer) {
+static size_t packed_count(const bnn_layer *layer)
+{
     return (patch_size(layer) + 1) * bnn_channel_stride(layer->out_channels);
 }
 
-static size_t saved_count(const bnn_layer *layer, size_t images) {
+static size_t saved_count(const bnn_layer *layer, size_t images)
+{
     return bnn_code_reals(images * bnn_layer_out_count(layer));
 }
 
@@ -29,19 +33,22 @@ typedef struct buffers {
     bnn_real *padded, *patches, *values;
 } buffers;
 
-static size_t padded_size(const bnn_layer *layer) {
+static size_t padded_size(const bnn_layer *layer)
+{
     const size_t cell =
         layer->in_layout == BNN_LAYOUT_PLANAR ? layer->in_channels : bnn_channel_stride(layer->in_channels);
     return (layer->in_height + layer->kernel - 1) * (layer->in_width + layer->kernel - 1) * cell;
 }
 
-static size_t scratch_count(const bnn_layer *layer, size_t images) {
+static size_t scratch_count(const bnn_layer *layer, size_t images)
+{
     const size_t pixels = layer->in_height * layer->in_width;
     (void)images;
     return padded_size(layer) + pixels * (patch_size(layer) + bnn_channel_stride(layer->out_channels));
 }
 
-static buffers buffers_in(const bnn_layer *layer, bnn_real *scratch) {
+static buffers buffers_in(const bnn_layer *layer, bnn_real *scratch)
+{
     buffers b = {layer->in_height + layer->kernel - 1, layer->in_width + layer->kernel - 1, scratch, NULL,
                  NULL};
     b.patches = b.padded + padded_size(layer);
@@ -50,13 +57,15 @@ static buffers buffers_in(const bnn_layer *layer, bnn_real *scratch) {
 }
 
 /* Where weight (o, c, t) is among the packed: the row of its input in a patch, the column of its output. */
-static size_t packed_index(const bnn_layer *layer, size_t o, size_t c, size_t t) {
+static size_t packed_index(const bnn_layer *layer, size_t o, size_t c, size_t t)
+{
     const size_t taps = layer->kernel * layer->kernel;
     const size_t row = layer->in_layout == BNN_LAYOUT_PLANAR ? c * taps + t : t * layer->in_channels + c;
     return row * bnn_channel_stride(layer->out_channels) + o;
 }
 
-static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed) {
+static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+{
     const size_t taps = layer->kernel * layer->kernel, count = packed_count(layer);
     memset(packed, 0, count * sizeof *packed);
     for (size_t o = 0; o < layer->out_channels; o++)
@@ -67,7 +76,8 @@ static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real 
 }
 
 static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient) {
+                            bnn_real *bias_gradient)
+{
     const size_t taps = layer->kernel * layer->kernel;
     for (size_t o = 0; o < layer->out_channels; o++)
         for (size_t c = 0; c < layer->in_channels; c++)
@@ -80,7 +90,8 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
 /* Copies between the padded image and its patches: gathers, or adds the patches to the padded image
  * (adjoint). A patch's row of `kernel` pixels is contiguous in either layout, but for the padding channels.
  */
-static void exchange(const bnn_layer *layer, const buffers *b, bool gather) {
+static void exchange(const bnn_layer *layer, const buffers *b, bool gather)
+{
     const bool planar = layer->in_layout == BNN_LAYOUT_PLANAR;
     const size_t k = layer->kernel, channels = layer->in_channels;
     const size_t planes = planar ? channels : 1, cell = planar ? 1 : bnn_channel_stride(channels);
@@ -101,7 +112,8 @@ static void exchange(const bnn_layer *layer, const buffers *b, bool gather) {
 
 /* One image's output pixel: bias, the first largest of the window, ReLU. `value` is the window's first. */
 static void finish_pixel(const bnn_layer *layer, const bnn_real *bias, const bnn_real *value, bnn_real *out,
-                         bnn_code *codes) {
+                         bnn_code *codes)
+{
     const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
     for (size_t o = 0; o < stride; o++) {
         bnn_code code = 0;
@@ -118,7 +130,8 @@ static void finish_pixel(const bnn_layer *layer, const bnn_real *bias, const bnn
 }
 
 static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
-                    bnn_real *out, bnn_real *saved, bnn_real *scratch) {
+                    bnn_real *out, bnn_real *saved, bnn_real *scratch)
+{
     const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
     const size_t pixels = layer->in_height * layer->in_width, patch = patch_size(layer);
     const bnn_real *bias = packed + patch * stride;
@@ -137,7 +150,8 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
 
 /* values <- d loss / d values before ReLU and pooling, of one image; adds up d loss / d bias. */
 static void scatter_gradient(const bnn_layer *layer, const bnn_real *gradient, const bnn_code *codes,
-                             bnn_real *values, bnn_real *bias_gradient) {
+                             bnn_real *values, bnn_real *bias_gradient)
+{
     const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
     memset(values, 0, layer->in_height * layer->in_width * stride * sizeof *values);
     for (size_t y = 0; y < layer->out_height; y++)
@@ -152,7 +166,8 @@ static void scatter_gradient(const bnn_layer *layer, const bnn_real *gradient, c
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
                      bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch) {
+                     const bnn_real *saved, bnn_real *scratch)
+{
     const size_t stride = bnn_channel_stride(layer->out_channels), in_count = bnn_layer_in_count(layer);
     const size_t pixels = layer->in_height * layer->in_width, patch = patch_size(layer);
     const buffers b = buffers_in(layer, scratch);

@@ -23,6 +23,12 @@
 #define NAME_EXPAND(name, isa) NAME_PASTE(name, isa)
 #define NAME(name) NAME_EXPAND(name, BNN_ISA)
 
+/* The name of a layer implementation and its supports(), which is compiled for the plainest set: see isa.c.
+ */
+#define STRING_EXPAND(isa) #isa
+#define STRING(isa) STRING_EXPAND(isa)
+#define BNN_SIMD_OPS(name, kind) name "-" STRING(BNN_ISA), NAME(bnn_supports_##kind)
+
 #define INLINE static inline __attribute__((always_inline))
 
 typedef bnn_real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
@@ -40,16 +46,19 @@ typedef lane_integer mask __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef uint8_t bytes __attribute__((vector_size(VECTOR_BYTES / sizeof(bnn_real)), may_alias));
 
 /* Aligned: every pointer given is a multiple of a vector from the start of a buffer. */
-INLINE vec load(const bnn_real *from) {
+INLINE vec load(const bnn_real *from)
+{
     return *(const vec *)from;
 }
 
-INLINE void store(bnn_real *to, vec value) {
+INLINE void store(bnn_real *to, vec value)
+{
     *(vec *)to = value;
 }
 
 /* Lane by lane: where ? yes : no. (GCC has vector ?: in C++ only.) */
-INLINE vec choose(mask where, vec yes, vec no) {
+INLINE vec choose(mask where, vec yes, vec no)
+{
     return (vec)((where & (mask)yes) | (~where & (mask)no));
 }
 

@@ -7,7 +7,8 @@
 
 #ifdef BNN_DOUBLE
 
-void NAME(bnn_normals)(bnn_stream stream, bnn_real *out, size_t n) {
+void NAME(bnn_normals)(bnn_stream stream, bnn_real *out, size_t n)
+{
     bnn_normals_naive(stream, out, n);
 }
 
@@ -29,7 +30,8 @@ typedef struct generator {
     words state[2 * GROUPS], increment[2 * GROUPS]; /* (x and y, lanes) */
 } generator;
 
-static void seed(generator *g, bnn_stream stream) {
+static void seed(generator *g, bnn_stream stream)
+{
     for (size_t l = 0; l < BNN_NORMAL_LANES; l++) {
         bnn_pcg32 lane;
         bnn_pcg32_seed(&lane, stream.state, stream.sequence + l);
@@ -42,7 +44,8 @@ static void seed(generator *g, bnn_stream stream) {
 }
 
 /* raw (turns, x and y, lanes) <- the next draws of every lane: bnn_pcg32_next. */
-static void draw(generator *g, size_t turns, uint32_t *raw) {
+static void draw(generator *g, size_t turns, uint32_t *raw)
+{
     generator local = *g;
     for (size_t i = 0; i < turns; i++)
 #pragma GCC unroll 16
@@ -59,7 +62,8 @@ static void draw(generator *g, size_t turns, uint32_t *raw) {
 
 /* log u for u = (x + 1) 2^-32 = 2^exponent (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2). Close to 1, where the
  * float u has lost digits, f = u - 1 comes from the integer. */
-INLINE vec log_uniform(integers x) {
+INLINE vec log_uniform(integers x)
+{
     const integers root_half = {0}, base = root_half + 0x3f3504f3u;
     const vec u = __builtin_convertvector(x + 1, vec) * 0x1p-32f;
     const integers bits = (integers)u - base;
@@ -81,7 +85,8 @@ INLINE vec log_uniform(integers x) {
 }
 
 /* cos and sin of 2 pi y 2^-32: y is the nearest quarter turn plus a signed rest of at most an eighth. */
-INLINE void turn_to_circle(integers y, vec *cosine, vec *sine) {
+INLINE void turn_to_circle(integers y, vec *cosine, vec *sine)
+{
     const integers quarter = (y + 0x20000000u) >> 30;
     const signed_integers rest = (signed_integers)(y - (quarter << 30));
     const vec a = __builtin_convertvector(rest, vec) * (2 * PI * 0x1p-32f), z = a * a;
@@ -94,7 +99,8 @@ INLINE void turn_to_circle(integers y, vec *cosine, vec *sine) {
 }
 
 /* out (2, lanes): the normals of one turn, from its x and y. */
-INLINE void box_muller(const uint32_t *x, const uint32_t *y, bnn_real *out) {
+INLINE void box_muller(const uint32_t *x, const uint32_t *y, bnn_real *out)
+{
     for (size_t l = 0; l < BNN_NORMAL_LANES; l += LANES) {
         bnn_real radius[LANES] __attribute__((aligned(64)));
         vec cosine, sine;
@@ -108,7 +114,8 @@ INLINE void box_muller(const uint32_t *x, const uint32_t *y, bnn_real *out) {
     }
 }
 
-void NAME(bnn_normals)(bnn_stream stream, bnn_real *out, size_t n) {
+void NAME(bnn_normals)(bnn_stream stream, bnn_real *out, size_t n)
+{
     enum { EACH = 2 * BNN_NORMAL_LANES };
     uint32_t raw[TURNS * EACH] __attribute__((aligned(64)));
     generator g;

@@ -17,7 +17,8 @@ const size_t NAME(bnn_panel) = PANEL;
 
 /* `rows` x `vectors` of C; both are constants where this is inlined, and so is which of A's steps is 1. */
 INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, const bnn_product *p,
-                  const bnn_real *a, const bnn_real *b, bnn_real *c) {
+                  const bnn_real *a, const bnn_real *b, bnn_real *c)
+{
     const size_t k = p->k, b_row = p->b_row, c_row = p->c_row;
     vec sum[ROWS][2];
 #pragma GCC unroll 16
@@ -45,14 +46,17 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
 
 /* outer() for any number of rows up to ROWS. */
 INLINE void strip(size_t rows, size_t vectors, size_t a_row, size_t a_column, const bnn_product *p,
-                  const bnn_real *a, const bnn_real *b, bnn_real *c) {
+                  const bnn_real *a, const bnn_real *b, bnn_real *c)
+{
 #define CASE(n)                                                                                              \
     case n:                                                                                                  \
         outer(n, vectors, a_row, a_column, p, a, b, c);                                                      \
         break;
     switch (rows) {
         CASE(1)
-        CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+        CASE(2)
+        CASE(3)
+        CASE(4) CASE(5) CASE(6)
 #if ROWS > 6
             CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
 #endif
@@ -62,7 +66,8 @@ INLINE void strip(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
 
 /* The product with A's layout and the panel's width in vectors as constants, one function each. */
 #define STRIPS(name, vectors, a_row, a_column)                                                               \
-    static void name(size_t rows, const bnn_product *p, const bnn_real *a, const bnn_real *b, bnn_real *c) { \
+    static void name(size_t rows, const bnn_product *p, const bnn_real *a, const bnn_real *b, bnn_real *c)   \
+    {                                                                                                        \
         strip(rows, vectors, a_row, a_column, p, a, b, c);                                                   \
     }
 STRIPS(strip_of_rows_2, 2, p->a_row, 1)
@@ -70,7 +75,8 @@ STRIPS(strip_of_rows_1, 1, p->a_row, 1)
 STRIPS(strip_of_columns_2, 2, 1, p->a_column)
 STRIPS(strip_of_columns_1, 1, 1, p->a_column)
 
-void NAME(bnn_multiply)(const bnn_product *p) {
+void NAME(bnn_multiply)(const bnn_product *p)
+{
     const size_t strips = (p->m + ROWS - 1) / ROWS;
     const bnn_real *b = p->b;
     for (size_t column = 0; column < p->n; column += PANEL, b += p->b_panel) {

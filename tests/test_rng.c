@@ -4,7 +4,8 @@
 #include "bnn/rng.h"
 #include "kernels.h"
 
-static void known_answers(void **state) {
+static void known_answers(void **state)
+{
     static const uint32_t expected[] = {0xa15c02b7, 0x7b47f409, 0xba1d3330,
                                         0x83d2f293, 0xbfa4784b, 0xcbed606e};
     bnn_pcg32 rng;
@@ -14,7 +15,8 @@ static void known_answers(void **state) {
         assert_int_equal(bnn_pcg32_next(&rng), expected[i]);
 }
 
-static void bounded_is_uniform(void **state) {
+static void bounded_is_uniform(void **state)
+{
     size_t counts[7] = {0};
     bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(1, BNN_STREAM_SHUFFLE, 0, 0, 0));
     (void)state;
@@ -22,7 +24,8 @@ static void bounded_is_uniform(void **state) {
     for (size_t i = 0; i < 7; i++) assert_in_range(counts[i], 10000 - 500, 10000 + 500);
 }
 
-static void streams_differ(void **state) {
+static void streams_differ(void **state)
+{
     const bnn_stream a = bnn_stream_of(1, BNN_STREAM_TRAIN_NOISE, 2, 3, 4);
     const bnn_stream others[] = {
         bnn_stream_of(2, BNN_STREAM_TRAIN_NOISE, 2, 3, 4),
@@ -35,7 +38,8 @@ static void streams_differ(void **state) {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) assert_true(a.state != others[i].state);
 }
 
-static void normals_have_the_right_moments(void **state) {
+static void normals_have_the_right_moments(void **state)
+{
     enum { N = 200000 };
     static bnn_real x[N];
     double mean = 0, square = 0, fourth = 0;
@@ -51,7 +55,8 @@ static void normals_have_the_right_moments(void **state) {
 }
 
 /* On every instruction set that runs here; near u = 1, where a float has too few digits, by a longer run. */
-static void normals_match_the_naive_twin(void **state) {
+static void normals_match_the_naive_twin(void **state)
+{
     enum { N = 100003 };
     static bnn_real fast[N + 1], naive[N + 1];
     bnn_real prefix[7];
@@ -70,7 +75,8 @@ static void normals_match_the_naive_twin(void **state) {
         }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_answers),
         cmocka_unit_test(bounded_is_uniform),
