@@ -23,6 +23,11 @@ static size_t source(const bnn_layer *layer, size_t i, size_t size)
     return i >= margin && i - margin < size ? i - margin : size;
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static void pad_row(const bnn_layer *layer, const bnn_real *row, size_t cell, size_t width, bnn_real *padded)
 {
     const size_t w = layer->in_width, margin = layer->kernel / 2;
@@ -54,10 +59,10 @@ void bnn_conv_pad(const bnn_layer *layer, const bnn_real *image, size_t height, 
 }
 
 /* Adds a circularly padded row to the row it came from. */
-static void fold_row(const bnn_layer *layer, const bnn_real *padded, size_t cell, bnn_real *row)
+static void fold_row(const bnn_layer *layer, const bnn_real *padded, size_t width, size_t cell, bnn_real *row)
 {
     const size_t w = layer->in_width;
-    for (size_t x = 0; x < w + layer->kernel - 1; x++) {
+    for (size_t x = 0; x < least(width, w + layer->kernel - 1); x++) {
         bnn_real *to = row + source(layer, x, w) * cell;
         for (size_t c = 0; c < cell; c++) to[c] += padded[x * cell + c];
     }
@@ -71,8 +76,9 @@ void bnn_conv_unpad(const bnn_layer *layer, const bnn_real *padded, size_t heigh
     for (; planes > 0; planes--, image += h * w * cell, padded += height * width * cell) {
         if (layer->circular) {
             memset(image, 0, h * w * cell * sizeof *image);
-            for (size_t y = 0; y < h + layer->kernel - 1; y++)
-                fold_row(layer, padded + y * width * cell, cell, image + source(layer, y, h) * w * cell);
+            for (size_t y = 0; y < least(height, h + layer->kernel - 1); y++)
+                fold_row(layer, padded + y * width * cell, width, cell,
+                         image + source(layer, y, h) * w * cell);
         } else
             for (size_t y = 0; y < h; y++)
                 memcpy(image + y * w * cell, padded + ((y + margin) * width + margin) * cell,

@@ -20,6 +20,15 @@ bool bnn_runs_here_portable(void)
     return true;
 }
 
+/* Every 3 x 3 convolution of a channels-last activation. */
+#define SUPPORTS(isa)                                                                                        \
+    bool bnn_supports_winograd_##isa(const bnn_layer *layer)                                                 \
+    {                                                                                                        \
+        return layer->kind == BNN_LAYER_CONV && layer->in_layout == BNN_LAYOUT_CHANNELS_LAST &&              \
+               layer->kernel == 3 && bnn_runs_here_##isa();                                                  \
+    }
+BNN_EACH_ISA(SUPPORTS)
+
 #define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa},
 const bnn_isa bnn_isas[] = {BNN_EACH_ISA(ROW){NULL, NULL, NULL}};
 

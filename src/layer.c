@@ -23,8 +23,10 @@ size_t bnn_layer_out_count(const bnn_layer *layer)
                : layer->out_channels;
 }
 
+#define WINOGRAD(isa) &bnn_conv_winograd_ops_##isa,
+
 const bnn_layer_ops *const bnn_layer_ops_list[] = {
-    &bnn_mean_ops, &bnn_dense_ops, &bnn_conv_gemm_ops, &bnn_conv_naive_ops, NULL,
+    &bnn_mean_ops, &bnn_dense_ops, BNN_EACH_ISA(WINOGRAD) & bnn_conv_gemm_ops, &bnn_conv_naive_ops, NULL,
 };
 
 const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name)

@@ -23,6 +23,12 @@
 #define NAME_EXPAND(name, isa) NAME_PASTE(name, isa)
 #define NAME(name) NAME_EXPAND(name, BNN_ISA)
 
+/* The name of a layer implementation and its supports(), which is compiled for the plainest set: see isa.c.
+ */
+#define STRING_EXPAND(isa) #isa
+#define STRING(isa) STRING_EXPAND(isa)
+#define BNN_SIMD_OPS(name, kind) name "-" STRING(BNN_ISA), NAME(bnn_supports_##kind)
+
 #define INLINE static inline __attribute__((always_inline))
 
 typedef bnn_real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));

@@ -22,7 +22,8 @@
 #define NEAR_TIE 1e-3
 
 static bnn_layer conv_layer(bnn_layout layout, size_t in, size_t out, size_t height, size_t width,
-                            size_t kernel, unsigned flags) {
+                            size_t kernel, unsigned flags)
+{
     bnn_layer layer = {.kind = BNN_LAYER_CONV,
                        .in_layout = layout,
                        .in_channels = in,
@@ -40,7 +41,8 @@ static bnn_layer conv_layer(bnn_layout layout, size_t in, size_t out, size_t hei
     return layer;
 }
 
-static const char *describe(const bnn_layer *layer, const char *ops, size_t images) {
+static const char *describe(const bnn_layer *layer, const char *ops, size_t images)
+{
     static char text[200];
     snprintf(text, sizeof text, "%s %zu %zux%zu -> %zu k%zu%s%s%s%s, %zu images", ops, layer->in_channels,
              layer->in_height, layer->in_width, layer->out_channels, layer->kernel,
@@ -49,13 +51,15 @@ static const char *describe(const bnn_layer *layer, const char *ops, size_t imag
     return text;
 }
 
-static bnn_real *reals(size_t n) {
+static bnn_real *reals(size_t n)
+{
     bnn_real *x = bnn_alloc(n, sizeof *x);
     assert_non_null(x);
     return x;
 }
 
-static bnn_real *normals(size_t n, double scale, uint64_t stream) {
+static bnn_real *normals(size_t n, double scale, uint64_t stream)
+{
     bnn_real *x = reals(n);
     bnn_normals_naive(bnn_stream_of(5, BNN_STREAM_TRAIN_NOISE, 0, 0, stream), x, n);
     for (size_t i = 0; i < n; i++) x[i] *= (bnn_real)scale;
@@ -69,13 +73,15 @@ typedef struct pass {
     bnn_real *out, *in_gradient, *weight_gradient, *bias_gradient;
 } pass;
 
-static void clear_padding(size_t channels, bnn_real *pixels, size_t count) {
+static void clear_padding(size_t channels, bnn_real *pixels, size_t count)
+{
     const size_t stride = bnn_channel_stride(channels);
     for (size_t i = 0; i < count; i++)
         if (i % stride >= channels) pixels[i] = 0;
 }
 
-static pass pass_of(const bnn_layer *layer, size_t images) {
+static pass pass_of(const bnn_layer *layer, size_t images)
+{
     pass p = {.in_count = images * bnn_layer_in_count(layer),
               .out_count = images * bnn_layer_out_count(layer)};
     p.in = normals(p.in_count, 1, 1);
@@ -92,7 +98,8 @@ static pass pass_of(const bnn_layer *layer, size_t images) {
     return p;
 }
 
-static void pass_free(pass *p) {
+static void pass_free(pass *p)
+{
     bnn_real *all[] = {p->in,          p->weight,          p->bias,         p->out_gradient, p->out,
                        p->in_gradient, p->weight_gradient, p->bias_gradient};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
@@ -100,7 +107,8 @@ static void pass_free(pass *p) {
 
 /* A unit of one block in `parts` blocks. Outputs and gradients start as garbage, as in a reused workspace. */
 static void run(const bnn_layer_ops *ops, const bnn_layer *layer, pass *p, size_t images, size_t parts,
-                bool backward) {
+                bool backward)
+{
     const size_t block = (images + parts - 1) / parts, packed_count = ops->packed_count(layer);
     bnn_real *packed = normals(packed_count, 1, 7), *packed_gradient = reals(packed_count);
     bnn_real *saved = normals(ops->saved_count(layer, block), 1, 8);
@@ -127,7 +135,8 @@ static void run(const bnn_layer_ops *ops, const bnn_layer *layer, pass *p, size_
 }
 
 /* Whether output (n, y, x, o) is decided by a clear margin, given the values before ReLU and pooling. */
-static bool is_clear(const bnn_layer *layer, const bnn_real *values, size_t n, size_t y, size_t x, size_t o) {
+static bool is_clear(const bnn_layer *layer, const bnn_real *values, size_t n, size_t y, size_t x, size_t o)
+{
     const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
     double most = -INFINITY, second = layer->relu ? 0 : -INFINITY;
     for (size_t v = 0; v < window * window; v++) {
@@ -143,7 +152,8 @@ static bool is_clear(const bnn_layer *layer, const bnn_real *values, size_t n, s
 }
 
 /* Removes the gradient of outputs that rounding could decide either way. */
-static void clear_near_ties(const bnn_layer *layer, pass *p, size_t images) {
+static void clear_near_ties(const bnn_layer *layer, pass *p, size_t images)
+{
     const bnn_layer_ops *naive = bnn_layer_ops_for(layer, "naive");
     bnn_layer plain = *layer;
     plain.relu = plain.pool = false;
@@ -165,7 +175,8 @@ static void clear_near_ties(const bnn_layer *layer, pass *p, size_t images) {
 }
 
 static void assert_same(const char *what, const char *which, const bnn_real *found, const bnn_real *expected,
-                        size_t n) {
+                        size_t n)
+{
     double scale = 1e-3;
     for (size_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)expected[i]));
     for (size_t i = 0; i < n; i++)
@@ -174,7 +185,8 @@ static void assert_same(const char *what, const char *which, const bnn_real *fou
                      (double)expected[i], scale);
 }
 
-static void compare_all(const bnn_layer *layer, size_t images, size_t parts) {
+static void compare_all(const bnn_layer *layer, size_t images, size_t parts)
+{
     const bnn_layer_ops *naive = bnn_layer_ops_for(layer, "naive");
     pass expected = pass_of(layer, images), found = pass_of(layer, images);
     clear_near_ties(layer, &expected, images);
@@ -200,7 +212,8 @@ static const bnn_layout layouts[] = {BNN_LAYOUT_PLANAR, BNN_LAYOUT_CHANNELS_LAST
 
 /* Channels by channels by sizes, with the flags and the number of images taking turns; large ones on few
  * images. */
-static void odd_shapes(void **state) {
+static void odd_shapes(void **state)
+{
     static const size_t channels[] = {1, 3, 5, 33}, batches[] = {17, 3, 1};
     static const size_t sizes[][2] = {{7, 7}, {9, 9}, {14, 14}, {28, 28}, {9, 14}, {14, 7}};
     unsigned turn = 0;
@@ -218,7 +231,8 @@ static void odd_shapes(void **state) {
                 }
 }
 
-static void every_flag(void **state) {
+static void every_flag(void **state)
+{
     (void)state;
     for (size_t l = 0; l < 2; l++)
         for (unsigned flags = 0; flags < 8; flags++) {
@@ -229,7 +243,8 @@ static void every_flag(void **state) {
         }
 }
 
-static void other_kernels(void **state) {
+static void other_kernels(void **state)
+{
     (void)state;
     for (size_t l = 0; l < 2; l++)
         for (unsigned flags = 0; flags < 8; flags++) {
@@ -244,7 +259,8 @@ static void other_kernels(void **state) {
 
 /* With all weights zero every value of a window is the bias: the first of them takes the gradient when the
  * bias is positive, none when it is zero or negative. */
-static void ties_go_to_the_first(void **state) {
+static void ties_go_to_the_first(void **state)
+{
     (void)state;
     for (size_t l = 0; l < 2; l++) {
         const bnn_layer layer = conv_layer(layouts[l], 4, 3, 8, 8, 3, 3);
@@ -270,7 +286,8 @@ static void ties_go_to_the_first(void **state) {
 }
 
 /* A NaN among the weights must reach the output: training stops on a non-finite loss. */
-static void not_a_number_is_kept(void **state) {
+static void not_a_number_is_kept(void **state)
+{
     (void)state;
     for (size_t l = 0; l < 2; l++) {
         const bnn_layer layer = conv_layer(layouts[l], 4, 3, 8, 8, 3, 3);
@@ -285,7 +302,8 @@ static void not_a_number_is_kept(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(odd_shapes),           cmocka_unit_test(every_flag),
         cmocka_unit_test(other_kernels),        cmocka_unit_test(ties_go_to_the_first),

@@ -1,0 +1,609 @@
+/* 3 x 3 convolution of channels-last activations by Winograd's minimal filtering F(4x4, 3x3): A. Lavin and S.
+ * Gray, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308 (2015).
+ *
+ * A tile of 4 x 4 outputs is  Y = A^T [sum_c U_c * V_c] A  with  U = G g G^T  of the kernel g,  V = B^T d B
+ * of the 6 x 6 inputs d, and * element by element: 36 multiplications a channel where direct convolution
+ * takes 144. For each of the 36 elements ("planes") the sum over channels is a matrix product,  M (tiles,
+ * C_out) = V (tiles, C_in) U. The gradients are the adjoints:  dM = A dY A^T,  dU = V^T dM,  dV = dM U^T,  dg
+ * = G^T dU G,  dd = B dV B^T.
+ *
+ * A plane is a pair of the points 0, 1, -1, 2, -2, infinity at which polynomials are evaluated. A last row or
+ * column of only two outputs needs four of the six points: such a short tile is F(2x2, 3x3) on the points 0,
+ * 1, -1, infinity, whose U is the same (the scales -3 and 4 between the two are in its B). Tiles are so
+ * numbered that those which a plane needs are consecutive. */
+#include "conv.h"
+#include "kernels.h"
+#include "simd.h"
+#include "simd_product.h"
+
+enum { POINTS = 6, PLANES = POINTS * POINTS };
+
+/* The sizes of one block, and what it has in memory. A tile is long or short, by height and by width. */
+typedef struct shape {
+    size_t in_stride, out_stride;       /* channels of a pixel */
+    size_t height, width;               /* outputs before pooling, without an odd row that pooling drops */
+    size_t long_y, long_x;              /* long tiles above and beside each other */
+    size_t short_y, short_x;            /* 1 when a short tile follows, else 0 */
+    size_t padded_height, padded_width; /* the inputs that the tiles of an image cover */
+    size_t images, tiles;               /* tiles of the block */
+    size_t v_plane, m_plane;  /* steps between planes of V (tiles, in_stride) and M (tiles, out_stride) */
+    size_t u_plane, ut_plane; /* of U (in_channels, out_stride) and its transpose, in panels */
+} shape;
+
+/* Planes lie an odd number of cache lines apart: a power of two would map them all to the same few cache
+ * sets. */
+static size_t plane(size_t reals)
+{
+    return reals + (reals / BNN_CHANNEL_UNIT % 2 == 0 ? BNN_CHANNEL_UNIT : 0);
+}
+
+static size_t panels(size_t rows, size_t columns)
+{
+    const size_t panel = NAME(bnn_panel);
+    return plane(rows * ((columns + panel - 1) / panel * panel));
+}
+
+static shape shape_of(const bnn_layer *layer, size_t images)
+{
+    shape s = {.in_stride = bnn_channel_stride(layer->in_channels),
+               .out_stride = bnn_channel_stride(layer->out_channels),
+               .height = layer->out_height * (layer->pool ? 2 : 1),
+               .width = layer->out_width * (layer->pool ? 2 : 1),
+               .images = images};
+    s.long_y = (s.height + 1) / 4;
+    s.long_x = (s.width + 1) / 4;
+    s.short_y = s.height > 4 * s.long_y;
+    s.short_x = s.width > 4 * s.long_x;
+    s.padded_height = 4 * s.long_y + 2 * s.short_y + 2;
+    s.padded_width = 4 * s.long_x + 2 * s.short_x + 2;
+    s.tiles = images * (s.long_y + s.short_y) * (s.long_x + s.short_x);
+    s.v_plane = plane(s.tiles * s.in_stride);
+    s.m_plane = plane(s.tiles * s.out_stride);
+    s.u_plane = panels(layer->in_channels, s.out_stride);
+    s.ut_plane = panels(layer->out_channels, s.in_stride);
+    return s;
+}
+
+/* Tile (y, x) of an image: those long by height and short by width come first, then the long, then those
+ * short by height alone, then the short. */
+static size_t tile_number(const shape *s, size_t image, size_t y, size_t x)
+{
+    const size_t long_tiles = s->images * s->long_y * s->short_x;
+    if (y < s->long_y)
+        return x < s->long_x ? long_tiles + (image * s->long_y + y) * s->long_x + x : image * s->long_y + y;
+    const size_t short_tiles = s->images * s->long_y * (s->long_x + s->short_x);
+    return short_tiles + (x < s->long_x ? image * s->long_x + x : s->images * s->long_x + image);
+}
+
+/* The tiles that have a plane: *first and their count. */
+static size_t tiles_of_plane(const shape *s, size_t p, size_t *first)
+{
+    const bool tall = p / POINTS == 3 || p / POINTS == 4, broad = p % POINTS == 3 || p % POINTS == 4;
+    *first = broad ? s->images * s->long_y * s->short_x : 0;
+    return s->images * (s->long_y + (tall ? 0 : s->short_y)) * (s->long_x + (broad ? 0 : s->short_x));
+}
+
+/* ---- transforms of a line
+ * ---------------------------------------------------------------------------------- Lines hold 6 values (4
+ * outputs); short ones have points 0, 1, 2, 5 and 4 inputs, 2 outputs. */
+
+/* The k-th point of a line. */
+INLINE size_t point(bool is_short, size_t k)
+{
+    return is_short && k == 3 ? 5 : k;
+}
+
+/* t = B^T d */
+INLINE void input_line(bool is_short, const vec *d, vec *t)
+{
+    if (is_short) {
+        t[0] = 4 * (d[0] - d[2]);
+        t[1] = -3 * (d[1] + d[2]);
+        t[2] = 3 * (d[1] - d[2]);
+        t[5] = d[3] - d[1];
+    } else {
+        const vec even = d[4] - 4 * d[2], odd = d[3] - 4 * d[1];
+        const vec even2 = d[4] - d[2], odd2 = 2 * (d[3] - d[1]);
+        t[0] = 4 * (d[0] - d[2]) + even2;
+        t[1] = even + odd;
+        t[2] = even - odd;
+        t[3] = even2 + odd2;
+        t[4] = even2 - odd2;
+        t[5] = (d[5] - d[3]) - 2 * odd2;
+    }
+}
+
+/* d = B t */
+INLINE void input_line_adjoint(bool is_short, const vec *t, vec *d)
+{
+    const vec sum = t[1] + t[2], difference = t[2] - t[1];
+    if (is_short) {
+        d[0] = 4 * t[0];
+        d[1] = 3 * difference - t[5];
+        d[2] = -4 * t[0] - 3 * sum;
+        d[3] = t[5];
+    } else {
+        const vec sum2 = t[3] + t[4], difference2 = t[4] - t[3];
+        d[0] = 4 * t[0];
+        d[1] = 4 * (difference + t[5]) + 2 * difference2;
+        d[2] = -5 * t[0] - 4 * sum - sum2;
+        d[3] = -5 * t[5] - 2 * difference2 - difference;
+        d[4] = t[0] + sum + sum2;
+        d[5] = t[5];
+    }
+}
+
+/* y = A^T m */
+INLINE void output_line(bool is_short, const vec *m, vec *y)
+{
+    const vec sum = m[1] + m[2], difference = m[1] - m[2];
+    if (is_short) {
+        y[0] = m[0] + sum;
+        y[1] = difference + m[5];
+    } else {
+        const vec sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+        y[0] = m[0] + sum + sum2;
+        y[1] = difference + 2 * difference2;
+        y[2] = sum + 4 * sum2;
+        y[3] = difference + 8 * difference2 + m[5];
+    }
+}
+
+/* m = A y */
+INLINE void output_line_adjoint(bool is_short, const vec *y, vec *m)
+{
+    m[0] = y[0];
+    if (is_short) {
+        m[1] = y[0] + y[1];
+        m[2] = y[0] - y[1];
+        m[5] = y[1];
+    } else {
+        const vec even = y[0] + y[2], odd = y[1] + y[3];
+        const vec even2 = y[0] + 4 * y[2], odd2 = 2 * y[1] + 8 * y[3];
+        m[1] = even + odd;
+        m[2] = even - odd;
+        m[3] = even2 + odd2;
+        m[4] = even2 - odd2;
+        m[5] = y[3];
+    }
+}
+
+/* u = G g */
+INLINE void kernel_line(const vec *g, vec *u)
+{
+    const vec one = (g[0] + g[2]) * (bnn_real)(-1.0 / 6),
+              two = g[0] * (bnn_real)(1.0 / 24) + g[2] * (bnn_real)(1.0 / 6);
+    u[0] = g[0] * (bnn_real)0.25;
+    u[1] = one - g[1] * (bnn_real)(1.0 / 6);
+    u[2] = one + g[1] * (bnn_real)(1.0 / 6);
+    u[3] = two + g[1] * (bnn_real)(1.0 / 12);
+    u[4] = two - g[1] * (bnn_real)(1.0 / 12);
+    u[5] = g[2];
+}
+
+/* g = G^T u */
+INLINE void kernel_line_adjoint(const vec *u, vec *g)
+{
+    const vec one = (u[1] + u[2]) * (bnn_real)(1.0 / 6), two = u[3] + u[4];
+    g[0] = u[0] * (bnn_real)0.25 - one + two * (bnn_real)(1.0 / 24);
+    g[1] = (u[2] - u[1]) * (bnn_real)(1.0 / 6) + (u[3] - u[4]) * (bnn_real)(1.0 / 12);
+    g[2] = two * (bnn_real)(1.0 / 6) - one + u[5];
+}
+
+/* ---- transforms of a tile: a vector of channels at a time, columns first, then rows
+ * ------------------------------ */
+
+#define UNROLL _Pragma("GCC unroll 6")
+
+/* V <- B^T d B of the inputs at `in`, pixels `column` and rows of pixels `row` apart. */
+INLINE void input_tile(bool short_y, bool short_x, const bnn_real *in, size_t row, size_t column, bnn_real *v,
+                       size_t v_plane)
+{
+    const size_t points_y = short_y ? 4 : 6, points_x = short_x ? 4 : 6;
+    vec t[POINTS][POINTS];
+    UNROLL
+    for (size_t x = 0; x < points_x; x++) {
+        vec d[POINTS], line[POINTS];
+        UNROLL
+        for (size_t y = 0; y < points_y; y++) d[y] = load(in + y * row + x * column);
+        input_line(short_y, d, line);
+        UNROLL
+        for (size_t k = 0; k < points_y; k++) t[point(short_y, k)][x] = line[point(short_y, k)];
+    }
+    UNROLL
+    for (size_t k = 0; k < points_y; k++) {
+        const size_t i = point(short_y, k);
+        vec line[POINTS];
+        input_line(short_x, t[i], line);
+        UNROLL
+        for (size_t l = 0; l < points_x; l++)
+            store(v + (i * POINTS + point(short_x, l)) * v_plane, line[point(short_x, l)]);
+    }
+}
+
+/* Adds B dV B^T to the gradient of the inputs. */
+INLINE void input_tile_adjoint(bool short_y, bool short_x, const bnn_real *v, size_t v_plane, size_t row,
+                               size_t column, bnn_real *in)
+{
+    const size_t points_y = short_y ? 4 : 6, points_x = short_x ? 4 : 6;
+    vec t[POINTS][POINTS];
+    UNROLL
+    for (size_t l = 0; l < points_x; l++) {
+        const size_t j = point(short_x, l);
+        vec line[POINTS], d[POINTS];
+        UNROLL
+        for (size_t k = 0; k < points_y; k++)
+            line[point(short_y, k)] = load(v + (point(short_y, k) * POINTS + j) * v_plane);
+        input_line_adjoint(short_y, line, d);
+        UNROLL
+        for (size_t y = 0; y < points_y; y++) t[y][j] = d[y];
+    }
+    UNROLL
+    for (size_t y = 0; y < points_y; y++) {
+        vec d[POINTS];
+        input_line_adjoint(short_x, t[y], d);
+        UNROLL
+        for (size_t x = 0; x < points_x; x++) {
+            bnn_real *to = in + y * row + x * column;
+            store(to, load(to) + d[x]);
+        }
+    }
+}
+
+/* y (4, 4) <- A^T M A */
+INLINE void output_tile(bool short_y, bool short_x, const bnn_real *m, size_t m_plane, vec y[4][4])
+{
+    const size_t points_y = short_y ? 4 : 6, points_x = short_x ? 4 : 6, outputs = short_y ? 2 : 4;
+    vec t[4][POINTS];
+    UNROLL
+    for (size_t l = 0; l < points_x; l++) {
+        const size_t j = point(short_x, l);
+        vec line[POINTS], out[4];
+        UNROLL
+        for (size_t k = 0; k < points_y; k++)
+            line[point(short_y, k)] = load(m + (point(short_y, k) * POINTS + j) * m_plane);
+        output_line(short_y, line, out);
+        UNROLL
+        for (size_t i = 0; i < outputs; i++) t[i][j] = out[i];
+    }
+    UNROLL
+    for (size_t i = 0; i < outputs; i++) output_line(short_x, t[i], y[i]);
+}
+
+/* M <- A y A^T */
+INLINE void output_tile_adjoint(bool short_y, bool short_x, vec y[4][4], bnn_real *m, size_t m_plane)
+{
+    const size_t points_y = short_y ? 4 : 6, points_x = short_x ? 4 : 6, outputs = short_y ? 2 : 4;
+    vec t[4][POINTS];
+    UNROLL
+    for (size_t i = 0; i < outputs; i++) output_line_adjoint(short_x, y[i], t[i]);
+    UNROLL
+    for (size_t l = 0; l < points_x; l++) {
+        const size_t j = point(short_x, l);
+        vec line[4], out[POINTS];
+        UNROLL
+        for (size_t i = 0; i < outputs; i++) line[i] = t[i][j];
+        output_line_adjoint(short_y, line, out);
+        UNROLL
+        for (size_t k = 0; k < points_y; k++)
+            store(m + (point(short_y, k) * POINTS + j) * m_plane, out[point(short_y, k)]);
+    }
+}
+
+/* Calls a transform with the tile's kind as constants. */
+#define BY_KIND(transform, short_y, short_x, ...)                                                            \
+    do {                                                                                                     \
+        if (!(short_y) && !(short_x))                                                                        \
+            transform(false, false, __VA_ARGS__);                                                            \
+        else if (!(short_y))                                                                                 \
+            transform(false, true, __VA_ARGS__);                                                             \
+        else if (!(short_x))                                                                                 \
+            transform(true, false, __VA_ARGS__);                                                             \
+        else                                                                                                 \
+            transform(true, true, __VA_ARGS__);                                                              \
+    } while (0)
+
+/* ---- weights
+ * ------------------------------------------------------------------------------------------------------
+ * Packed: U, then its transpose, both in panels (simd_product.h), then the bias. Packed gradient: dU (C_in,
+ * out_stride) with U's step between planes, and the bias where the packed one is. */
+
+static size_t packed_count(const bnn_layer *layer)
+{
+    const shape s = shape_of(layer, 1);
+    return PLANES * (s.u_plane + s.ut_plane) + s.out_stride;
+}
+
+/* Transforms the kernels of a matrix (rows, columns) of channels, which are `row` and `column` weights apart,
+ * into panels of columns. */
+static void pack_side(const bnn_real *weight, size_t rows, size_t row, size_t columns, size_t column,
+                      bnn_real *packed, size_t u_plane)
+{
+    const size_t panel = NAME(bnn_panel);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < bnn_channel_stride(columns); c += LANES) {
+            bnn_real *to = packed + c / panel * panel * rows + r * panel + c % panel;
+            vec g[3][3] = {{{0}}}, t[3][POINTS];
+            for (size_t lane = 0; lane < LANES && c + lane < columns; lane++)
+                for (size_t k = 0; k < 9; k++)
+                    g[k % 3][k / 3][lane] = weight[r * row + (c + lane) * column + k];
+            for (size_t x = 0; x < 3; x++) kernel_line(g[x], t[x]);
+            for (size_t i = 0; i < POINTS; i++) {
+                const vec line[3] = {t[0][i], t[1][i], t[2][i]};
+                vec u[POINTS];
+                kernel_line(line, u);
+                for (size_t j = 0; j < POINTS; j++) store(to + (i * POINTS + j) * u_plane, u[j]);
+            }
+        }
+}
+
+static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+{
+    const shape s = shape_of(layer, 1);
+    const size_t in = layer->in_channels, out = layer->out_channels;
+    bnn_real *transposed = packed + PLANES * s.u_plane, *packed_bias = transposed + PLANES * s.ut_plane;
+    pack_side(weight, in, 9, out, in * 9, packed, s.u_plane);
+    pack_side(weight, out, in * 9, in, 9, transposed, s.ut_plane);
+    memset(packed_bias, 0, s.out_stride * sizeof *packed_bias);
+    memcpy(packed_bias, bias, out * sizeof *packed_bias);
+}
+
+static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
+                            bnn_real *bias_gradient)
+{
+    const shape s = shape_of(layer, 1);
+    const size_t in = layer->in_channels, out = layer->out_channels;
+    for (size_t c = 0; c < in; c++)
+        for (size_t o = 0; o < out; o += LANES) {
+            const bnn_real *from = packed_gradient + c * s.out_stride + o;
+            vec t[3][POINTS], g[3];
+            for (size_t i = 0; i < POINTS; i++) {
+                vec line[POINTS];
+                for (size_t j = 0; j < POINTS; j++) line[j] = load(from + (i * POINTS + j) * s.u_plane);
+                kernel_line_adjoint(line, g);
+                for (size_t x = 0; x < 3; x++) t[x][i] = g[x];
+            }
+            for (size_t x = 0; x < 3; x++) {
+                kernel_line_adjoint(t[x], g);
+                for (size_t lane = 0; lane < LANES && o + lane < out; lane++)
+                    for (size_t y = 0; y < 3; y++)
+                        weight_gradient[((o + lane) * in + c) * 9 + y * 3 + x] = g[y][lane];
+            }
+        }
+    memcpy(bias_gradient, packed_gradient + PLANES * (s.u_plane + s.ut_plane), out * sizeof *bias_gradient);
+}
+
+/* ---- blocks
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Saved: V, then the codes of the outputs. Scratch: one padded image, M (or dM), V (or dV). */
+static size_t saved_count(const bnn_layer *layer, size_t images)
+{
+    return PLANES * shape_of(layer, images).v_plane + bnn_code_reals(images * bnn_layer_out_count(layer));
+}
+
+static size_t scratch_count(const bnn_layer *layer, size_t images)
+{
+    const shape s = shape_of(layer, images);
+    return s.padded_height * s.padded_width * s.in_stride + PLANES * (s.m_plane + s.v_plane);
+}
+
+typedef struct buffers {
+    bnn_real *padded, *m, *v;
+} buffers;
+
+static buffers buffers_in(const shape *s, bnn_real *scratch)
+{
+    buffers b = {.padded = scratch, .m = scratch + s->padded_height * s->padded_width * s->in_stride};
+    b.v = b.m + PLANES * s->m_plane;
+    return b;
+}
+
+/* V <- the transformed inputs of a block. */
+static void transform_inputs(const bnn_layer *layer, const shape *s, const bnn_real *in, bnn_real *padded,
+                             bnn_real *v)
+{
+    const size_t column = s->in_stride, row = s->padded_width * column;
+    for (size_t n = 0; n < s->images; n++, in += bnn_layer_in_count(layer)) {
+        bnn_conv_pad(layer, in, s->padded_height, s->padded_width, padded);
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                const bnn_real *from = padded + 4 * y * row + 4 * x * column;
+                bnn_real *to = v + tile_number(s, n, y, x) * s->in_stride;
+                for (size_t c = 0; c < s->in_stride; c += LANES)
+                    BY_KIND(input_tile, y == s->long_y, x == s->long_x, from + c, row, column, to + c,
+                            s->v_plane);
+            }
+    }
+}
+
+/* The adjoint: in_gradient <- from dV. */
+static void transform_inputs_adjoint(const bnn_layer *layer, const shape *s, const bnn_real *v,
+                                     bnn_real *padded, bnn_real *in_gradient)
+{
+    const size_t column = s->in_stride, row = s->padded_width * column;
+    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_layer_in_count(layer)) {
+        memset(padded, 0, s->padded_height * row * sizeof *padded);
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                bnn_real *to = padded + 4 * y * row + 4 * x * column;
+                const bnn_real *from = v + tile_number(s, n, y, x) * s->in_stride;
+                for (size_t c = 0; c < s->in_stride; c += LANES)
+                    BY_KIND(input_tile_adjoint, y == s->long_y, x == s->long_x, from + c, s->v_plane, row,
+                            column, to + c);
+            }
+        bnn_conv_unpad(layer, padded, s->padded_height, s->padded_width, in_gradient);
+    }
+}
+
+/* Which outputs of a layer a tile holds. */
+typedef struct window_range {
+    size_t window;                                 /* side of the pooling window: 2, or 1 without pooling */
+    size_t first_y, first_x, windows_y, windows_x; /* in the layer's output */
+} window_range;
+
+static window_range windows_of(const bnn_layer *layer, size_t y, size_t x)
+{
+    const size_t window = layer->pool ? 2 : 1, most = 4 / window;
+    window_range r = {window, most * y, most * x, layer->out_height - most * y, layer->out_width - most * x};
+    if (r.windows_y > most) r.windows_y = most;
+    if (r.windows_x > most) r.windows_x = most;
+    return r;
+}
+
+/* out, codes <- bias, max-pool and ReLU of the window of y (4, 4) that starts at (row, column). */
+INLINE void finish_window(const bnn_layer *layer, vec y[4][4], size_t row, size_t column, vec bias,
+                          bnn_real *out, bnn_code *codes)
+{
+    vec most = y[row][column];
+    mask code = {0};
+    if (layer->pool)
+        for (int v = 1; v < 4; v++) {
+            const vec other = y[row + (size_t)v / 2][column + (size_t)v % 2];
+            const mask larger = other > most;
+            most = choose(larger, other, most);
+            code = (larger & v) | (~larger & code);
+        }
+    most += bias;
+    if (layer->relu) {
+        const mask alive = most > 0;
+        most = choose(most < 0, (vec){0}, most);
+        code = (alive & code) | (~alive & BNN_CODE_DEAD);
+    }
+    store(out, most);
+    if (codes) *(bytes *)codes = __builtin_convertvector(code, bytes);
+}
+
+static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_real *m, const bnn_real *bias,
+                              bnn_real *out, bnn_code *codes)
+{
+    for (size_t n = 0; n < s->images; n++)
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                const bnn_real *from = m + tile_number(s, n, y, x) * s->out_stride;
+                const window_range r = windows_of(layer, y, x);
+                for (size_t c = 0; c < s->out_stride; c += LANES) {
+                    vec values[4][4];
+                    BY_KIND(output_tile, y == s->long_y, x == s->long_x, from + c, s->m_plane, values);
+                    for (size_t i = 0; i < r.windows_y; i++)
+                        for (size_t j = 0; j < r.windows_x; j++) {
+                            const size_t row = n * layer->out_height + r.first_y + i;
+                            const size_t at = (row * layer->out_width + r.first_x + j) * s->out_stride + c;
+                            finish_window(layer, values, i * r.window, j * r.window, load(bias + c), out + at,
+                                          codes ? codes + at : NULL);
+                        }
+                }
+            }
+}
+
+/* dM <- from the gradient of the block's outputs. A tile's sum is its transform at the points (1, 1), so the
+ * bias gradient is the sum of that plane. */
+static void transform_outputs_adjoint(const bnn_layer *layer, const shape *s, const bnn_real *out_gradient,
+                                      const bnn_code *codes, bnn_real *m, bnn_real *bias_gradient)
+{
+    for (size_t n = 0; n < s->images; n++)
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                bnn_real *to = m + tile_number(s, n, y, x) * s->out_stride;
+                const window_range r = windows_of(layer, y, x);
+                for (size_t c = 0; c < s->out_stride; c += LANES) {
+                    vec values[4][4] = {{{0}}};
+                    for (size_t i = 0; i < r.windows_y; i++)
+                        for (size_t j = 0; j < r.windows_x; j++) {
+                            const size_t row = n * layer->out_height + r.first_y + i;
+                            const size_t at = (row * layer->out_width + r.first_x + j) * s->out_stride + c;
+                            const mask gradient = (mask)load(out_gradient + at);
+                            const mask code = __builtin_convertvector(*(const bytes *)(codes + at), mask);
+                            for (size_t v = 0; v < r.window * r.window; v++)
+                                values[i * r.window + v / 2][j * r.window + v % 2] =
+                                    (vec)(gradient & (code == (lane_integer)v));
+                        }
+                    BY_KIND(output_tile_adjoint, y == s->long_y, x == s->long_x, values, to + c, s->m_plane);
+                    store(bias_gradient + c,
+                          load(bias_gradient + c) + load(to + c + (POINTS + 1) * s->m_plane));
+                }
+            }
+}
+
+static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
+                    bnn_real *out, bnn_real *saved, bnn_real *scratch)
+{
+    const shape s = shape_of(layer, images);
+    const buffers b = buffers_in(&s, scratch);
+    const size_t panel = NAME(bnn_panel);
+    bnn_real *v = saved ? saved : b.v;
+    transform_inputs(layer, &s, in, b.padded, v);
+    for (size_t p = 0; p < PLANES; p++) {
+        size_t first, tiles = tiles_of_plane(&s, p, &first);
+        const bnn_product product = {tiles,
+                                     s.out_stride,
+                                     layer->in_channels,
+                                     v + p * s.v_plane + first * s.in_stride,
+                                     s.in_stride,
+                                     1,
+                                     packed + p * s.u_plane,
+                                     panel,
+                                     panel * layer->in_channels,
+                                     b.m + p * s.m_plane + first * s.out_stride,
+                                     s.out_stride,
+                                     false};
+        NAME(bnn_multiply)(&product);
+    }
+    transform_outputs(layer, &s, b.m, packed + PLANES * (s.u_plane + s.ut_plane), out,
+                      saved ? (bnn_code *)(saved + PLANES * s.v_plane) : NULL);
+}
+
+static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
+                     const bnn_real *saved, bnn_real *scratch)
+{
+    const shape s = shape_of(layer, images);
+    const buffers b = buffers_in(&s, scratch);
+    const size_t panel = NAME(bnn_panel);
+    const bnn_real *transposed = packed + PLANES * s.u_plane;
+    (void)in, (void)out;
+    transform_outputs_adjoint(layer, &s, out_gradient, (const bnn_code *)(saved + PLANES * s.v_plane), b.m,
+                              packed_gradient + PLANES * (s.u_plane + s.ut_plane));
+    for (size_t p = 0; p < PLANES; p++) {
+        size_t first, tiles = tiles_of_plane(&s, p, &first);
+        const bnn_real *v = saved + p * s.v_plane + first * s.in_stride;
+        const bnn_real *m = b.m + p * s.m_plane + first * s.out_stride;
+        const bnn_product weights = {layer->in_channels,
+                                     s.out_stride,
+                                     tiles,
+                                     v,
+                                     1,
+                                     s.in_stride,
+                                     m,
+                                     s.out_stride,
+                                     panel,
+                                     packed_gradient + p * s.u_plane,
+                                     s.out_stride,
+                                     true};
+        NAME(bnn_multiply)(&weights);
+        if (!in_gradient) continue;
+        const bnn_product inputs = {tiles,
+                                    s.in_stride,
+                                    layer->out_channels,
+                                    m,
+                                    s.out_stride,
+                                    1,
+                                    transposed + p * s.ut_plane,
+                                    panel,
+                                    panel * layer->out_channels,
+                                    b.v + p * s.v_plane + first * s.in_stride,
+                                    s.in_stride,
+                                    false};
+        NAME(bnn_multiply)(&inputs);
+    }
+    if (in_gradient) transform_inputs_adjoint(layer, &s, b.v, b.padded, in_gradient);
+}
+
+const bnn_layer_ops NAME(bnn_conv_winograd_ops) = {BNN_SIMD_OPS("winograd", winograd),
+                                                   packed_count,
+                                                   saved_count,
+                                                   scratch_count,
+                                                   pack,
+                                                   forward,
+                                                   backward,
+                                                   unpack_gradient};
