@@ -1,5 +1,5 @@
-/* Dense layers on BLAS. The packed weights are W as stored, with its columns reordered to the input's layout
- * where that is channels-last (the order of rows of W is (C, H, W)); then the bias. */
+/* Dense layers on BLAS. The packed weights are W as stored, with its columns reordered to the input's layout where
+ * that is channels-last (the order of rows of W is (C, H, W)); then the bias. */
 #include <string.h>
 
 #include "bnn/blas.h"
