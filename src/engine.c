@@ -26,6 +26,10 @@ struct bnn_engine {
     bnn_real *sigma, *slope;         /* (count) sigma and d sigma / d rho */
     bnn_real *noise, *weights;       /* (samples, count) */
     bnn_real *unit_gradient;         /* (units, count) d loss / d w */
+    bnn_real *spread;                /* (samples, count) what perturbed layers take: dW, or sigma^2 */
+    bnn_real *unit_spread_gradient;  /* (units, count) */
+    bnn_stream stream;               /* of the step's estimator noise */
+    double *kl_factors;              /* (layers) */
     bnn_real *mu_gradient, *rho_gradient;
     bnn_real *logits;         /* (samples, items, views, classes) */
     bnn_real *logit_gradient; /* (threads, block, classes) */
@@ -63,6 +67,8 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
         {&engine->noise, o->samples * all},
         {&engine->weights, o->samples * all},
         {&engine->unit_gradient, engine->units * all},
+        {&engine->spread, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : o->samples * all},
+        {&engine->unit_spread_gradient, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : engine->units * all},
         {&engine->mu_gradient, all},
         {&engine->rho_gradient, all},
         {&engine->logits, o->samples * rows * engine->classes},
@@ -75,8 +81,10 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     }
     engine->probabilities = bnn_alloc(o->samples * o->items * engine->classes, sizeof(double));
     engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
-    if (!engine->probabilities || !engine->nll)
+    engine->kl_factors = bnn_alloc(engine->posterior->network->layer_count, sizeof(double));
+    if (!engine->probabilities || !engine->nll || !engine->kl_factors)
         return bnn_no_memory(error, "predictions", o->samples * o->items * engine->classes, sizeof(double));
+    for (size_t l = 0; l < engine->posterior->network->layer_count; l++) engine->kl_factors[l] = 1;
     return BNN_OK;
 }
 
@@ -102,9 +110,11 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     if (!status) status = make_arrays(result, error);
     result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
-    for (int t = 0; !status && t < options->threads; t++)
-        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t],
-                                      error);
+    for (int t = 0; !status && t < options->threads; t++) {
+        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t], error);
+        if (!status && options->estimator != BNN_ESTIMATOR_WEIGHT)
+            status = bnn_workspace_perturb(result->workspaces[t], options->estimator, error);
+    }
     if (status) {
         bnn_engine_free(result);
         return status;
@@ -125,6 +135,9 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->noise);
     free(engine->weights);
     free(engine->unit_gradient);
+    free(engine->unit_spread_gradient);
+    free(engine->spread);
+    free(engine->kl_factors);
     free(engine->mu_gradient);
     free(engine->rho_gradient);
     free(engine->logits);
@@ -145,6 +158,23 @@ static void prepare_sigma(bnn_engine *engine)
     }
 }
 
+/* What perturbed layers take in the place of a draw: mu, and dW or sigma^2. */
+static void prepare_perturbation(bnn_engine *engine, size_t s)
+{
+    const bnn_posterior *q = engine->posterior;
+    const bnn_real *noise = engine->noise + s * engine->count;
+    bnn_real *weights = engine->weights + s * engine->count, *spread = engine->spread + s * engine->count;
+    for (size_t l = 0; l < q->network->layer_count; l++) {
+        const bnn_layer *layer = &q->network->layers[l];
+        if (!bnn_estimator_perturbs(engine->options.estimator, layer)) continue;
+        for (size_t j = layer->weight_offset; j < layer->bias_offset + layer->bias_count; j++) {
+            const bnn_real sigma = engine->sigma[j];
+            weights[j] = q->mu[j];
+            spread[j] = engine->options.estimator == BNN_ESTIMATOR_LOCAL ? sigma * sigma : sigma * noise[j];
+        }
+    }
+}
+
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
     const size_t layers = engine->posterior->network->layer_count;
@@ -156,6 +186,9 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
                                  bnn_stream_of(seed, purpose, step, s, l), engine->noise + s * engine->count,
                                  engine->weights + s * engine->count);
     }
+    engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
+    for (size_t s = 0; engine->options.estimator != BNN_ESTIMATOR_WEIGHT && s < engine->options.samples; s++)
+        prepare_perturbation(engine, s);
 }
 
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
@@ -182,7 +215,14 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     bnn_workspace *workspace = engine->workspaces[thread];
     bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
 
-    bnn_workspace_begin(workspace, engine->weights + s * engine->count);
+    if (o->estimator == BNN_ESTIMATOR_WEIGHT)
+        bnn_workspace_begin(workspace, engine->weights + s * engine->count);
+    else
+        bnn_workspace_begin_perturbed(workspace, engine->weights + s * engine->count,
+                                      engine->spread + s * engine->count,
+                                      bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE,
+                                                    engine->stream.sequence, unit, 0),
+                                      o->views);
     for (size_t i = first; i < end; i += step) {
         const size_t items = end - i < step ? end - i : step, rows = items * o->views;
         const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
@@ -194,7 +234,32 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
                 gradient + k * o->views * classes, engine->probabilities + (s * o->items + i + k) * classes);
         bnn_workspace_backward(workspace, gradient);
     }
-    bnn_workspace_end(workspace, engine->unit_gradient + unit * engine->count);
+    bnn_workspace_end(workspace, engine->unit_gradient + unit * engine->count,
+                      o->estimator == BNN_ESTIMATOR_WEIGHT ? NULL
+                                                           : engine->unit_spread_gradient + unit * engine->count);
+}
+
+/* The sum of a sample's chunks over one run of parameters, left in the first chunk's array. */
+static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s, const run *part)
+{
+    bnn_real *sum = units + s * engine->chunks * engine->count + part->from;
+    for (size_t c = 1; c < engine->chunks; c++)
+        for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
+    return sum;
+}
+
+/* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through dW = sigma eps or sigma^2. */
+static void pull_back_perturbed(const bnn_engine *engine, size_t s, const run *part, bnn_real *mu_gradient,
+                                bnn_real *sigma_gradient)
+{
+    const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, s, part);
+    const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
+    const bnn_real *noise = engine->noise + s * engine->count + part->from, *sigma = engine->sigma + part->from;
+    const bool local = engine->options.estimator == BNN_ESTIMATOR_LOCAL;
+    for (size_t j = 0; j < part->count; j++) {
+        mu_gradient[j] += mean[j];
+        sigma_gradient[j] += spread[j] * (local ? 2 * sigma[j] : noise[j]);
+    }
 }
 
 /* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
@@ -202,16 +267,17 @@ static void reduce_run(bnn_engine *engine, const run *part, double beta)
 {
     const bnn_family *family = bnn_posterior_family(engine->posterior, part->layer);
     const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
-    bnn_real *mu_gradient = engine->mu_gradient + part->from,
-             *rho_gradient = engine->rho_gradient + part->from;
+    const bool perturbed = bnn_estimator_perturbs(engine->options.estimator, part->layer);
+    bnn_real *mu_gradient = engine->mu_gradient + part->from, *rho_gradient = engine->rho_gradient + part->from;
+    beta *= engine->kl_factors[part->layer - engine->posterior->network->layers];
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
     for (size_t s = 0; s < engine->options.samples; s++) {
-        bnn_real *sum = engine->unit_gradient + s * engine->chunks * engine->count + part->from;
-        for (size_t c = 1; c < engine->chunks; c++)
-            for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
-        family->pull_back(&slice, engine->noise + s * engine->count + part->from, sum, mu_gradient,
-                          rho_gradient);
+        if (perturbed)
+            pull_back_perturbed(engine, s, part, mu_gradient, rho_gradient);
+        else
+            family->pull_back(&slice, engine->noise + s * engine->count + part->from,
+                              sum_chunks(engine, engine->unit_gradient, s, part), mu_gradient, rho_gradient);
     }
     if (beta != 0) family->kl_gradient(&slice, (bnn_real)beta, mu_gradient, rho_gradient);
     for (size_t j = 0; j < part->count; j++) rho_gradient[j] *= engine->slope[part->from + j];
@@ -249,6 +315,11 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
         for (size_t r = 0; r < engine->run_count; r++) reduce_run(engine, &engine->runs[r], beta);
     }
     return summarise(engine, labels);
+}
+
+void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors)
+{
+    memcpy(engine->kl_factors, factors, engine->posterior->network->layer_count * sizeof *factors);
 }
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)

@@ -8,7 +8,7 @@
 
 const char *const bnn_mean_init_names[] = {"kaiming", "zero", "prior", NULL};
 
-const bnn_family *const bnn_families[] = {&bnn_family_gaussian, NULL};
+const bnn_family *const bnn_families[] = {&bnn_family_gaussian, &bnn_family_laplace, &bnn_family_lognormal, NULL};
 
 const bnn_family *bnn_family_find(const char *name)
 {
@@ -190,7 +190,7 @@ double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *l
             bnn_posterior_slice(posterior, posterior->rho, from, end - from < RUN ? end - from : RUN);
         bnn_softplus_array(posterior->rho + from, slice.count, sigma, NULL);
         slice.sigma = sigma;
-        sum += family->kl(&slice, NULL);
+        sum += family->kl(&slice);
     }
     return sum;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bnn/network.h"
+#include "perturbation.h"
 
 /* What one layer needs in one worker. */
 typedef struct layer_buffers {
@@ -10,6 +11,7 @@ typedef struct layer_buffers {
     bnn_real *packed_gradient; /* NULL when not training */
     bnn_real *out;             /* (block, out_count); shared by layers of equal parity when not training */
     bnn_real *saved;           /* NULL when not training */
+    perturbation *perturbed;   /* the layer's second stream, or NULL: then it runs by `ops` */
 } layer_buffers;
 
 struct bnn_workspace {
@@ -32,6 +34,7 @@ void bnn_workspace_free(bnn_workspace *workspace)
         free(buffers->packed);
         free(buffers->packed_gradient);
         free(buffers->saved);
+        perturbation_free(buffers->perturbed);
         if (workspace->train) free(buffers->out);
     }
     free(workspace->layers);
@@ -96,6 +99,24 @@ bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool t
     return BNN_OK;
 }
 
+bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimator, bnn_error *error)
+{
+    size_t scratch = 0;
+    for (size_t l = 0; l < workspace->network->layer_count; l++) {
+        const bnn_layer *layer = &workspace->network->layers[l];
+        layer_buffers *buffers = &workspace->layers[l];
+        if (bnn_estimator_perturbs(estimator, layer)) {
+            bnn_status status = perturbation_create(layer, estimator, workspace->block, &buffers->perturbed, error);
+            if (status) return status;
+            scratch = larger(scratch, perturbation_scratch(buffers->perturbed, workspace->block));
+        } else
+            scratch = larger(scratch, buffers->ops->scratch_count(layer, workspace->block));
+    }
+    free(workspace->scratch);
+    workspace->scratch = bnn_alloc(scratch, sizeof(bnn_real));
+    return workspace->scratch ? BNN_OK : bnn_no_memory(error, "an estimator", scratch, sizeof(bnn_real));
+}
+
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
 {
     const size_t cache_reals = ((size_t)1 << 20) / sizeof(bnn_real);
@@ -115,9 +136,20 @@ size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
 
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights)
 {
+    bnn_workspace_begin_perturbed(workspace, weights, NULL, (bnn_stream){0, 0}, 1);
+}
+
+void bnn_workspace_begin_perturbed(bnn_workspace *workspace, const bnn_real *weights, const bnn_real *spread,
+                                   bnn_stream stream, size_t views)
+{
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         layer_buffers *buffers = &workspace->layers[l];
+        if (buffers->perturbed) {
+            perturbation_begin(buffers->perturbed, weights, spread,
+                               bnn_stream_of(stream.state, BNN_STREAM_ESTIMATOR_NOISE, stream.sequence, 0, l), views);
+            continue;
+        }
         buffers->ops->pack(layer, weights + layer->weight_offset, weights + layer->bias_offset,
                            buffers->packed);
         if (buffers->packed_gradient)
@@ -131,7 +163,10 @@ const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *
     workspace->images = images;
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const layer_buffers *buffers = &workspace->layers[l];
-        buffers->ops->forward(&workspace->network->layers[l], buffers->packed, in, images, buffers->out,
+        if (buffers->perturbed)
+            perturbation_forward(buffers->perturbed, in, images, buffers->out, workspace->scratch);
+        else
+            buffers->ops->forward(&workspace->network->layers[l], buffers->packed, in, images, buffers->out,
                               buffers->saved, workspace->scratch);
         in = buffers->out;
     }
@@ -144,20 +179,27 @@ void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
     for (size_t l = workspace->network->layer_count; l-- > 0;) {
         const layer_buffers *buffers = &workspace->layers[l];
         bnn_real *in_gradient = l > 0 ? workspace->gradient[l % 2] : NULL;
-        buffers->ops->backward(&workspace->network->layers[l], buffers->packed,
-                               l > 0 ? workspace->layers[l - 1].out : workspace->in, buffers->out,
-                               out_gradient, workspace->images, in_gradient, buffers->packed_gradient,
-                               buffers->saved, workspace->scratch);
+        const bnn_real *in = l > 0 ? workspace->layers[l - 1].out : workspace->in;
+        if (buffers->perturbed)
+            perturbation_backward(buffers->perturbed, in, out_gradient, workspace->images, in_gradient,
+                                  workspace->scratch);
+        else
+            buffers->ops->backward(&workspace->network->layers[l], buffers->packed, in, buffers->out, out_gradient,
+                                   workspace->images, in_gradient, buffers->packed_gradient, buffers->saved,
+                                   workspace->scratch);
         out_gradient = in_gradient;
     }
 }
 
-void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient)
+void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient, bnn_real *spread_gradient)
 {
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         const layer_buffers *buffers = &workspace->layers[l];
-        buffers->ops->unpack_gradient(layer, buffers->packed_gradient, gradient + layer->weight_offset,
+        if (buffers->perturbed)
+            perturbation_end(buffers->perturbed, gradient, spread_gradient);
+        else
+            buffers->ops->unpack_gradient(layer, buffers->packed_gradient, gradient + layer->weight_offset,
                                       gradient + layer->bias_offset);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "bnn/layer.h"
 #include "bnn/real.h"
+#include "bnn/rng.h"
 #include "bnn/status.h"
 
 /* The three architectures (channels first in their description, L = number of channels or hidden entries):
@@ -52,6 +53,23 @@ bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool t
                                 bnn_workspace **workspace, bnn_error *error);
 void bnn_workspace_free(bnn_workspace *workspace);
 
+/* How the weight noise of a training step reaches the activations. */
+typedef enum bnn_estimator {
+    BNN_ESTIMATOR_WEIGHT, /* one weight draw, shared by the images of a sample */
+    BNN_ESTIMATOR_LOCAL,  /* dense layers draw pre-activations: x mu + sqrt(x^2 sigma^2) zeta, zeta ~ N(0, 1) an image
+                           * and output (Kingma, Salimans and Welling 2015, eq. 6); conv layers as `weight` */
+    BNN_ESTIMATOR_FLIPOUT /* x mu + r ((x s) dW), dW = sigma eps shared, r and s random signs of an image
+                           * (Wen et al. 2018, eq. 4); conv layers have a sign a channel */
+} bnn_estimator;
+extern const char *const bnn_estimator_names[]; /* "weight", "local", "flipout", NULL */
+
+/* Whether the estimator gives the layer a second stream of its own. */
+bool bnn_estimator_perturbs(bnn_estimator estimator, const bnn_layer *layer);
+
+/* Gives a training workspace the second stream of an estimator: layers that bnn_estimator_perturbs are then run as
+ * f(in; weights) combined with f(in; spread), where spread is dW for flipout and sigma^2 for local. */
+bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimator, bnn_error *error);
+
 /* The number of images in a block for which activations of one block fit the second-level cache (conv), or a
  * whole unit of work (mlp, whose products want many rows): never above `most`, a multiple of `views` (>= 1).
  */
@@ -59,6 +77,12 @@ size_t bnn_network_block(const bnn_network *network, size_t most, size_t views);
 
 /* Starts a unit of work with one weight draw w (parameter_count). Clears the gradient. */
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights);
+
+/* The same for a workspace with a second stream: `weights` holds mu where a layer is perturbed; `spread`
+ * (parameter_count) is read there alone. The noise of image i, counted from the unit's first, comes from `stream` and
+ * i / views, so that the views of an item share it. */
+void bnn_workspace_begin_perturbed(bnn_workspace *workspace, const bnn_real *weights, const bnn_real *spread,
+                                   bnn_stream stream, size_t views);
 
 /* Logits (images, classes) of `images` <= block inputs in planar layout; valid until the next call. When the
  * workspace is for training, a backward pass may follow. */
@@ -68,8 +92,9 @@ const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *
  * (images, classes), which may be overwritten. */
 void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient);
 
-/* gradient (parameter_count) <- the unit's accumulated d loss / d w. Ends the unit. */
-void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient);
+/* gradient (parameter_count) <- the unit's accumulated d loss / d w. Ends the unit. spread_gradient
+ * (parameter_count), where not NULL, <- d loss / d spread of perturbed layers. */
+void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient, bnn_real *spread_gradient);
 
 /* The name of the implementation that runs layer l. */
 const char *bnn_workspace_ops_name(const bnn_workspace *workspace, size_t layer);

@@ -24,9 +24,9 @@ typedef struct bnn_slice {
 /* A family of distributions of one weight: one file, one row of bnn_families. */
 typedef struct bnn_family {
     const char *name;
-    bool signs;           /* a fixed random sign a weight */
-    bool gaussian_head;   /* the last layer stays gaussian */
-    const char *unclosed; /* why the family is not closed under the action of a group; NULL when it is */
+    bool signs;          /* a fixed random sign a weight, which a group does not move */
+    bool gaussian_head;  /* the last layer stays gaussian */
+    bool averages_leave; /* an average of its members over the group is none of its members */
 
     /* n draws of the noise eps that the reparameterisation starts from. */
     void (*noise)(bnn_stream stream, bnn_real *eps, size_t n);
@@ -38,12 +38,16 @@ typedef struct bnn_family {
     void (*pull_back)(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
                       bnn_real *mu_gradient, bnn_real *sigma_gradient);
 
-    /* KL(q || p) in nats, per parameter when `each` (count) is not NULL; returns the sum. */
-    double (*kl)(const bnn_slice *slice, double *each);
+    /* KL(q || p) in nats, summed. */
+    double (*kl)(const bnn_slice *slice);
 
     /* d loss / d mu += weight * dKL/dmu, and the same of sigma. */
     void (*kl_gradient)(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
                         bnn_real *sigma_gradient);
+
+    /* Of one parameter: KL(q_j || q'_j) in nats between two members of the family, exactly 0 when they are equal,
+     * and the log of their Bhattacharyya coefficient. */
+    double (*divergence)(double mu, double sigma, double other_mu, double other_sigma, double *log_bhattacharyya);
 } bnn_family;
 
 extern const bnn_family *const bnn_families[]; /* NULL-terminated; gaussian first */
