@@ -56,9 +56,11 @@ INLINE void strip(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
         CASE(1)
         CASE(2)
         CASE(3)
-        CASE(4) CASE(5) CASE(6)
+        CASE(4)
+        CASE(5)
+        CASE(6)
 #if ROWS > 6
-            CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
 #endif
     }
 #undef CASE
