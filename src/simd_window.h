@@ -27,7 +27,7 @@ INLINE void finish_window(bool pool, bool relu, const vec *values, size_t row, v
         code = (alive & code) | (~alive & BNN_CODE_DEAD);
     }
     store(out, most);
-    if (codes) *(bytes *)codes = __builtin_convertvector(code, bytes);
+    if (codes) store_bytes(codes, code);
 }
 
 /* values <- the gradient of the window's values: the output's where its code says so, elsewhere 0. */
@@ -35,7 +35,7 @@ INLINE void finish_window_adjoint(bool pool, const bnn_real *out_gradient, const
                                   size_t row)
 {
     const mask gradient = (mask)load(out_gradient);
-    const mask code = __builtin_convertvector(*(const bytes *)codes, mask);
+    const mask code = load_bytes(codes);
     values[0] = (vec)(gradient & (code == 0));
     if (!pool) return;
     values[1] = (vec)(gradient & (code == 1));
