@@ -20,12 +20,19 @@ bool bnn_runs_here_portable(void)
     return true;
 }
 
-/* Every 3 x 3 convolution of a channels-last activation. */
+static bool is_conv_3x3(const bnn_layer *layer, bnn_layout layout)
+{
+    return layer->kind == BNN_LAYER_CONV && layer->kernel == 3 && layer->in_layout == layout;
+}
+
 #define SUPPORTS(isa)                                                                                        \
+    bool bnn_supports_thin_##isa(const bnn_layer *layer)                                                     \
+    {                                                                                                        \
+        return is_conv_3x3(layer, BNN_LAYOUT_PLANAR) && layer->in_channels <= 4 && bnn_runs_here_##isa();    \
+    }                                                                                                        \
     bool bnn_supports_winograd_##isa(const bnn_layer *layer)                                                 \
     {                                                                                                        \
-        return layer->kind == BNN_LAYER_CONV && layer->in_layout == BNN_LAYOUT_CHANNELS_LAST &&              \
-               layer->kernel == 3 && bnn_runs_here_##isa();                                                  \
+        return is_conv_3x3(layer, BNN_LAYOUT_CHANNELS_LAST) && bnn_runs_here_##isa();                        \
     }
 BNN_EACH_ISA(SUPPORTS)
 

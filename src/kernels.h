@@ -24,6 +24,8 @@ extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
 #define BNN_ISA_DECLARE(isa)                                                                                 \
     bool bnn_runs_here_##isa(void);                                                                          \
     void bnn_normals_##isa(bnn_stream stream, bnn_real *out, size_t n); /* simd_normals.c */                 \
+    bool bnn_supports_thin_##isa(const bnn_layer *layer);                                                    \
+    extern const bnn_layer_ops bnn_conv_thin_ops_##isa; /* simd_thin.c */                                    \
     bool bnn_supports_winograd_##isa(const bnn_layer *layer);                                                \
     extern const bnn_layer_ops bnn_conv_winograd_ops_##isa; /* simd_winograd.c */
 BNN_EACH_ISA(BNN_ISA_DECLARE)

@@ -11,10 +11,10 @@
  * column of only two outputs needs four of the six points: such a short tile is F(2x2, 3x3) on the points 0,
  * 1, -1, infinity, whose U is the same (the scales -3 and 4 between the two are in its B). Tiles are so
  * numbered that those which a plane needs are consecutive. */
-#include "conv.h"
 #include "kernels.h"
 #include "simd.h"
 #include "simd_product.h"
+#include "simd_window.h"
 
 enum { POINTS = 6, PLANES = POINTS * POINTS };
 
@@ -451,29 +451,6 @@ static window_range windows_of(const bnn_layer *layer, size_t y, size_t x)
     return r;
 }
 
-/* out, codes <- bias, max-pool and ReLU of the window of y (4, 4) that starts at (row, column). */
-INLINE void finish_window(const bnn_layer *layer, vec y[4][4], size_t row, size_t column, vec bias,
-                          bnn_real *out, bnn_code *codes)
-{
-    vec most = y[row][column];
-    mask code = {0};
-    if (layer->pool)
-        for (int v = 1; v < 4; v++) {
-            const vec other = y[row + (size_t)v / 2][column + (size_t)v % 2];
-            const mask larger = other > most;
-            most = choose(larger, other, most);
-            code = (larger & v) | (~larger & code);
-        }
-    most += bias;
-    if (layer->relu) {
-        const mask alive = most > 0;
-        most = choose(most < 0, (vec){0}, most);
-        code = (alive & code) | (~alive & BNN_CODE_DEAD);
-    }
-    store(out, most);
-    if (codes) *(bytes *)codes = __builtin_convertvector(code, bytes);
-}
-
 static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_real *m, const bnn_real *bias,
                               bnn_real *out, bnn_code *codes)
 {
@@ -483,14 +460,14 @@ static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_
                 const bnn_real *from = m + tile_number(s, n, y, x) * s->out_stride;
                 const window_range r = windows_of(layer, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES) {
-                    vec values[4][4];
-                    BY_KIND(output_tile, y == s->long_y, x == s->long_x, from + c, s->m_plane, values);
+                    vec tile[4][4];
+                    BY_KIND(output_tile, y == s->long_y, x == s->long_x, from + c, s->m_plane, tile);
                     for (size_t i = 0; i < r.windows_y; i++)
                         for (size_t j = 0; j < r.windows_x; j++) {
                             const size_t row = n * layer->out_height + r.first_y + i;
                             const size_t at = (row * layer->out_width + r.first_x + j) * s->out_stride + c;
-                            finish_window(layer, values, i * r.window, j * r.window, load(bias + c), out + at,
-                                          codes ? codes + at : NULL);
+                            finish_window(layer->pool, layer->relu, &tile[i * r.window][j * r.window], 4,
+                                          load(bias + c), out + at, codes ? codes + at : NULL);
                         }
                 }
             }
@@ -507,18 +484,15 @@ static void transform_outputs_adjoint(const bnn_layer *layer, const shape *s, co
                 bnn_real *to = m + tile_number(s, n, y, x) * s->out_stride;
                 const window_range r = windows_of(layer, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES) {
-                    vec values[4][4] = {{{0}}};
+                    vec tile[4][4] = {{{0}}};
                     for (size_t i = 0; i < r.windows_y; i++)
                         for (size_t j = 0; j < r.windows_x; j++) {
                             const size_t row = n * layer->out_height + r.first_y + i;
                             const size_t at = (row * layer->out_width + r.first_x + j) * s->out_stride + c;
-                            const mask gradient = (mask)load(out_gradient + at);
-                            const mask code = __builtin_convertvector(*(const bytes *)(codes + at), mask);
-                            for (size_t v = 0; v < r.window * r.window; v++)
-                                values[i * r.window + v / 2][j * r.window + v % 2] =
-                                    (vec)(gradient & (code == (lane_integer)v));
+                            finish_window_adjoint(layer->pool, out_gradient + at, codes + at,
+                                                  &tile[i * r.window][j * r.window], 4);
                         }
-                    BY_KIND(output_tile_adjoint, y == s->long_y, x == s->long_x, values, to + c, s->m_plane);
+                    BY_KIND(output_tile_adjoint, y == s->long_y, x == s->long_x, tile, to + c, s->m_plane);
                     store(bias_gradient + c,
                           load(bias_gradient + c) + load(to + c + (POINTS + 1) * s->m_plane));
                 }
