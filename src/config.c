@@ -176,7 +176,7 @@ static bool is_object_path(const char *path)
     const size_t length = strlen(path);
     for (size_t i = 0; i < key_count; i++)
         if (strncmp(keys[i].path, path, length) == 0 && keys[i].path[length] == '.') return true;
-    return length == 0;
+    return false;
 }
 
 static const key *find_key(const char *path)
@@ -327,18 +327,28 @@ static bool set_value(const key *row, const cJSON *value, bnn_config *config)
     return false;
 }
 
+/* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
+static cJSON *exact_number(double value)
+{
+    char text[32];
+    int digits = 15;
+    do snprintf(text, sizeof text, "%.*g", digits, value);
+    while (strtod(text, NULL) != value && ++digits <= 17);
+    return cJSON_CreateRaw(text);
+}
+
 static cJSON *get_value(const key *row, const bnn_config *config)
 {
     const void *at = (const char *)config + row->offset;
     cJSON *list;
     switch (row->type) {
     case KEY_SIZE:
-        return cJSON_CreateNumber((double)*(const size_t *)at);
+        return exact_number((double)*(const size_t *)at);
     case KEY_REAL_OR_AUTO:
         if (*(const double *)at < 0) return cJSON_CreateString("auto");
-        return cJSON_CreateNumber(*(const double *)at);
+        return exact_number(*(const double *)at);
     case KEY_REAL:
-        return cJSON_CreateNumber(*(const double *)at);
+        return exact_number(*(const double *)at);
     case KEY_BOOL:
         return cJSON_CreateBool(*(const bool *)at);
     case KEY_TEXT:
@@ -405,6 +415,9 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
         return bnn_fail(error, BNN_BAD_INPUT, "--set %s: expected KEY=VALUE, as in train.epochs=10", set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
     const key *row = find_key(path);
+    if (!row && is_object_path(path))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "--set: %s: is an object, expected one of its keys, as in train.epochs", path);
     if (!row) return unknown_key("--set", path, error);
     cJSON *value = cJSON_ParseWithOpts(equals + 1, NULL, 1);
     if (!value || (row->type == KEY_TEXT && !cJSON_IsString(value))) {
@@ -415,6 +428,14 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
     if (!status && !set_value(row, value, config)) status = wrong_value("--set", row, value, error);
     cJSON_Delete(value);
     return status;
+}
+
+/* Whether the text or a --set says anything about the model. */
+static bool describes_model(const cJSON *json, const char *const *sets, size_t set_count)
+{
+    bool described = cJSON_GetObjectItemCaseSensitive(json, "model") != NULL;
+    for (size_t i = 0; i < set_count; i++) described = described || strncmp(sets[i], "model.", 6) == 0;
+    return described;
 }
 
 /* Line and column of a byte of the text, for messages. */
@@ -435,7 +456,7 @@ static bnn_status check_names(const char *name, const bnn_config *c, bnn_error *
     bnn_group *group;
     bnn_error reason;
     if (bnn_group_create(c->group, &group, &reason))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: group: %s", name, reason.message);
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, reason.message);
     bnn_group_free(group);
     if (!bnn_family_find(c->posterior.family))
         return bnn_fail(error, BNN_BAD_INPUT,
@@ -511,7 +532,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
     if (!status && !model_only && !config->data.paths.name[0])
         status =
             bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
-    if (!status && !model_only && !cJSON_GetObjectItemCaseSensitive(json, "model"))
+    if (!status && !model_only && !describes_model(json, sets, set_count))
         status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
                           name);
     cJSON_Delete(json);

@@ -1,0 +1,439 @@
+/* The configuration: defaults, every key, every refusal with its place and its reason, the dump. */
+#include <stdlib.h>
+
+#include "bnn/config.h"
+#include "bnn/mode.h"
+#include "files.h"
+
+#define BASE "\"data\": {\"name\": \"fashion-mnist\"}, \"model\": {\"type\": \"fcnn\"}"
+
+static bnn_status parse(const char *text, bnn_config *config, bnn_error *error)
+{
+    *error = (bnn_error){BNN_OK, ""};
+    return bnn_config_parse("c.json", text, NULL, 0, false, config, error);
+}
+
+static void accept(const char *text, bnn_config *config)
+{
+    bnn_error error;
+    if (parse(text, config, &error)) fail_msg("%s", error.message);
+}
+
+/* The text is refused by one line that begins with the file and holds all of `texts`. */
+#define assert_refused(text, ...) refuse(text, (const char *const[]){"c.json: ", __VA_ARGS__, NULL})
+
+static void refuse(const char *text, const char *const *texts)
+{
+    bnn_config config;
+    bnn_error error;
+    check_failure(parse(text, &config, &error), BNN_BAD_INPUT, &error, texts);
+}
+
+static bnn_status set(const char *option, bnn_config *config, bnn_error *error)
+{
+    *error = (bnn_error){BNN_OK, ""};
+    return bnn_config_parse("c.json", "{" BASE "}", &option, 1, false, config, error);
+}
+
+#define assert_set_refused(option, ...)                                                                      \
+    do {                                                                                                     \
+        bnn_config config_;                                                                                  \
+        bnn_error error_;                                                                                    \
+        assert_failure(set(option, &config_, &error_), BNN_BAD_INPUT, error_, "--set", __VA_ARGS__);         \
+    } while (0)
+
+/* ---- defaults and keys ----------------------------------------------------------------------------------- */
+
+static void defaults_are_the_documented_ones(void **state)
+{
+    bnn_config c;
+    (void)state;
+    accept("{" BASE "}", &c);
+    assert_int_equal(c.seed, 0);
+    assert_string_equal(c.group, "C4");
+    assert_int_equal(c.data.train_size, 0);
+    assert_int_equal(c.data.pad, 0);
+    assert_int_equal(c.model.kernel, 3);
+    assert_int_equal(c.model.padding, 0);
+    assert_true(c.prior.std == 1 && c.prior.mean == 0);
+    assert_string_equal(c.posterior.family, "gaussian");
+    assert_true(c.posterior.rho_init == -3);
+    assert_int_equal(c.posterior.mean_init, BNN_INIT_KAIMING);
+    assert_int_equal(c.symmetrization.augmentation, BNN_AUGMENT_FULL);
+    assert_false(c.symmetrization.hold);
+    assert_false(c.symmetrization.keep_optimizer_state);
+    assert_string_equal(c.train.optimizer.name, "sgd");
+    assert_true(c.train.optimizer.options.lr == 0.01 && c.train.optimizer.options.momentum == 0.9);
+    assert_true(c.train.optimizer.options.rho_lr_factor == 10);
+    assert_true(c.train.clip_norm == 1);
+    assert_true(c.train.kl_weight < 0); /* auto */
+    assert_int_equal(c.train.select, BNN_SELECT_VALIDATION);
+    assert_int_equal(c.eval.predictive, BNN_PREDICT_POSTERIOR);
+    assert_int_equal(c.eval.draws, BNN_DRAWS_SHARED);
+}
+
+/* The example of DESIGN section 8, word for word. */
+static const char example[] =
+    "{\"seed\": 13, \"data\": {\"name\": \"fashion-mnist\", \"train_size\": 5000, \"validation_size\": 1000},"
+    " \"group\": \"C4\", \"model\": {\"type\": \"fcnn\", \"channels\": [32, 64]},"
+    " \"prior\": {\"std\": 1.0, \"mean\": \"zero\"},"
+    " \"posterior\": {\"family\": \"gaussian\", \"mean_init\": \"kaiming\", \"rho_init\": -3.0},"
+    " \"symmetrization\": {\"mode\": \"orbit-expansion\", \"augmentation\": \"full\", \"stage1_epochs\": 100,"
+    " \"arrangement\": \"gcnn\", \"hold\": false},"
+    " \"train\": {\"epochs\": 500, \"batch_size\": 128, \"samples\": 10,"
+    " \"optimizer\": {\"name\": \"sgd\", \"lr\": 0.01, \"momentum\": 0.9, \"nesterov\": true,"
+    " \"rho_lr_factor\": 10, \"weight_decay\": 0}, \"schedule\": \"constant\","
+    " \"clip_norm\": 1.0, \"kl_weight\": \"auto\"},"
+    " \"eval\": {\"samples\": 16, \"every\": 5, \"predictive\": \"posterior\"}}";
+
+static void the_documented_example_parses(void **state)
+{
+    bnn_config c;
+    (void)state;
+    accept(example, &c);
+    assert_int_equal(c.seed, 13);
+    assert_int_equal(c.data.train_size, 5000);
+    assert_int_equal(c.data.validation_size, 1000);
+    assert_int_equal(c.model.channels.count, 2);
+    assert_int_equal(c.model.channels.value[1], 64);
+    assert_string_equal(c.symmetrization.mode, "orbit-expansion");
+    assert_int_equal(c.symmetrization.stage1_epochs, 100);
+    assert_int_equal(c.train.epochs, 500);
+    assert_int_equal(c.eval.samples, 16);
+}
+
+static void keys_of_the_other_sections_are_accepted(void **state)
+{
+    bnn_config c;
+    (void)state;
+    accept("{\"data\": {\"name\": \"idx\", \"train_images\": \"a\", \"train_labels\": \"b\", "
+           "\"test_images\": \"c\","
+           " \"test_labels\": \"d\", \"dir\": \"e\", \"path\": \"f.npz\", \"pad\": 2},"
+           " \"model\": {\"type\": \"mlp\", \"input\": [3, 8, 8], \"classes\": 7, \"hidden\": [5, 6],"
+           " \"kernel\": 5, \"padding\": \"circular\", \"channel_representation\": \"regular\"},"
+           " \"symmetrization\": {\"mode\": \"average\", \"average\": \"arithmetic\", \"trigger_epoch\": 3,"
+           " \"trigger_accuracy\": 0.5, \"keep_optimizer_state\": true, \"hold\": true, \"augmentation\": "
+           "\"none\"},"
+           " \"train\": {\"optimizer\": {\"name\": \"adamw\"}, \"schedule\": \"cosine\", \"kl_weight\": 0.25,"
+           " \"kl_warmup_epochs\": 2, \"kl_ramp_end\": 4, \"select\": \"last\"},"
+           " \"eval\": {\"predictive\": \"group-averaged\", \"draws\": \"independent\"}}",
+           &c);
+    assert_string_equal(c.data.paths.test_images, "c");
+    assert_int_equal(c.model.hidden.value[1], 6);
+    assert_int_equal(c.model.input.value[0], 3);
+    assert_int_equal(c.model.representation, 2);
+    assert_true(c.symmetrization.keep_optimizer_state);
+    assert_true(c.train.kl_weight == 0.25);
+    assert_true(c.train.optimizer.options.rho_lr_factor == 1); /* auto, of adamw */
+    assert_int_equal(c.eval.draws, BNN_DRAWS_INDEPENDENT);
+}
+
+static void every_mode_has_a_configuration(void **state)
+{
+    (void)state;
+    for (size_t m = 0; bnn_modes[m]; m++) {
+        bnn_config c;
+        char text[256];
+        snprintf(text, sizeof text, "{" BASE ", \"symmetrization\": {\"mode\": \"%s\"}}", bnn_modes[m]->name);
+        accept(text, &c);
+        assert_string_equal(c.symmetrization.mode, bnn_modes[m]->name);
+    }
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------------------- */
+
+static void unknown_keys_name_the_nearest(void **state)
+{
+    (void)state;
+    assert_refused("{" BASE ", \"sede\": 1}", "sede", "unknown key", "seed");
+    assert_refused("{" BASE ", \"train\": {\"epoch\": 1}}", "train.epoch:", "train.epochs");
+    assert_refused("{" BASE ", \"train\": {\"optimizer\": {\"momentun\": 1}}}", "train.optimizer.momentun",
+                   "train.optimizer.momentum");
+    assert_refused("{" BASE ", \"epochs\": 1}", "epochs: unknown key", "train.epochs");
+    assert_refused("{" BASE ", \"trian\": {\"epochs\": 1}}", "trian", "nearest valid key is train");
+    assert_refused("{" BASE ", \"Seed\": 1}", "Seed", "seed");
+    assert_refused("{" BASE ", \"\": 1}", "unknown key");
+}
+
+static void very_long_keys_are_refused(void **state)
+{
+    char text[4096], name[2048];
+    (void)state;
+    memset(name, 'k', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(text, sizeof text, "{" BASE ", \"%s\": 1}", name);
+    assert_refused(text, "unknown key");
+    snprintf(text, sizeof text, "{" BASE ", \"train\": {\"%s\": 1}}", name);
+    assert_refused(text, "unknown key");
+}
+
+static void wrong_types_say_what_was_found_and_expected(void **state)
+{
+    (void)state;
+    assert_refused("{" BASE ", \"seed\": \"one\"}", "seed: found \"one\"", "an integer from 0");
+    assert_refused("{" BASE ", \"seed\": 1.5}", "seed: found 1.5", "an integer");
+    assert_refused("{" BASE ", \"prior\": {\"std\": \"big\"}}", "prior.std: found \"big\"", "a number from");
+    assert_refused("{" BASE ", \"train\": {\"kl_weight\": \"manual\"}}", "train.kl_weight: found \"manual\"",
+                   "\"auto\" or a number");
+    assert_refused("{" BASE ", \"symmetrization\": {\"hold\": 1}}", "symmetrization.hold: found 1",
+                   "true or false");
+    assert_refused("{" BASE ", \"group\": 4}", "group: found 4", "a string");
+    assert_refused("{" BASE ", \"train\": {\"schedule\": \"linear\"}}", "train.schedule: found \"linear\"",
+                   "\"constant\", \"cosine\"");
+    assert_refused("{" BASE ", \"train\": {\"schedule\": null}}", "train.schedule: found null");
+    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": 8}}", "model.channels: found 8",
+                   "a list");
+    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": [8, \"9\"]}}", "model.channels",
+                   "[8,\"9\"]");
+    assert_refused("{\"data\": \"mnist\", \"model\": {}}", "data: ", "an object");
+    assert_refused("{\"data\": [], \"model\": {}}", "data: ", "an object");
+    assert_refused("{" BASE ", \"train\": 3}", "train: ", "an object");
+}
+
+static void values_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    assert_refused("{" BASE ", \"seed\": -1}", "seed: found -1");
+    assert_refused("{" BASE ", \"train\": {\"epochs\": 0}}", "train.epochs: found 0", "from 1");
+    assert_refused("{" BASE ", \"train\": {\"samples\": 1e300}}", "train.samples",
+                   "expected an integer from 1");
+    assert_refused("{" BASE ", \"train\": {\"clip_norm\": 1e999}}", "train.clip_norm", "a number from 0");
+    assert_refused("{" BASE ", \"train\": {\"optimizer\": {\"lr\": -0.1}}}",
+                   "train.optimizer.lr: found -0.1");
+    assert_refused("{" BASE ", \"prior\": {\"std\": 0}}", "prior.std: found 0");
+    assert_refused("{" BASE ", \"symmetrization\": {\"trigger_accuracy\": 1.5}}",
+                   "symmetrization.trigger_accuracy: found 1.5");
+    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": [0]}}",
+                   "model.channels: found [0]");
+    assert_refused("{\"data\": {\"name\": \"x\", \"pad\": 65}, \"model\": {}}", "data.pad: found 65",
+                   "to 64");
+}
+
+static void duplicates_are_refused(void **state)
+{
+    (void)state;
+    assert_refused("{" BASE ", \"seed\": 1, \"seed\": 2}", "seed", "twice");
+    assert_refused("{" BASE ", \"train\": {\"epochs\": 1, \"samples\": 1, \"epochs\": 1}}", "train.epochs",
+                   "twice");
+    assert_refused("{" BASE ", \"train\": {\"epochs\": 1}, \"train\": {\"samples\": 1}}", "train", "twice");
+}
+
+static void invalid_json_names_line_and_column(void **state)
+{
+    (void)state;
+    assert_refused("{\n  \"seed\": 1,\n  \"group\" \"C4\"\n}", "line 3, column 11", "JSON");
+    assert_refused("{\"seed\": }", "line 1, column 10", "JSON");
+    assert_refused("{" BASE "} x", "line 1", "JSON");
+    assert_refused("", "JSON");
+    assert_refused("[1, 2]", "object");
+    assert_refused("3", "object");
+}
+
+static void what_is_missing_is_named(void **state)
+{
+    (void)state;
+    assert_refused("{\"model\": {\"type\": \"fcnn\"}}", "data.name: missing");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}}", "model: missing");
+}
+
+#define MODE(mode, more) "{" BASE ", \"symmetrization\": {\"mode\": \"" mode "\", " more "}}"
+
+static void impossible_combinations_are_refused(void **state)
+{
+    (void)state;
+    assert_refused(MODE("none", "\"hold\": true"), "symmetrization.hold", "mode none");
+    assert_refused(MODE("augment", "\"hold\": true"), "symmetrization.hold", "mode augment");
+    assert_refused(MODE("group-elbo", "\"hold\": true"), "symmetrization.hold", "mode group-elbo");
+    assert_refused(MODE("augment", "\"augmentation\": \"none\""), "symmetrization.augmentation");
+    assert_refused(MODE("orbit-expansion", "\"hold\": true, \"arrangement\": \"row_rolled\""),
+                   "symmetrization.arrangement", "row_rolled", "gcnn");
+    assert_refused(MODE("group-elbo", "\"average\": \"geometric\""), "symmetrization.average",
+                   "loss, logits, probs");
+    assert_refused(MODE("average", "\"average\": \"loss\""), "symmetrization.average",
+                   "geometric, arithmetic");
+    assert_refused(MODE("project", "\"average\": \"geometric\""), "symmetrization.average", "mode project");
+    assert_refused(MODE("project", "\"trigger_epoch\": 500"), "500", "train.epochs = 500");
+    assert_refused(MODE("orbit-expansion", "\"stage1_epochs\": 600"), "600", "train.epochs = 500");
+    assert_refused(MODE("augmnt", "\"hold\": false"), "symmetrization.mode: found \"augmnt\"", "augment",
+                   "orbit-expansion");
+    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channel_representation\": \"regular\"},"
+                   " \"symmetrization\": {\"mode\": \"orbit-expansion\"}}",
+                   "model.channel_representation", "trivial");
+    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"kernel\": 4}}", "model.kernel: found 4",
+                   "odd");
+    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"input\": [1, 8]}}", "model.input",
+                   "[C, H, W]");
+    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": []}}", "model.channels",
+                   "at least one");
+    assert_refused("{" BASE ", \"group\": \"Q8\"}", "c.json: group: found \"Q8\"", "C<n>");
+    assert_refused("{" BASE ", \"posterior\": {\"family\": \"cauchy\"}}", "posterior.family", "cauchy",
+                   "gaussian");
+    assert_refused("{" BASE ", \"train\": {\"optimizer\": {\"name\": \"adam\"}}}", "train.optimizer.name",
+                   "adamw");
+    assert_refused("{" BASE ", \"train\": {\"kl_warmup_epochs\": 5, \"kl_ramp_end\": 3}}",
+                   "train.kl_ramp_end");
+    assert_refused("{" BASE ", \"train\": {\"optimizer\": {\"momentum\": 0}}}", "train.optimizer.nesterov",
+                   "momentum");
+}
+
+/* ---- --set -------------------------------------------------------------------------------------------------- */
+
+static void set_takes_json_and_bare_strings(void **state)
+{
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    assert_int_equal(set("train.epochs=7", &c, &error), BNN_OK);
+    assert_int_equal(c.train.epochs, 7);
+    assert_int_equal(set("group=D4", &c, &error), BNN_OK);
+    assert_string_equal(c.group, "D4");
+    assert_int_equal(set("group=\"D2\"", &c, &error), BNN_OK);
+    assert_string_equal(c.group, "D2");
+    assert_int_equal(set("model.channels=[4, 8]", &c, &error), BNN_OK);
+    assert_int_equal(c.model.channels.count, 2);
+    assert_int_equal(c.model.channels.value[1], 8);
+    assert_int_equal(set("train.optimizer.nesterov=false", &c, &error), BNN_OK);
+    assert_false(c.train.optimizer.options.nesterov);
+    assert_int_equal(set("train.schedule=cosine", &c, &error), BNN_OK);
+    assert_int_equal(c.train.schedule, 1);
+    assert_int_equal(set("data.dir=a=b", &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.dir, "a=b");
+    assert_int_equal(set("data.dir=2024", &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.dir, "2024");
+    assert_int_equal(set("train.kl_weight=auto", &c, &error), BNN_OK);
+    assert_true(c.train.kl_weight < 0);
+}
+
+static void later_sets_win(void **state)
+{
+    const char *const sets[] = {"train.epochs=7", "train.epochs=8"};
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    assert_int_equal(
+        bnn_config_parse("c.json", "{" BASE ", \"train\": {\"epochs\": 6}}", sets, 2, false, &c, &error),
+        BNN_OK);
+    assert_int_equal(c.train.epochs, 8);
+}
+
+/* The two keys without a default may come from --set too. */
+static void sets_can_give_the_required_keys(void **state)
+{
+    const char *const sets[] = {"data.name=mnist", "model.type=mlp"};
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    if (bnn_config_parse("c.json", "{}", sets, 2, false, &c, &error)) fail_msg("%s", error.message);
+    assert_int_equal(c.model.type, BNN_NETWORK_MLP);
+}
+
+static void wrong_sets_are_refused(void **state)
+{
+    (void)state;
+    assert_set_refused("train.epochs", "train.epochs", "KEY=VALUE");
+    assert_set_refused("=3", "KEY=VALUE");
+    assert_set_refused("", "KEY=VALUE");
+    assert_set_refused("train.epohcs=3", "train.epohcs", "train.epochs");
+    assert_set_refused("train.epochs=", "train.epochs", "an integer");
+    assert_set_refused("train.epochs=many", "train.epochs: found \"many\"", "an integer");
+    assert_set_refused("model.channels=8", "model.channels: found 8", "a list");
+    assert_set_refused("train=3", "train: ", "object", "train.epochs");
+}
+
+/* ---- dump --------------------------------------------------------------------------------------------------- */
+
+static void a_dump_parses_to_the_same_configuration(void **state)
+{
+    static const char other[] =
+        "{\"seed\": 9007199254740992, \"data\": {\"name\": \"npy\", \"train_images\": \"\\\"q\\\"\\u00e9\"},"
+        " \"group\": \"T2\", \"model\": {\"type\": \"cnn\", \"channels\": [3], \"padding\": \"circular\"},"
+        " \"prior\": {\"std\": 0.1, \"mean\": \"random\"}, \"posterior\": {\"rho_init\": "
+        "-0.3333333333333333},"
+        " \"symmetrization\": {\"mode\": \"project\", \"trigger_epoch\": 2, \"hold\": true},"
+        " \"train\": {\"kl_weight\": 1e-17, \"optimizer\": {\"name\": \"adamw\", \"beta2\": 0.9999}}}";
+    const char *const texts[] = {"{" BASE "}", example, other};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (int pretty = 0; pretty < 2; pretty++) {
+            bnn_config first, second;
+            accept(texts[i], &first);
+            char *dump = bnn_config_dump(&first, pretty);
+            assert_non_null(dump);
+            accept(dump, &second);
+            assert_memory_equal(&first, &second, sizeof first);
+            free(dump);
+        }
+}
+
+static void a_model_file_may_leave_keys_out(void **state)
+{
+    static const char text[] = "{\"group\": \"C4\", \"model\": {\"type\": \"fcnn\", \"input\": [1, 12, 12],"
+                               " \"classes\": 5, \"channels\": [4, 8]}}";
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    if (bnn_config_parse("m", text, NULL, 0, true, &c, &error)) fail_msg("%s", error.message);
+    assert_int_equal(c.model.classes, 5);
+    assert_failure(bnn_config_parse("m", "{\"grupp\": \"C4\"}", NULL, 0, true, &c, &error), BNN_BAD_INPUT,
+                   error, "m: ", "grupp", "group");
+}
+
+static void help_lists_every_key_of_the_dump(void **state)
+{
+    static const char *const keys[] = {"seed",
+                                       "data.name",
+                                       "group",
+                                       "model.channels",
+                                       "prior.std",
+                                       "train.optimizer.lr",
+                                       "symmetrization.hold",
+                                       "eval.predictive"};
+    char *help = bnn_config_help();
+    (void)state;
+    assert_non_null(help);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_non_null(strstr(help, keys[i]));
+    free(help);
+}
+
+static void files_are_read_with_their_faults_named(void **state)
+{
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    const char *good = put_file("good.json", "{" BASE "}\n", strlen("{" BASE "}\n"));
+    assert_int_equal(bnn_config_read(good, NULL, 0, &c, &error), BNN_OK);
+    const char *zero = put_file("zero.json", "{}\0{}", 5);
+    assert_failure(bnn_config_read(zero, NULL, 0, &c, &error), BNN_BAD_INPUT, error, "zero.json",
+                   "zero byte");
+    assert_failure(bnn_config_read(in_temporary("none.json"), NULL, 0, &c, &error), BNN_BAD_INPUT, error,
+                   "none.json");
+    assert_failure(bnn_config_read(temporary_directory, NULL, 0, &c, &error), BNN_BAD_INPUT, error,
+                   temporary_directory, "directory");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_the_documented_ones),
+        cmocka_unit_test(the_documented_example_parses),
+        cmocka_unit_test(keys_of_the_other_sections_are_accepted),
+        cmocka_unit_test(every_mode_has_a_configuration),
+        cmocka_unit_test(unknown_keys_name_the_nearest),
+        cmocka_unit_test(very_long_keys_are_refused),
+        cmocka_unit_test(wrong_types_say_what_was_found_and_expected),
+        cmocka_unit_test(values_out_of_range_are_refused),
+        cmocka_unit_test(duplicates_are_refused),
+        cmocka_unit_test(invalid_json_names_line_and_column),
+        cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(impossible_combinations_are_refused),
+        cmocka_unit_test(set_takes_json_and_bare_strings),
+        cmocka_unit_test(later_sets_win),
+        cmocka_unit_test(sets_can_give_the_required_keys),
+        cmocka_unit_test(wrong_sets_are_refused),
+        cmocka_unit_test(a_dump_parses_to_the_same_configuration),
+        cmocka_unit_test(a_model_file_may_leave_keys_out),
+        cmocka_unit_test(help_lists_every_key_of_the_dump),
+        cmocka_unit_test(files_are_read_with_their_faults_named),
+    };
+    return cmocka_run_group_tests(tests, make_temporary_directory, remove_temporary_directory);
+}
