@@ -1,4 +1,5 @@
 /* Which of the compiled instruction sets this processor runs. Compiled for the plainest. */
+#include "bnn/numeric.h"
 #include "kernels.h"
 
 #ifdef __x86_64__
@@ -36,12 +37,22 @@ static bool is_conv_3x3(const bnn_layer *layer, bnn_layout layout)
     }
 BNN_EACH_ISA(SUPPORTS)
 
-#define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa},
-const bnn_isa bnn_isas[] = {BNN_EACH_ISA(ROW){NULL, NULL, NULL}};
+#define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa, bnn_softplus_##isa},
+const bnn_isa bnn_isas[] = {BNN_EACH_ISA(ROW){NULL, NULL, NULL, NULL}};
 
-void bnn_normals(bnn_stream stream, bnn_real *out, size_t n)
+static const bnn_isa *best_isa(void)
 {
     const bnn_isa *isa = bnn_isas;
     while (!isa->runs_here()) isa++;
-    isa->normals(stream, out, n);
+    return isa;
+}
+
+void bnn_normals(bnn_stream stream, bnn_real *out, size_t n)
+{
+    best_isa()->normals(stream, out, n);
+}
+
+void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope)
+{
+    best_isa()->softplus(x, n, value, slope);
 }

@@ -17,6 +17,7 @@ typedef struct bnn_isa {
     const char *name;
     bool (*runs_here)(void);
     void (*normals)(bnn_stream stream, bnn_real *out, size_t n); /* bnn_normals */
+    void (*softplus)(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope); /* bnn_softplus_array */
 } bnn_isa;
 
 extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
@@ -24,6 +25,7 @@ extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
 #define BNN_ISA_DECLARE(isa)                                                                                 \
     bool bnn_runs_here_##isa(void);                                                                          \
     void bnn_normals_##isa(bnn_stream stream, bnn_real *out, size_t n); /* simd_normals.c */                 \
+    void bnn_softplus_##isa(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope);                  \
     bool bnn_supports_thin_##isa(const bnn_layer *layer);                                                    \
     extern const bnn_layer_ops bnn_conv_thin_ops_##isa; /* simd_thin.c */                                    \
     bool bnn_supports_winograd_##isa(const bnn_layer *layer);                                                \
