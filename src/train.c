@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bnn/batch.h"
+#include "bnn/conditions.h"
 #include "bnn/engine.h"
 #include "bnn/evaluate.h"
 #include "bnn/io.h"
@@ -112,6 +113,20 @@ static bnn_status equip(run *r, bnn_error *error)
     return status;
 }
 
+/* Refuses now what the trigger would refuse after its epochs: expands the untrained network once. */
+static bnn_status rehearse(const run *r, bnn_error *error)
+{
+    bnn_model *model = NULL;
+    bnn_symmetry *symmetry = NULL;
+    bnn_status status =
+        bnn_final_model(r->config, r->config->model.input.value, r->config->model.classes, &model, error);
+    if (!status && bnn_mode_holds(r->config))
+        status = bnn_symmetry_create(model->group, model->network, &symmetry, error);
+    bnn_symmetry_free(symmetry);
+    bnn_model_free(model);
+    return status ? bnn_fail_in(error, status, "symmetrization.mode") : BNN_OK;
+}
+
 static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved, bnn_error *error)
 {
     bnn_network_spec spec;
@@ -131,12 +146,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
-    if (!status && r->mode->symmetrize &&
-        !r->mode->needs_action) { /* refuse now what the trigger would refuse */
-        bnn_network_spec expanded;
-        status = bnn_expanded_spec(r->model->group, &spec, &expanded, error);
-        if (status) bnn_fail_in(error, status, "symmetrization.mode");
-    }
+    if (!status && r->mode->symmetrize && !r->mode->needs_action) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
 
@@ -300,7 +310,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
 
 static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
 {
-    char *training = bnn_log_line(log, r->model);
+    char *training = bnn_log_line(log, r->model, false);
     bnn_status status = training ? bnn_model_save(r->model, r->model_path, training, NULL, 0, error)
                                  : bnn_no_memory(error, "a log line", 1, 0);
     free(training);
@@ -320,7 +330,7 @@ static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error
                                    .data = which ? r->optimizer->rho_state[b] : r->optimizer->mu_state[b]};
             snprintf(tensor->name, sizeof tensor->name, "optimizer.%s.%zu", which ? "rho" : "mu", b);
         }
-    char *training = bnn_log_line(log, r->model);
+    char *training = bnn_log_line(log, r->model, false);
     bnn_status status = training ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
                                  : bnn_no_memory(error, "a log line", 1, 0);
     free(training);
@@ -358,7 +368,7 @@ static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
     }
     if (!status && due) status = save_checkpoint(r, log, error);
     if (status) return status;
-    char *line = bnn_log_line(log, r->model);
+    char *line = bnn_log_line(log, r->model, true);
     status = line ? bnn_append_line(r->metrics_path, line, error) : bnn_no_memory(error, "a log line", 1, 0);
     free(line);
     if (!status && r->options->callbacks.epoch)
@@ -404,6 +414,9 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);
         status = train_epochs(&r, error);
+        if (!status && r.mode->symmetrize && !r.triggered)
+            say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",
+                config->symmetrization.trigger_accuracy);
     }
     bnn_optimizer_free(r.optimizer);
     bnn_engine_free(r.engine);
