@@ -85,6 +85,17 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
     return BNN_OK;
 }
 
+/* Frees what depends on the current network. */
+static void unequip(run *r)
+{
+    bnn_optimizer_free(r->optimizer);
+    bnn_engine_free(r->engine);
+    bnn_symmetry_free(r->symmetry);
+    r->optimizer = NULL;
+    r->engine = NULL;
+    r->symmetry = NULL;
+}
+
 /* Builds what depends on the current network: engine, optimiser, and the action where it is needed. */
 static bnn_status equip(run *r, bnn_error *error)
 {
@@ -95,12 +106,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .average = r->plan.average,
                                         .threads = r->options->threads};
     bnn_status status = BNN_OK;
-    bnn_engine_free(r->engine);
-    bnn_optimizer_free(r->optimizer);
-    bnn_symmetry_free(r->symmetry);
-    r->engine = NULL;
-    r->optimizer = NULL;
-    r->symmetry = NULL;
+    unequip(r);
     if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
         status = bnn_symmetry_create(r->model->group, r->model->network, &r->symmetry, error);
         if (status) return bnn_fail_in(error, status, "symmetrization.mode");
@@ -185,14 +191,15 @@ static bnn_status open_directory(run *r, bnn_error *error)
 
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
-    const bnn_posterior *before = r->model->posterior;
+    const bool replaces_network = !r->mode->needs_action;
+    if (replaces_network) unequip(r);
     bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
     if (status) return status;
     r->triggered = true;
     r->best_nll = INFINITY; /* earlier models were not symmetrized */
     say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->name, epochs_done,
         r->model->posterior->count);
-    if (r->model->posterior != before) return equip(r, error);
+    if (replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
     return BNN_OK;
 }
@@ -418,9 +425,7 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
             say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",
                 config->symmetrization.trigger_accuracy);
     }
-    bnn_optimizer_free(r.optimizer);
-    bnn_engine_free(r.engine);
-    bnn_symmetry_free(r.symmetry);
+    unequip(&r);
     bnn_batches_free(r.batches);
     bnn_grid_action_free(r.action);
     bnn_model_free(r.model);
