@@ -2,7 +2,7 @@
 
 #include <cjson/cJSON.h>
 
-char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model)
+char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
 {
     cJSON *line = cJSON_CreateObject();
     const struct {
@@ -23,11 +23,13 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model)
         {"train_accuracy", epoch->train_accuracy},
         {"learning_rate", epoch->learning_rate},
         {"gradient_norm", epoch->gradient_norm},
-        {"seconds", epoch->seconds},
-        {"image_samples_per_second", epoch->image_samples_per_second},
     };
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cJSON_AddNumberToObject(line, figures[i].name, figures[i].value);
+    if (timing) {
+        cJSON_AddNumberToObject(line, "seconds", epoch->seconds);
+        cJSON_AddNumberToObject(line, "image_samples_per_second", epoch->image_samples_per_second);
+    }
     if (epoch->validated) {
         cJSON_AddNumberToObject(line, "validation_accuracy", epoch->validation_accuracy);
         cJSON_AddNumberToObject(line, "validation_nll", epoch->validation_nll);

@@ -6,7 +6,7 @@
 #include "bnn/train.h"
 
 /* One JSON object on one line, with the figures of each layer; freed with free(). NULL when memory is short.
- */
-char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model);
+ * `timing`: with the seconds taken, which have no place in a file that every run writes bit for bit alike. */
+char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bnn/batch.h"
+#include "bnn/conditions.h"
 #include "bnn/engine.h"
 #include "bnn/evaluate.h"
 #include "bnn/io.h"
@@ -84,6 +85,17 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
     return BNN_OK;
 }
 
+/* Frees what depends on the current network. */
+static void unequip(run *r)
+{
+    bnn_optimizer_free(r->optimizer);
+    bnn_engine_free(r->engine);
+    bnn_symmetry_free(r->symmetry);
+    r->optimizer = NULL;
+    r->engine = NULL;
+    r->symmetry = NULL;
+}
+
 /* Builds what depends on the current network: engine, optimiser, and the action where it is needed. */
 static bnn_status equip(run *r, bnn_error *error)
 {
@@ -95,12 +107,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .estimator = (bnn_estimator)c->train.estimator,
                                         .threads = r->options->threads};
     bnn_status status = BNN_OK;
-    bnn_engine_free(r->engine);
-    bnn_optimizer_free(r->optimizer);
-    bnn_symmetry_free(r->symmetry);
-    r->engine = NULL;
-    r->optimizer = NULL;
-    r->symmetry = NULL;
+    unequip(r);
     if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
         status = bnn_symmetry_create(r->model->group, r->model->network, &r->symmetry, error);
         if (status) return bnn_fail_in(error, status, "symmetrization.mode");
@@ -111,6 +118,20 @@ static bnn_status equip(run *r, bnn_error *error)
             bnn_optimizer_create(bnn_optimizer_find(c->train.optimizer.name), &c->train.optimizer.options,
                                  r->model->posterior->count, &r->optimizer, error);
     return status;
+}
+
+/* Refuses now what the trigger would refuse after its epochs: expands the untrained network once. */
+static bnn_status rehearse(const run *r, bnn_error *error)
+{
+    bnn_model *model = NULL;
+    bnn_symmetry *symmetry = NULL;
+    bnn_status status =
+        bnn_final_model(r->config, r->config->model.input.value, r->config->model.classes, &model, error);
+    if (!status && bnn_mode_holds(r->config))
+        status = bnn_symmetry_create(model->group, model->network, &symmetry, error);
+    bnn_symmetry_free(symmetry);
+    bnn_model_free(model);
+    return status ? bnn_fail_in(error, status, "symmetrization.mode") : BNN_OK;
 }
 
 static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved, bnn_error *error)
@@ -132,12 +153,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
-    if (!status && r->mode->symmetrize &&
-        !r->mode->needs_action) { /* refuse now what the trigger would refuse */
-        bnn_network_spec expanded;
-        status = bnn_expanded_spec(r->model->group, &spec, &expanded, error);
-        if (status) bnn_fail_in(error, status, "symmetrization.mode");
-    }
+    if (!status && r->mode->symmetrize && !r->mode->needs_action) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
 
@@ -176,14 +192,15 @@ static bnn_status open_directory(run *r, bnn_error *error)
 
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
-    const bnn_posterior *before = r->model->posterior;
+    const bool replaces_network = !r->mode->needs_action;
+    if (replaces_network) unequip(r);
     bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
     if (status) return status;
     r->triggered = true;
     r->best_nll = INFINITY; /* earlier models were not symmetrized */
     say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->name, epochs_done,
         r->model->posterior->count);
-    if (r->model->posterior != before) return equip(r, error);
+    if (replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
     return BNN_OK;
 }
@@ -324,7 +341,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
 
 static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
 {
-    char *training = bnn_log_line(log, r->model);
+    char *training = bnn_log_line(log, r->model, false);
     bnn_status status = training ? bnn_model_save(r->model, r->model_path, training, NULL, 0, error)
                                  : bnn_no_memory(error, "a log line", 1, 0);
     free(training);
@@ -344,7 +361,7 @@ static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error
                                    .data = which ? r->optimizer->rho_state[b] : r->optimizer->mu_state[b]};
             snprintf(tensor->name, sizeof tensor->name, "optimizer.%s.%zu", which ? "rho" : "mu", b);
         }
-    char *training = bnn_log_line(log, r->model);
+    char *training = bnn_log_line(log, r->model, false);
     bnn_status status = training ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
                                  : bnn_no_memory(error, "a log line", 1, 0);
     free(training);
@@ -382,7 +399,7 @@ static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
     }
     if (!status && due) status = save_checkpoint(r, log, error);
     if (status) return status;
-    char *line = bnn_log_line(log, r->model);
+    char *line = bnn_log_line(log, r->model, true);
     status = line ? bnn_append_line(r->metrics_path, line, error) : bnn_no_memory(error, "a log line", 1, 0);
     free(line);
     if (!status && r->options->callbacks.epoch)
@@ -428,10 +445,11 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);
         status = train_epochs(&r, error);
+        if (!status && r.mode->symmetrize && !r.triggered)
+            say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",
+                config->symmetrization.trigger_accuracy);
     }
-    bnn_optimizer_free(r.optimizer);
-    bnn_engine_free(r.engine);
-    bnn_symmetry_free(r.symmetry);
+    unequip(&r);
     bnn_batches_free(r.batches);
     bnn_grid_action_free(r.action);
     bnn_model_free(r.model);
