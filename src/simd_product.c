@@ -86,19 +86,22 @@ STRIPS(strip_of_columns_1, 1, 1, p->a_column)
 
 void NAME(bnn_multiply)(const bnn_product *p)
 {
-    const size_t strips = (p->m + ROWS - 1) / ROWS;
+    if (p->m == 0) return;
+    /* Strips of nearly equal height, the first `more` one higher: a low one would wait for its few sums. */
+    const size_t strips = (p->m + ROWS - 1) / ROWS, height = p->m / strips, more = p->m % strips;
     const bnn_real *b = p->b;
     for (size_t column = 0; column < p->n; column += PANEL, b += p->b_panel) {
         const bool whole = p->n - column >= PANEL;
+        const bnn_real *a = p->a;
+        bnn_real *c = p->c + column;
         for (size_t s = 0; s < strips; s++) {
-            /* Strips of nearly equal height: a low one would wait for its few multiply-adds. */
-            const size_t first = p->m * s / strips, rows = p->m * (s + 1) / strips - first;
-            const bnn_real *a = p->a + first * p->a_row;
-            bnn_real *c = p->c + first * p->c_row + column;
+            const size_t rows = height + (s < more);
             if (p->a_column == 1)
                 (whole ? strip_of_rows_2 : strip_of_rows_1)(rows, p, a, b, c);
             else
                 (whole ? strip_of_columns_2 : strip_of_columns_1)(rows, p, a, b, c);
+            a += rows * p->a_row;
+            c += rows * p->c_row;
         }
     }
 }

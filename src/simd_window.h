@@ -12,19 +12,16 @@ INLINE void finish_window(bool pool, bool relu, const vec *values, size_t row, v
 {
     vec most = values[0];
     mask code = {0};
-    if (pool)
-#pragma GCC unroll 3
-        for (int v = 1; v < 4; v++) {
-            const vec value = values[(size_t)v / 2 * row + (size_t)v % 2];
-            const mask larger = value > most;
-            most = choose(larger, value, most);
-            code = (larger & v) | (~larger & code);
-        }
+    if (pool) {
+        most = larger(larger(values[row + 1], values[row]), larger(values[1], values[0]));
+        const mask first = values[0] == most, second = values[1] == most, third = values[row] == most;
+        code = ~first & ((second & 1) | (~second & (3 + third))); /* true is -1 */
+    }
     most += bias;
     if (relu) {
         const mask alive = most > 0;
-        most = choose(most < 0, (vec){0}, most);
         code = (alive & code) | (~alive & BNN_CODE_DEAD);
+        most = larger((vec){0}, most);
     }
     store(out, most);
     if (codes) store_bytes(codes, code);
