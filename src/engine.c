@@ -9,14 +9,6 @@
 /* With fewer samples than this the batch is split, so that several threads have work. */
 #define LEAST_UNITS 8
 
-/* Parameters reduced at a time: a few arrays of them stay in the first-level cache. */
-#define RUN 1024
-
-typedef struct run {
-    const bnn_layer *layer;
-    size_t from, count;
-} run;
-
 struct bnn_engine {
     const bnn_posterior *posterior;
     bnn_engine_options options;
@@ -35,23 +27,23 @@ struct bnn_engine {
     bnn_real *logit_gradient; /* (threads, block, classes) */
     double *probabilities;    /* (samples, items, classes) */
     double *nll;              /* (samples, items) */
-    run *runs;
+    bnn_run *runs;
     size_t run_count;
 };
 
 static bnn_status make_runs(bnn_engine *engine, bnn_error *error)
 {
-    const bnn_network *network = engine->posterior->network;
-    const size_t most = engine->count / RUN + network->layer_count + 1;
-    engine->runs = bnn_alloc(most, sizeof *engine->runs);
-    if (!engine->runs) return bnn_no_memory(error, "runs", most, sizeof *engine->runs);
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const bnn_layer *layer = &network->layers[l];
-        const size_t end = layer->bias_offset + layer->bias_count;
-        for (size_t from = layer->weight_offset; from < end; from += RUN)
-            engine->runs[engine->run_count++] = (run){layer, from, end - from < RUN ? end - from : RUN};
-    }
+    engine->run_count = bnn_network_runs(engine->posterior->network, NULL);
+    engine->runs = bnn_alloc(engine->run_count, sizeof *engine->runs);
+    if (!engine->runs) return bnn_no_memory(error, "runs", engine->run_count, sizeof *engine->runs);
+    bnn_network_runs(engine->posterior->network, engine->runs);
     return BNN_OK;
+}
+
+/* The layer that a run of parameters belongs to. */
+static const bnn_layer *layer_of(const bnn_engine *engine, const bnn_run *run)
+{
+    return &engine->posterior->network->layers[run->layer];
 }
 
 static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
@@ -111,7 +103,8 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
     for (int t = 0; !status && t < options->threads; t++) {
-        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t], error);
+        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t],
+                                      error);
         if (!status && options->estimator != BNN_ESTIMATOR_WEIGHT)
             status = bnn_workspace_perturb(result->workspaces[t], options->estimator, error);
     }
@@ -177,14 +170,12 @@ static void prepare_perturbation(bnn_engine *engine, size_t s)
 
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
-    const size_t layers = engine->posterior->network->layer_count;
     prepare_sigma(engine);
-#pragma omp parallel for num_threads(engine->options.threads) schedule(dynamic, 1)
-    for (size_t task = 0; task < engine->options.samples * layers; task++) {
-        const size_t s = task / layers, l = task % layers;
-        bnn_posterior_draw_layer(engine->posterior, engine->sigma, l,
-                                 bnn_stream_of(seed, purpose, step, s, l), engine->noise + s * engine->count,
-                                 engine->weights + s * engine->count);
+#pragma omp parallel for num_threads(engine->options.threads) schedule(static)
+    for (size_t task = 0; task < engine->options.samples * engine->run_count; task++) {
+        const size_t s = task / engine->run_count, r = task % engine->run_count;
+        bnn_posterior_draw_run(engine->posterior, engine->sigma, &engine->runs[r], seed, purpose, step, s,
+                               engine->noise + s * engine->count, engine->weights + s * engine->count);
     }
     engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
     for (size_t s = 0; engine->options.estimator != BNN_ESTIMATOR_WEIGHT && s < engine->options.samples; s++)
@@ -196,10 +187,10 @@ void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps
     prepare_sigma(engine);
     memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
     for (size_t r = 0; r < engine->run_count; r++) {
-        const run *part = &engine->runs[r];
+        const bnn_run *part = &engine->runs[r];
         const bnn_slice slice =
             bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
-        bnn_posterior_family(engine->posterior, part->layer)
+        bnn_posterior_family(engine->posterior, layer_of(engine, part))
             ->draw(&slice, eps + part->from, engine->weights + sample * engine->count + part->from);
     }
 }
@@ -215,14 +206,16 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     bnn_workspace *workspace = engine->workspaces[thread];
     bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
 
-    if (o->estimator == BNN_ESTIMATOR_WEIGHT)
-        bnn_workspace_begin(workspace, engine->weights + s * engine->count);
-    else
-        bnn_workspace_begin_perturbed(workspace, engine->weights + s * engine->count,
-                                      engine->spread + s * engine->count,
-                                      bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE,
-                                                    engine->stream.sequence, unit, 0),
-                                      o->views);
+    bnn_unit work = {.weights = engine->weights + s * engine->count,
+                     .gradient = engine->unit_gradient + unit * engine->count,
+                     .views = o->views};
+    if (o->estimator != BNN_ESTIMATOR_WEIGHT) {
+        work.spread = engine->spread + s * engine->count;
+        work.spread_gradient = engine->unit_spread_gradient + unit * engine->count;
+        work.stream =
+            bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE, engine->stream.sequence, unit, 0);
+    }
+    bnn_workspace_begin(workspace, &work);
     for (size_t i = first; i < end; i += step) {
         const size_t items = end - i < step ? end - i : step, rows = items * o->views;
         const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
@@ -234,13 +227,11 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
                 gradient + k * o->views * classes, engine->probabilities + (s * o->items + i + k) * classes);
         bnn_workspace_backward(workspace, gradient);
     }
-    bnn_workspace_end(workspace, engine->unit_gradient + unit * engine->count,
-                      o->estimator == BNN_ESTIMATOR_WEIGHT ? NULL
-                                                           : engine->unit_spread_gradient + unit * engine->count);
+    bnn_workspace_end(workspace);
 }
 
 /* The sum of a sample's chunks over one run of parameters, left in the first chunk's array. */
-static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s, const run *part)
+static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s, const bnn_run *part)
 {
     bnn_real *sum = units + s * engine->chunks * engine->count + part->from;
     for (size_t c = 1; c < engine->chunks; c++)
@@ -249,12 +240,13 @@ static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s,
 }
 
 /* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through dW = sigma eps or sigma^2. */
-static void pull_back_perturbed(const bnn_engine *engine, size_t s, const run *part, bnn_real *mu_gradient,
-                                bnn_real *sigma_gradient)
+static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_run *part,
+                                bnn_real *mu_gradient, bnn_real *sigma_gradient)
 {
     const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, s, part);
     const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
-    const bnn_real *noise = engine->noise + s * engine->count + part->from, *sigma = engine->sigma + part->from;
+    const bnn_real *noise = engine->noise + s * engine->count + part->from,
+                   *sigma = engine->sigma + part->from;
     const bool local = engine->options.estimator == BNN_ESTIMATOR_LOCAL;
     for (size_t j = 0; j < part->count; j++) {
         mu_gradient[j] += mean[j];
@@ -263,13 +255,14 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t s, const run *p
 }
 
 /* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
-static void reduce_run(bnn_engine *engine, const run *part, double beta)
+static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
 {
-    const bnn_family *family = bnn_posterior_family(engine->posterior, part->layer);
+    const bnn_family *family = bnn_posterior_family(engine->posterior, layer_of(engine, part));
     const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
-    const bool perturbed = bnn_estimator_perturbs(engine->options.estimator, part->layer);
-    bnn_real *mu_gradient = engine->mu_gradient + part->from, *rho_gradient = engine->rho_gradient + part->from;
-    beta *= engine->kl_factors[part->layer - engine->posterior->network->layers];
+    const bool perturbed = bnn_estimator_perturbs(engine->options.estimator, layer_of(engine, part));
+    bnn_real *mu_gradient = engine->mu_gradient + part->from,
+             *rho_gradient = engine->rho_gradient + part->from;
+    beta *= engine->kl_factors[part->layer];
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
     for (size_t s = 0; s < engine->options.samples; s++) {

@@ -33,7 +33,7 @@ extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
 BNN_EACH_ISA(BNN_ISA_DECLARE)
 
 extern const bnn_layer_ops bnn_mean_ops;       /* kernel_mean.c */
-extern const bnn_layer_ops bnn_dense_ops;      /* kernel_dense.c */
+extern const bnn_layer_ops bnn_dense_ops, bnn_dense_grid_ops;      /* kernel_dense.c */
 extern const bnn_layer_ops bnn_conv_gemm_ops;  /* kernel_conv_gemm.c: im2col and BLAS, any shape */
 extern const bnn_layer_ops bnn_conv_naive_ops; /* kernel_conv_naive.c: plain loops, the twin of the others */
 

@@ -29,7 +29,7 @@ size_t bnn_layer_out_count(const bnn_layer *layer)
 // clang-format off
 const bnn_layer_ops *const bnn_layer_ops_list[] = {
     &bnn_mean_ops,
-    &bnn_dense_ops,
+    &bnn_dense_ops, &bnn_dense_grid_ops,
     BNN_EACH_ISA(THIN)
     BNN_EACH_ISA(WINOGRAD)
     &bnn_conv_gemm_ops,

@@ -23,7 +23,8 @@ static bool allocate(perturbation *p, size_t block)
         p->saved[i] = bnn_alloc(saved, sizeof(bnn_real));
         p->out[i] = bnn_alloc(out, sizeof(bnn_real));
         p->out_gradient[i] = bnn_alloc(out, sizeof(bnn_real));
-        complete = complete && p->packed[i] && p->packed_gradient[i] && p->saved[i] && p->out[i] && p->out_gradient[i];
+        complete = complete && p->packed[i] && p->packed_gradient[i] && p->saved[i] && p->out[i] &&
+                   p->out_gradient[i];
     }
     p->in = bnn_alloc(in, sizeof(bnn_real));
     p->in_gradient = bnn_alloc(in, sizeof(bnn_real));
@@ -33,8 +34,8 @@ static bool allocate(perturbation *p, size_t block)
     return complete && p->in && p->in_gradient && p->in_noise && p->out_noise && p->choice;
 }
 
-bnn_status perturbation_create(const bnn_layer *layer, bnn_estimator estimator, size_t block, perturbation **result,
-                               bnn_error *error)
+bnn_status perturbation_create(const bnn_layer *layer, bnn_estimator estimator, size_t block,
+                               perturbation **result, bnn_error *error)
 {
     perturbation *p = bnn_alloc(1, sizeof *p);
     if (!p) return bnn_no_memory(error, "an estimator", 1, sizeof *p);
@@ -78,12 +79,13 @@ size_t perturbation_scratch(const perturbation *p, size_t block)
     return p->ops->scratch_count(&p->linear, block);
 }
 
-void perturbation_begin(perturbation *p, const bnn_real *mean, const bnn_real *spread, bnn_stream stream, size_t views)
+void perturbation_begin(perturbation *p, const bnn_real *mean, const bnn_real *spread, bnn_stream stream,
+                        size_t views)
 {
     const bnn_real *parameters[] = {mean, spread};
     for (size_t i = 0; i < 2; i++) {
-        p->ops->pack(&p->linear, parameters[i] + p->layer->weight_offset, parameters[i] + p->layer->bias_offset,
-                     p->packed[i]);
+        p->ops->pack(&p->linear, parameters[i] + p->layer->weight_offset,
+                     parameters[i] + p->layer->bias_offset, p->packed[i]);
         memset(p->packed_gradient[i], 0, p->ops->packed_count(&p->linear) * sizeof(bnn_real));
     }
     p->stream = stream;
@@ -119,7 +121,8 @@ static void draw_noise(const perturbation *p, size_t image, bnn_real *in_noise, 
 {
     const bnn_layer *linear = &p->linear;
     const uint64_t item = (p->first + image) / p->views;
-    const bnn_stream stream = bnn_stream_of(p->stream.state, BNN_STREAM_ESTIMATOR_NOISE, p->stream.sequence, item, 0);
+    const bnn_stream stream =
+        bnn_stream_of(p->stream.state, BNN_STREAM_ESTIMATOR_NOISE, p->stream.sequence, item, 0);
     if (p->estimator == BNN_ESTIMATOR_LOCAL) {
         bnn_normals(stream, out_noise, bnn_layer_out_count(linear));
         return;
@@ -128,9 +131,10 @@ static void draw_noise(const perturbation *p, size_t image, bnn_real *in_noise, 
     if (linear->kind == BNN_LAYER_CONV) {
         draw_signs(&rng, in_noise, linear->in_channels);
         draw_signs(&rng, out_noise, linear->out_channels);
-        spread_over_pixels(linear->in_layout, linear->in_channels, linear->in_height * linear->in_width, in_noise);
-        spread_over_pixels(BNN_LAYOUT_CHANNELS_LAST, linear->out_channels, linear->out_height * linear->out_width,
-                           out_noise);
+        spread_over_pixels(linear->in_layout, linear->in_channels, linear->in_height * linear->in_width,
+                           in_noise);
+        spread_over_pixels(BNN_LAYOUT_CHANNELS_LAST, linear->out_channels,
+                           linear->out_height * linear->out_width, out_noise);
     } else {
         draw_signs(&rng, in_noise, bnn_layer_in_count(linear));
         draw_signs(&rng, out_noise, linear->out_channels);
@@ -148,7 +152,8 @@ static void activate(perturbation *p, size_t images, bnn_real *out)
 {
     const bnn_layer *layer = p->layer;
     const size_t outputs = bnn_layer_out_count(layer), inputs = bnn_layer_out_count(&p->linear);
-    const size_t stride = layer->kind == BNN_LAYER_CONV ? bnn_channel_stride(layer->out_channels) : layer->out_channels;
+    const size_t stride =
+        layer->kind == BNN_LAYER_CONV ? bnn_channel_stride(layer->out_channels) : layer->out_channels;
     for (size_t n = 0; n < images; n++)
         for (size_t j = 0; j < outputs; j++) {
             const size_t pixel = j / stride, c = j % stride, window = layer->pool ? 2 : 1;
@@ -165,11 +170,13 @@ static void activate(perturbation *p, size_t images, bnn_real *out)
         }
 }
 
-void perturbation_forward(perturbation *p, const bnn_real *in, size_t images, bnn_real *out, bnn_real *scratch)
+void perturbation_forward(perturbation *p, const bnn_real *in, size_t images, bnn_real *out,
+                          bnn_real *scratch)
 {
     const size_t inputs = bnn_layer_in_count(p->layer), outputs = bnn_layer_out_count(&p->linear);
     const bool local = p->estimator == BNN_ESTIMATOR_LOCAL;
-    for (size_t n = 0; n < images; n++) draw_noise(p, n, p->in_noise + n * inputs, p->out_noise + n * outputs);
+    for (size_t n = 0; n < images; n++)
+        draw_noise(p, n, p->in_noise + n * inputs, p->out_noise + n * outputs);
     for (size_t j = 0; j < images * inputs; j++) p->in[j] = in[j] * (local ? in[j] : p->in_noise[j]);
     p->ops->forward(&p->linear, p->packed[0], in, images, p->out[0], p->saved[0], scratch);
     p->ops->forward(&p->linear, p->packed[1], p->in, images, p->out[1], p->saved[1], scratch);
@@ -189,7 +196,8 @@ void perturbation_backward(perturbation *p, const bnn_real *in, const bnn_real *
     for (size_t n = 0; n < images; n++)
         for (size_t j = 0; j < pooled; j++)
             if (p->choice[n * pooled + j] >= 0)
-                p->out_gradient[0][n * outputs + (size_t)p->choice[n * pooled + j]] = out_gradient[n * pooled + j];
+                p->out_gradient[0][n * outputs + (size_t)p->choice[n * pooled + j]] =
+                    out_gradient[n * pooled + j];
     for (size_t j = 0; j < images * outputs; j++)
         p->out_gradient[1][j] =
             p->out_gradient[0][j] * p->out_noise[j] / (local ? 2 * deviation(p->out[1][j]) : (bnn_real)1);

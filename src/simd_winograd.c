@@ -607,4 +607,4 @@ const bnn_layer_ops NAME(bnn_conv_winograd_ops) = {BNN_SIMD_OPS("winograd", wino
                                                    pack,
                                                    forward,
                                                    backward,
-                                                   unpack_gradient};
+                                                   unpack_gradient, false};

@@ -7,8 +7,8 @@
 /* What one layer needs in one worker. */
 typedef struct layer_buffers {
     const bnn_layer_ops *ops;
-    bnn_real *packed;
-    bnn_real *packed_gradient; /* NULL when not training */
+    bnn_real *packed;          /* the kernel's own, NULL where it works in place */
+    bnn_real *packed_gradient; /* the same; NULL when not training */
     bnn_real *out;             /* (block, out_count); shared by layers of equal parity when not training */
     bnn_real *saved;           /* NULL when not training */
     perturbation *perturbed;   /* the layer's second stream, or NULL: then it runs by `ops` */
@@ -22,6 +22,7 @@ struct bnn_workspace {
     bnn_real *scratch;
     bnn_real *gradient[2]; /* d loss / d activation, alternating between layers */
     bnn_real *alternating[2];
+    bnn_unit unit;
     const bnn_real *in; /* the block that forward saw last */
     size_t images;
 };
@@ -55,7 +56,7 @@ static bool allocate_layer(const bnn_layer *layer, size_t block, bool train, con
                            layer_buffers *buffers)
 {
     buffers->ops = bnn_layer_ops_for(layer, ops_name);
-    const size_t packed = buffers->ops->packed_count(layer);
+    const size_t packed = buffers->ops->in_place ? 0 : buffers->ops->packed_count(layer);
     buffers->packed = bnn_alloc(packed, sizeof(bnn_real));
     if (!train) return buffers->packed;
     buffers->packed_gradient = bnn_alloc(packed, sizeof(bnn_real));
@@ -106,7 +107,8 @@ bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimat
         const bnn_layer *layer = &workspace->network->layers[l];
         layer_buffers *buffers = &workspace->layers[l];
         if (bnn_estimator_perturbs(estimator, layer)) {
-            bnn_status status = perturbation_create(layer, estimator, workspace->block, &buffers->perturbed, error);
+            bnn_status status =
+                perturbation_create(layer, estimator, workspace->block, &buffers->perturbed, error);
             if (status) return status;
             scratch = larger(scratch, perturbation_scratch(buffers->perturbed, workspace->block));
         } else
@@ -134,26 +136,38 @@ size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
     return images ? images : views;
 }
 
-void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights)
+/* A layer's packed weights and packed gradient: its own, or its slice of the unit's. */
+static const bnn_real *packed_weights(const bnn_workspace *workspace, size_t l)
 {
-    bnn_workspace_begin_perturbed(workspace, weights, NULL, (bnn_stream){0, 0}, 1);
+    const layer_buffers *buffers = &workspace->layers[l];
+    return buffers->ops->in_place ? workspace->unit.weights + workspace->network->layers[l].weight_offset
+                                  : buffers->packed;
 }
 
-void bnn_workspace_begin_perturbed(bnn_workspace *workspace, const bnn_real *weights, const bnn_real *spread,
-                                   bnn_stream stream, size_t views)
+static bnn_real *packed_gradient(const bnn_workspace *workspace, size_t l)
 {
+    const layer_buffers *buffers = &workspace->layers[l];
+    return buffers->ops->in_place ? workspace->unit.gradient + workspace->network->layers[l].weight_offset
+                                  : buffers->packed_gradient;
+}
+
+void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
+{
+    workspace->unit = *unit;
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         layer_buffers *buffers = &workspace->layers[l];
         if (buffers->perturbed) {
-            perturbation_begin(buffers->perturbed, weights, spread,
-                               bnn_stream_of(stream.state, BNN_STREAM_ESTIMATOR_NOISE, stream.sequence, 0, l), views);
+            const bnn_stream stream =
+                bnn_stream_of(unit->stream.state, BNN_STREAM_ESTIMATOR_NOISE, unit->stream.sequence, 0, l);
+            perturbation_begin(buffers->perturbed, unit->weights, unit->spread, stream, unit->views);
             continue;
         }
-        buffers->ops->pack(layer, weights + layer->weight_offset, weights + layer->bias_offset,
-                           buffers->packed);
-        if (buffers->packed_gradient)
-            memset(buffers->packed_gradient, 0, buffers->ops->packed_count(layer) * sizeof(bnn_real));
+        if (!buffers->ops->in_place)
+            buffers->ops->pack(layer, unit->weights + layer->weight_offset,
+                               unit->weights + layer->bias_offset, buffers->packed);
+        if (unit->gradient)
+            memset(packed_gradient(workspace, l), 0, buffers->ops->packed_count(layer) * sizeof(bnn_real));
     }
 }
 
@@ -166,8 +180,8 @@ const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *
         if (buffers->perturbed)
             perturbation_forward(buffers->perturbed, in, images, buffers->out, workspace->scratch);
         else
-            buffers->ops->forward(&workspace->network->layers[l], buffers->packed, in, images, buffers->out,
-                              buffers->saved, workspace->scratch);
+            buffers->ops->forward(&workspace->network->layers[l], packed_weights(workspace, l), in, images,
+                                  buffers->out, buffers->saved, workspace->scratch);
         in = buffers->out;
     }
     return in;
@@ -184,23 +198,25 @@ void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
             perturbation_backward(buffers->perturbed, in, out_gradient, workspace->images, in_gradient,
                                   workspace->scratch);
         else
-            buffers->ops->backward(&workspace->network->layers[l], buffers->packed, in, buffers->out, out_gradient,
-                                   workspace->images, in_gradient, buffers->packed_gradient, buffers->saved,
-                                   workspace->scratch);
+            buffers->ops->backward(&workspace->network->layers[l], packed_weights(workspace, l), in,
+                                   buffers->out, out_gradient, workspace->images, in_gradient,
+                                   packed_gradient(workspace, l), buffers->saved, workspace->scratch);
         out_gradient = in_gradient;
     }
 }
 
-void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient, bnn_real *spread_gradient)
+void bnn_workspace_end(bnn_workspace *workspace)
 {
+    const bnn_unit *unit = &workspace->unit;
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         const layer_buffers *buffers = &workspace->layers[l];
         if (buffers->perturbed)
-            perturbation_end(buffers->perturbed, gradient, spread_gradient);
-        else
-            buffers->ops->unpack_gradient(layer, buffers->packed_gradient, gradient + layer->weight_offset,
-                                      gradient + layer->bias_offset);
+            perturbation_end(buffers->perturbed, unit->gradient, unit->spread_gradient);
+        else if (!buffers->ops->in_place)
+            buffers->ops->unpack_gradient(layer, buffers->packed_gradient,
+                                          unit->gradient + layer->weight_offset,
+                                          unit->gradient + layer->bias_offset);
     }
 }
 

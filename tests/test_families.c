@@ -136,13 +136,15 @@ static void a_lognormal_network_keeps_its_signs_and_a_gaussian_head(void **state
     bnn_real *sigma = bnn_alloc(q->count, sizeof *sigma), *eps = bnn_alloc(q->count, sizeof *eps);
     bnn_real *w = bnn_alloc(q->count, sizeof *w);
     bnn_posterior_sigma(q, sigma, NULL);
-    bnn_posterior_draw(q, sigma, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, eps, w);
+    const bnn_run run = {.layer = 1, .from = network->layers[1].weight_offset, .count = network->layers[1].weight_count};
+    bnn_posterior_draw(q, sigma, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, w);
+    bnn_posterior_draw_run(q, sigma, &run, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, eps, w);
     const bnn_layer *head = &network->layers[1];
     for (size_t j = 0; j < head->weight_offset; j++) {
         assert_true(q->sign[j] == 1 || q->sign[j] == -1);
         assert_true(w[j] * q->sign[j] > 0);
     }
-    for (size_t j = head->weight_offset; j < q->count; j++)
+    for (size_t j = head->weight_offset; j < head->bias_offset; j++)
         assert_close(w[j], (double)q->mu[j] + (double)sigma[j] * (double)eps[j], 1e-6, 1);
     free(w);
     free(eps);
