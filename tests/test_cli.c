@@ -85,7 +85,7 @@ static void mistakes_in_data_are_refused(void **state)
                          "--set", file_set("train_labels", put_labels("far-labels", IMAGES, 200)));
     assert_train_refused(2, ARGUMENTS("few-labels", "63", "64"), "--set",
                          file_set("train_labels", put_labels("few-labels", IMAGES - 1, 0)));
-    assert_train_refused(2, ARGUMENTS("wide-images", "C4", "8 x 9"), "--set",
+    assert_train_refused(2, ARGUMENTS("group: C4", "8 x 9"), "--set",
                          file_set("train_images", put_images("wide-images", IMAGES, 8, 9)));
     assert_train_refused(2, ARGUMENTS(temporary_directory, "directory"), "--set",
                          file_set("train_images", temporary_directory));
