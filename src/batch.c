@@ -81,6 +81,19 @@ void bnn_batches_fill(bnn_batches *batches, size_t index, int threads)
     }
 }
 
+/* Where model.classes is set, no label may lie beyond it. `file`: where the labels lie, if the user named it. */
+static bnn_status check_labels(const bnn_config *config, const char *file, const bnn_dataset *data,
+                               bnn_error *error)
+{
+    const size_t classes = config->model.classes;
+    for (size_t i = 0; classes && i < data->count; i++)
+        if (data->labels[i] >= classes)
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: label %zu is %u, expected an integer in 0..%zu (model.classes is %zu)",
+                            *file ? file : config->data.paths.name, i, data->labels[i], classes - 1, classes);
+    return BNN_OK;
+}
+
 bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_dataset **validation,
                              bnn_error *error)
 {
@@ -89,6 +102,8 @@ bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_
     *train = *validation = NULL;
     bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TRAIN, &all, error);
     if (status) return status;
+    status = check_labels(config, config->data.paths.train_labels, all, error);
+    if (status) goto done;
     const size_t count = all->count, kept = config->data.validation_size;
     const size_t size =
         config->data.train_size ? config->data.train_size : count - (kept < count ? kept : count);
@@ -124,6 +139,7 @@ done:
 bnn_status bnn_test_data(const bnn_config *config, bnn_dataset **test, bnn_error *error)
 {
     bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TEST, test, error);
+    if (!status) status = check_labels(config, config->data.paths.test_labels, *test, error);
     if (!status && config->data.test_size > (*test)->count)
         status = bnn_fail(error, BNN_BAD_INPUT,
                           "data.test_size: found %zu, expected at most the %zu test images of %s",

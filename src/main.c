@@ -42,6 +42,14 @@ static void restart_with_settings(char **argv)
     if (changed) execv("/proc/self/exe", argv); /* where that fails, the slower settings serve */
 }
 
+/* A message is one line whatever names and keys the user's input put into it. */
+static void print_error(bnn_error *error)
+{
+    for (char *c = error->message; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
+    fprintf(stderr, "bnn: %s\n", error->message);
+}
+
 int main(int argc, char **argv)
 {
     bnn_error error = {BNN_OK, ""};
@@ -67,6 +75,6 @@ int main(int argc, char **argv)
     bnn_status status = command->run(command, argc - 1, argv + 1, &error);
     if ((fflush(stdout) != 0 || ferror(stdout)) && !status)
         status = bnn_fail(&error, BNN_FAILED, "standard output: cannot be written");
-    if (error.message[0]) fprintf(stderr, "bnn: %s\n", error.message);
+    if (error.message[0]) print_error(&error);
     return (int)status;
 }

@@ -146,10 +146,9 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     r->best_nll = INFINITY;
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
-    if (!status)
-        status =
-            bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return status;
+    status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
+    if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);

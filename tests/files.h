@@ -37,9 +37,9 @@ static int remove_temporary_directory(void **state)
 /* The path of `name` in the temporary directory; several live at once. */
 static inline const char *in_temporary(const char *name)
 {
-    static char paths[8][256];
+    static char paths[16][256];
     static size_t turn;
-    char *path = paths[turn++ % 8];
+    char *path = paths[turn++ % 16];
     snprintf(path, sizeof paths[0], "%s/%s", temporary_directory, name);
     return path;
 }
