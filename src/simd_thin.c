@@ -105,9 +105,10 @@ INLINE void weights_gradient(bool pool, const bnn_layer *layer, const bnn_real *
             const bnn_real *patch = plane + window * (y * width + x);
             vec values[4];
             finish_window_adjoint(pool, out_gradient, codes, values, 2);
+            bias_sum += values[0];
+            if (pool) bias_sum += (values[1] + values[2]) + values[3];
 #pragma GCC unroll 4
             for (size_t v = 0; v < window * window; v++) {
-                bias_sum += values[v];
 #pragma GCC unroll 9
                 for (size_t t = 0; t < TAPS; t++)
                     sum[t] += patch[(t / 3 + v / 2) * width + t % 3 + v % 2] * values[v];
