@@ -1,19 +1,24 @@
-/* Speed of the kernels on this machine, beside sgemm in the same process: ratios carry over, seconds do not.
- *     bench [threads]  */
+/* Speed of training and evaluation on this machine, as ratios to sgemm in the same process: ratios carry over to other
+ * machines, seconds do not.
+ *     bench [--json]
+ * Each row runs in a process of its own, so that its peak memory is its own. */
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bnn/blas.h"
-#include "bnn/layer.h"
-#include "bnn/network.h"
-#include "bnn/rng.h"
-#include "bnn/status.h"
-#include "kernels.h"
+#include "bnn/engine.h"
+#include "bnn/evaluate.h"
+#include "bnn/optimizer.h"
+
+enum { BATCH = 128, SAMPLES = 10, CLASSES = 10, SIDE = 28 };
 
 static double now(void)
 {
@@ -22,27 +27,44 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bnn_real *random_reals(size_t n, double scale, uint64_t stream)
+static const struct row {
+    const char *name;
+    bnn_network_type type;
+    size_t widths[2];
+    int steps; /* timed; the fastest counts */
+} rows[] = {
+    {"fcnn (32,64)", BNN_NETWORK_FCNN, {32, 64}, 12},
+    {"fcnn (128,256)", BNN_NETWORK_FCNN, {128, 256}, 4},
+    {"cnn (32,64)", BNN_NETWORK_CNN, {32, 64}, 12},
+    {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 40},
+};
+
+static bnn_real *random_reals(size_t n, uint64_t stream)
 {
     bnn_real *x = bnn_alloc(n, sizeof *x);
-    if (!x) exit(1);
+    if (!x) exit(BNN_FAILED);
     bnn_normals(bnn_stream_of(3, BNN_STREAM_TRAIN_NOISE, 0, 0, stream), x, n);
-    for (size_t i = 0; i < n; i++) x[i] *= (bnn_real)scale;
     return x;
 }
 
-/* GFLOP/s of 1024^3 products on every thread at once, added up. */
+static void check(bnn_status status, const bnn_error *error)
+{
+    if (!status) return;
+    fprintf(stderr, "bench: %s\n", error->message);
+    exit((int)status);
+}
+
+/* GFLOP/s of 1024^3 products on every thread at once, added up: the yardstick. */
 static double product_peak(int threads)
 {
     enum { N = 1024 };
     double total = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : total)
     {
-        bnn_real *a = random_reals(N * N, 1, 0), *b = random_reals(N * N, 1, 1),
-                 *c = random_reals(N * N, 1, 2);
+        bnn_real *a = random_reals(N * N, 0), *b = random_reals(N * N, 1), *c = random_reals(N * N, 2);
         double best = INFINITY;
 #pragma omp barrier
-        for (int i = 0; i < 12; i++) {
+        for (int i = 0; i < 16; i++) {
             const double start = now();
             bnn_gemm(false, false, N, N, N, 1, a, N, b, N, 0, c, N);
             best = fmin(best, now() - start);
@@ -53,182 +75,300 @@ static double product_peak(int threads)
     return total;
 }
 
-static void bench_normals(void)
-{
-    enum { N = 1 << 16 };
-    static bnn_real out[N];
-    for (const bnn_isa *isa = bnn_isas; isa->name; isa++) {
-        double best = INFINITY;
-        for (uint64_t i = 0; isa->runs_here() && i < 20; i++) {
-            const double start = now();
-            isa->normals(bnn_stream_of(1, BNN_STREAM_TRAIN_NOISE, i, 0, 0), out, N);
-            best = fmin(best, now() - start);
-        }
-        if (isfinite(best)) printf("normals, %-8s %6.2f ns each\n", isa->name, best / N * 1e9);
-    }
-}
-
-/* One layer of one worker, with the buffers for one block. */
-typedef struct stage {
-    const bnn_layer *layer;
-    const bnn_layer_ops *ops;
-    bnn_real *weight, *packed, *packed_gradient, *gradient, *saved, *scratch, *out, *out_gradient;
-} stage;
-
-/* The first implementation whose name has `part` in it ("avx2", "gemm"), or the fastest. */
-static const bnn_layer_ops *ops_with(const bnn_layer *layer, const char *part)
-{
-    for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; part && *ops; ops++)
-        if ((*ops)->supports(layer) && strstr((*ops)->name, part)) return *ops;
-    return bnn_layer_ops_for(layer, NULL);
-}
-
-static stage stage_of(const bnn_layer *layer, const char *name, size_t block)
-{
-    stage s = {.layer = layer, .ops = ops_with(layer, name)};
-    const size_t fan_in = layer->in_channels * layer->kernel * layer->kernel;
-    s.weight = random_reals(layer->weight_count + layer->bias_count, sqrt(2 / (double)(fan_in + 1)), 5);
-    s.gradient = bnn_alloc(layer->weight_count + layer->bias_count, sizeof *s.gradient);
-    s.packed = bnn_alloc(s.ops->packed_count(layer), sizeof *s.packed);
-    s.packed_gradient = bnn_alloc(s.ops->packed_count(layer), sizeof *s.packed);
-    s.saved = bnn_alloc(s.ops->saved_count(layer, block), sizeof *s.saved);
-    s.scratch = bnn_alloc(s.ops->scratch_count(layer, block), sizeof *s.scratch);
-    s.out = bnn_alloc(block * bnn_layer_out_count(layer), sizeof *s.out);
-    s.out_gradient = random_reals(block * bnn_layer_out_count(layer), 1, 6);
-    return s;
-}
-
-static void stage_free(stage *s)
-{
-    bnn_real *all[] = {s->weight, s->gradient, s->packed, s->packed_gradient,
-                       s->saved,  s->scratch,  s->out,    s->out_gradient};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
-}
-
-/* A unit of work as the engine runs it: one draw, forward and backward over the images in blocks. The
- * gradient that reaches the last layer is whatever is there. Seconds of each layer's passes are added to
- * `spent`. */
-static void run_unit(stage *stages, size_t layers, const bnn_real *images, size_t count, size_t block,
-                     double fastest[][3])
-{
-    double start = now(), end;
-#define SPENT(l, what, n)                                                                                    \
-    (end = now(), fastest[l][what] = fmin(fastest[l][what], (end - start) / (double)(n)), start = end)
-    for (size_t l = 0; l < layers; l++) {
-        stage *s = &stages[l];
-        s->ops->pack(s->layer, s->weight, s->weight + s->layer->weight_count, s->packed);
-        memset(s->packed_gradient, 0, s->ops->packed_count(s->layer) * sizeof *s->packed_gradient);
-    }
-    for (size_t first = 0; first < count; first += block) {
-        const size_t n = count - first < block ? count - first : block;
-        const bnn_real *in = images + first * bnn_layer_in_count(stages[0].layer);
-        for (size_t l = 0; l < layers; l++) {
-            stage *s = &stages[l];
-            s->ops->forward(s->layer, s->packed, l ? stages[l - 1].out : in, n, s->out, s->saved, s->scratch);
-            SPENT(l, 0, n);
-        }
-        for (size_t l = layers; l-- > 0;) {
-            stage *s = &stages[l];
-            s->ops->backward(s->layer, s->packed, l ? stages[l - 1].out : in, s->out, s->out_gradient, n,
-                             l ? stages[l - 1].out_gradient : NULL, s->packed_gradient, s->saved, s->scratch);
-            SPENT(l, 1, n);
-        }
-    }
-    for (size_t l = 0; l < layers; l++) {
-        stage *s = &stages[l];
-        s->ops->unpack_gradient(s->layer, s->packed_gradient, s->gradient,
-                                s->gradient + s->layer->weight_count);
-        SPENT(l, 2, count);
-    }
-#undef SPENT
-}
-
-/* Operations of one training pass of an image by direct convolution, 2 to a multiply-add. */
-static double operations(const bnn_network *network)
+/* Operations an image and weight draw by direct convolution, 2 to a multiply-add: forward; and the gradients of the
+ * weights and, but for the first layer, of the inputs. */
+static double operations(const bnn_network *network, bool training)
 {
     double sum = 0;
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
-        if (layer->kind != BNN_LAYER_CONV) continue;
-        sum += 2.0 * (double)(layer->weight_count * layer->in_height * layer->in_width) * (l ? 3 : 2);
+        const double pixels = layer->kind == BNN_LAYER_CONV ? (double)(layer->in_height * layer->in_width) : 1;
+        sum += 2 * (double)layer->weight_count * pixels * (training ? (l ? 3 : 2) : 1);
     }
     return sum;
 }
 
-enum { BATCH = 128, MOST_LAYERS = 4 };
-
-/* Forward and backward of the conv layers over a batch for `samples` draws, shared between threads. */
-static void bench_convolutions(const size_t *widths, size_t layers, const char *name, size_t block,
-                               int threads, double peak)
+static bnn_model *model_for(const struct row *row)
 {
-    bnn_network_spec spec = {.type = BNN_NETWORK_FCNN, .input = {1, 28, 28}, .classes = 10, .kernel = 3};
-    bnn_network *network = NULL;
-    memcpy(spec.widths, widths, layers * sizeof *widths);
-    spec.width_count = layers;
-    if (bnn_network_create(&spec, &network, NULL)) exit(1);
-    bnn_real *images = random_reals(BATCH * 28 * 28, 1, 4);
-    double fastest[MOST_LAYERS][3], best = INFINITY;
-    for (size_t i = 0; i < 3 * MOST_LAYERS; i++) fastest[i / 3][i % 3] = INFINITY;
-    const int samples = widths[0] > 64 ? threads : 5 * threads;
-#pragma omp parallel num_threads(threads)
-    {
-        stage stages[MOST_LAYERS];
-        double own[MOST_LAYERS][3];
-        memcpy(own, fastest, sizeof own);
-        for (size_t l = 0; l < layers; l++) stages[l] = stage_of(&network->layers[l], name, block);
-        for (int repeat = 0; repeat < 8; repeat++) {
-#pragma omp barrier
-            const double start = now();
-#pragma omp for
-            for (int s = 0; s < samples; s++) run_unit(stages, layers, images, BATCH, block, own);
-#pragma omp single
-            best = fmin(best, now() - start);
-        }
-#pragma omp critical
-        for (size_t l = 0; l < layers; l++) {
-            for (int i = 0; i < 3; i++) fastest[l][i] = fmin(fastest[l][i], own[l][i]);
-            stage_free(&stages[l]);
-        }
-    }
-    const double rate = (double)samples * BATCH / best;
-    printf("(%zu, %zu) block %2zu: %8.0f image-samples/s, %5.0f GFLOP/s, %.2f of the products' peak; us at "
-           "best:",
-           widths[0], widths[layers - 1], block, rate, rate * operations(network) * 1e-9,
-           rate * operations(network) * 1e-9 / peak);
-    for (size_t l = 0; l < layers; l++) {
-        const bnn_layer_ops *ops = ops_with(&network->layers[l], name);
-        printf("  %s %.1f + %.1f + %.1f", ops->name, 1e6 * fastest[l][0], 1e6 * fastest[l][1],
-               1e6 * fastest[l][2]);
-    }
-    printf("\n");
-    free(images);
-    bnn_network_free(network);
+    const bnn_network_spec spec = {.type = row->type,
+                                   .input = {1, SIDE, SIDE},
+                                   .classes = CLASSES,
+                                   .widths = {row->widths[0], row->widths[1]},
+                                   .width_count = 2,
+                                   .kernel = 3};
+    bnn_config config;
+    bnn_model *model;
+    bnn_error error;
+    bnn_config_default(&config);
+    check(bnn_model_create(&config, &spec, &model, &error), &error);
+    return model;
 }
 
-/* OpenBLAS chooses its kernels when it is loaded: see bnn_blas_better_core. */
-static void use_better_core(char **arguments)
+/* Seconds of one training step in its parts. */
+typedef struct parts {
+    double draw, passes, update;
+} parts;
+
+static parts time_step(bnn_model *model, bnn_engine *engine, bnn_optimizer *optimizer, const bnn_real *in,
+                       const uint32_t *labels, uint64_t step, int threads)
 {
-    const char *core = bnn_blas_better_core();
-    if (!core || getenv("OPENBLAS_CORETYPE")) return;
-    setenv("OPENBLAS_CORETYPE", core, 1);
-    execv("/proc/self/exe", arguments);
+    const double start = now();
+    bnn_engine_draw(engine, 1, BNN_STREAM_TRAIN_NOISE, step);
+    const double drawn = now();
+    bnn_engine_step(engine, in, labels, 1e-4);
+    const double passed = now();
+    bnn_real *mu = bnn_engine_mu_gradient(engine), *rho = bnn_engine_rho_gradient(engine);
+    bnn_clip_gradient(mu, rho, model->posterior->count, 1);
+    bnn_optimizer_step(optimizer, 1, mu, rho, model->posterior->mu, model->posterior->rho, threads);
+    return (parts){drawn - start, passed - drawn, now() - passed};
+}
+
+static void bench_training(const struct row *row, int threads, double peak, cJSON *result)
+{
+    bnn_model *model = model_for(row);
+    const bnn_engine_options options = {.samples = SAMPLES, .items = BATCH, .views = 1, .threads = threads};
+    const bnn_optimizer_rule *rule = bnn_optimizer_find("sgd");
+    const bnn_optimizer_options sgd = {.lr = 1e-3, .rho_lr_factor = 10, .momentum = 0.9, .nesterov = true};
+    bnn_engine *engine;
+    bnn_optimizer *optimizer;
+    bnn_error error;
+    parts best = {INFINITY, INFINITY, INFINITY};
+    uint32_t labels[BATCH];
+    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 4);
+    for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
+    check(bnn_engine_create(model->posterior, &options, &engine, &error), &error);
+    check(bnn_optimizer_create(rule, &sgd, model->posterior->count, &optimizer, &error), &error);
+    for (int step = 0; step < row->steps; step++) {
+        const parts t = time_step(model, engine, optimizer, in, labels, (uint64_t)step, threads);
+        if (t.draw + t.passes + t.update < best.draw + best.passes + best.update) best = t;
+    }
+    const double seconds = best.draw + best.passes + best.update, rate = SAMPLES * BATCH / seconds;
+    const double gflops = rate * operations(model->network, true) * 1e-9;
+    cJSON_AddNumberToObject(result, "training_image_samples_per_second", rate);
+    cJSON_AddNumberToObject(result, "training_gflops", gflops);
+    cJSON_AddNumberToObject(result, "training_over_peak", gflops / peak);
+    cJSON_AddNumberToObject(result, "share_draw", best.draw / seconds);
+    cJSON_AddNumberToObject(result, "share_passes", best.passes / seconds);
+    cJSON_AddNumberToObject(result, "share_update", best.update / seconds);
+    bnn_optimizer_free(optimizer);
+    bnn_engine_free(engine);
+    free(in);
+    bnn_model_free(model);
+}
+
+static bnn_status ignore(void *context, const double *values, size_t first, size_t images, bnn_error *error)
+{
+    (void)context, (void)values, (void)first, (void)images, (void)error;
+    return BNN_OK;
+}
+
+static void bench_evaluation(const struct row *row, int threads, double peak, cJSON *result)
+{
+    enum { DRAWS = 16 };
+    bnn_model *model = model_for(row);
+    bnn_dataset data = {.count = row->steps > 4 ? 1024 : 256, .channels = 1, .height = SIDE, .width = SIDE};
+    const bnn_predict_options options = {.group = model->group,
+                                         .samples = DRAWS,
+                                         .seed = 1,
+                                         .purpose = BNN_STREAM_EVALUATION_NOISE,
+                                         .threads = threads};
+    bnn_error error;
+    double best = INFINITY;
+    data.images = random_reals(data.count * SIDE * SIDE, 5);
+    for (int repeat = 0; repeat < 3; repeat++) {
+        const double start = now();
+        check(bnn_predict(model, &data, &options, ignore, NULL, &error), &error);
+        best = fmin(best, now() - start);
+    }
+    const double rate = (double)(data.count * DRAWS * model->group->order) / best;
+    cJSON_AddNumberToObject(result, "evaluation_image_samples_per_second", rate);
+    cJSON_AddNumberToObject(result, "evaluation_over_peak", rate * operations(model->network, false) * 1e-9 / peak);
+    free(data.images);
+    bnn_model_free(model);
+}
+
+/* ns a number from N(0, 1), on one thread. */
+static double bench_normals(void)
+{
+    enum { N = 1 << 16 };
+    static bnn_real out[N];
+    double best = INFINITY;
+    for (uint64_t i = 0; i < 50; i++) {
+        const double start = now();
+        bnn_normals(bnn_stream_of(1, BNN_STREAM_TRAIN_NOISE, i, 0, 0), out, N);
+        best = fmin(best, now() - start);
+    }
+    return best / N * 1e9;
+}
+
+/* The variance of the gradient of mu and rho, summed over parameters, for each estimator: 2 samples a step, a network and a
+ * batch of the quickstart's kind, right after initialisation. */
+static void bench_estimators(const struct row *row, int threads, cJSON *result)
+{
+    enum { STEPS = 100 };
+    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 4);
+    uint32_t labels[BATCH];
+    for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
+    for (int e = 0; bnn_estimator_names[e]; e++) {
+        bnn_model *model = model_for(row);
+        const size_t n = model->posterior->count;
+        const bnn_engine_options options = {
+            .samples = 2, .items = BATCH, .views = 1, .estimator = (bnn_estimator)e, .threads = threads};
+        bnn_engine *engine;
+        bnn_error error;
+        double *sum = bnn_alloc(4 * n, sizeof *sum), variance[2] = {0, 0};
+        check(sum ? bnn_engine_create(model->posterior, &options, &engine, &error)
+                  : bnn_no_memory(&error, "sums", 4 * n, sizeof *sum),
+              &error);
+        for (uint64_t step = 0; step < STEPS; step++) {
+            bnn_engine_draw(engine, 1, BNN_STREAM_TRAIN_NOISE, step);
+            bnn_engine_step(engine, in, labels, 0);
+            const bnn_real *gradients[] = {bnn_engine_mu_gradient(engine), bnn_engine_rho_gradient(engine)};
+            for (size_t j = 0; j < 2 * n; j++) {
+                const double g = (double)gradients[j / n][j % n];
+                sum[j] += g;
+                sum[2 * n + j] += g * g;
+            }
+        }
+        for (size_t j = 0; j < 2 * n; j++)
+            variance[j / n] += (sum[2 * n + j] - sum[j] * sum[j] / STEPS) / (STEPS - 1);
+        cJSON *entry = cJSON_AddObjectToObject(result, bnn_estimator_names[e]);
+        cJSON_AddNumberToObject(entry, "mu_gradient_variance", variance[0]);
+        cJSON_AddNumberToObject(entry, "rho_gradient_variance", variance[1]);
+        free(sum);
+        bnn_engine_free(engine);
+        bnn_model_free(model);
+    }
+    free(in);
+}
+
+/* ---- processes ------------------------------------------------------------------------------------------------ */
+
+enum { TRAINING, EVALUATION, ESTIMATORS };
+
+static cJSON *measure(const struct row *row, int what, int threads)
+{
+    cJSON *result = cJSON_CreateObject();
+    if (what == ESTIMATORS) {
+        bench_estimators(row, threads, result);
+        return result;
+    }
+    const double peak = product_peak(threads);
+    cJSON_AddNumberToObject(result, "sgemm_peak_gflops", peak);
+    if (what == TRAINING)
+        bench_training(row, threads, peak, result);
+    else
+        bench_evaluation(row, threads, peak, result);
+    cJSON_AddNumberToObject(result, "ns_per_normal", bench_normals());
+    return result;
+}
+
+/* measure() in a child; its peak memory is added. */
+static cJSON *measure_apart(const struct row *row, int what, int threads)
+{
+    int ends[2], state;
+    char text[4096] = "";
+    size_t length = 0;
+    struct rusage usage;
+    if (pipe(ends) != 0) exit(BNN_FAILED);
+    const pid_t child = fork();
+    if (child < 0) exit(BNN_FAILED);
+    if (child == 0) {
+        char *line = cJSON_PrintUnformatted(measure(row, what, threads));
+        const ssize_t written = line ? write(ends[1], line, strlen(line)) : -1;
+        _exit(written > 0 ? 0 : 1);
+    }
+    close(ends[1]);
+    for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;) length += (size_t)got;
+    close(ends[0]);
+    wait4(child, &state, 0, &usage);
+    cJSON *result = cJSON_Parse(text);
+    if (!result) exit(BNN_FAILED);
+    cJSON_AddNumberToObject(result, "peak_memory_mib", (double)usage.ru_maxrss / 1024);
+    return result;
+}
+
+static double figure(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name)->valuedouble;
+}
+
+static void print_row(const char *name, int threads, const cJSON *training, const cJSON *evaluation)
+{
+    printf("%-19s %2d %9.0f %9.0f %7.0f %7.0f %6.2f %10.0f %6.2f %5.0f %5.0f%% %5.0f%% %5.0f%%\n", name, threads,
+           figure(training, "sgemm_peak_gflops"), figure(training, "training_image_samples_per_second"),
+           figure(training, "training_gflops"), figure(training, "peak_memory_mib"),
+           figure(training, "training_over_peak"), figure(evaluation, "evaluation_image_samples_per_second"),
+           figure(evaluation, "evaluation_over_peak"), figure(evaluation, "peak_memory_mib"),
+           100 * figure(training, "share_draw"), 100 * figure(training, "share_passes"),
+           100 * figure(training, "share_update"));
+    fflush(stdout);
+}
+
+static cJSON *bench_rows(bool table)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+        for (int threads = 1; threads <= 2; threads++) {
+            cJSON *entry = cJSON_CreateObject();
+            cJSON *training = measure_apart(&rows[r], TRAINING, threads);
+            cJSON *evaluation = measure_apart(&rows[r], EVALUATION, threads);
+            if (table) print_row(rows[r].name, threads, training, evaluation);
+            cJSON_AddStringToObject(entry, "network", rows[r].name);
+            cJSON_AddNumberToObject(entry, "threads", threads);
+            cJSON_AddItemToObject(entry, "training", training);
+            cJSON_AddItemToObject(entry, "evaluation", evaluation);
+            cJSON_AddItemToArray(list, entry);
+        }
+    return list;
+}
+
+static cJSON *bench_all_estimators(bool table)
+{
+    cJSON *list = cJSON_CreateArray();
+    if (table)
+        printf("\nvariance of the gradient, summed over the parameters (2 samples, batch %d)\n%-19s %-9s %12s %12s\n", BATCH,
+               "network", "estimator", "mu", "rho");
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r += 3) {
+        cJSON *result = measure_apart(&rows[r], ESTIMATORS, 2);
+        for (int e = 0; table && bnn_estimator_names[e]; e++) {
+            const cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimator_names[e]);
+            printf("%-19s %-9s %12.3e %12.3e\n", rows[r].name, bnn_estimator_names[e],
+                   figure(entry, "mu_gradient_variance"), figure(entry, "rho_gradient_variance"));
+        }
+        cJSON_AddStringToObject(result, "network", rows[r].name);
+        cJSON_AddItemToArray(list, result);
+    }
+    return list;
 }
 
 int main(int count, char **arguments)
 {
-    static const size_t widths[][2] = {{32, 64}, {128, 256}}, blocks[] = {2, 4, 8, 16};
-    const int threads = count > 1 ? atoi(arguments[1]) : omp_get_num_procs();
-    use_better_core(arguments);
-    bnn_blas_single_thread();
-    if (threads < 1) return 2;
-    bench_normals();
-    for (size_t w = 0; w < 2; w++) {
-        const double peak = product_peak(threads);
-        printf("%s products of 1024^3 on %d threads: %.0f GFLOP/s\n", bnn_blas_core(), threads, peak);
-        for (size_t b = 0; b < 4; b++) bench_convolutions(widths[w], 2, NULL, blocks[b], threads, peak);
-        for (const bnn_isa *isa = bnn_isas + 1; w == 0 && isa->name; isa++)
-            if (isa->runs_here()) bench_convolutions(widths[w], 2, isa->name, 4, threads, peak);
-        bench_convolutions(widths[w], 2, "gemm", 4, threads, peak);
+    const bool json = count > 1 && strcmp(arguments[1], "--json") == 0;
+    const char *core = bnn_blas_better_core();
+    if (core && !getenv("OPENBLAS_CORETYPE")) { /* as bnn does: see bnn_blas_better_core */
+        setenv("OPENBLAS_CORETYPE", core, 1);
+        execv("/proc/self/exe", arguments);
     }
+    bnn_blas_single_thread();
+    if (!json)
+        printf("S = %d, batch %d, %dx%d images; OpenBLAS core %s; GFLOP/s as by direct convolution\n\n"
+               "%-19s %2s %9s %9s %7s %7s %6s %10s %6s %5s %6s %6s %6s\n%-19s %2s %9s %9s %7s %7s %6s %10s %6s %5s %6s "
+               "%6s %6s\n",
+               SAMPLES, BATCH, SIDE, SIDE, bnn_blas_core(), "", "", "sgemm", "training", "", "", "over", "evaluation",
+               "over", "", "draw", "passes", "update", "network", "t", "GFLOP/s", "samples/s", "GFLOP/s", "MiB", "peak",
+               "samples/s", "peak", "MiB", "", "", "");
+    cJSON *result = cJSON_CreateObject();
+    cJSON_AddStringToObject(result, "openblas_core", bnn_blas_core());
+    cJSON_AddItemToObject(result, "rows", bench_rows(!json));
+    cJSON_AddItemToObject(result, "estimators", bench_all_estimators(!json));
+    cJSON_AddNumberToObject(result, "ns_per_normal", bench_normals());
+    if (json) {
+        char *text = cJSON_Print(result);
+        if (text) puts(text);
+        free(text);
+    } else
+        printf("\nnormals: %.2f ns each\n", figure(result, "ns_per_normal"));
+    cJSON_Delete(result);
     return 0;
 }
