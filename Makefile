@@ -66,7 +66,7 @@ $(BUILD)/$(1)/test_%: $(BUILD)/$(1)/test_%.o $(BUILD)/$(1)/libbnn.a
 $(BUILD)/$(1):
 	@mkdir -p $$@
 run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
-	@for t in $(tests); do echo "== $(1) $$$$t"; BNN=$(BUILD)/$(1)/bnn $(BUILD)/$(1)/$$$$t || exit 1; done
+	@for t in $(tests); do echo "== $(1) $$$$t"; OMP_WAIT_POLICY=passive BNN=$(BUILD)/$(1)/bnn $(BUILD)/$(1)/$$$$t || exit 1; done
 .PHONY: run-$(1)
 -include $(wildcard $(BUILD)/$(1)/*.d)
 endef

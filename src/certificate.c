@@ -8,26 +8,24 @@
 
 /* A posterior's moments, and their projection. */
 typedef struct moments {
+    const bnn_posterior *posterior;
     const bnn_real *mu, *sign;                        /* (count); sign NULL unless the family has signs */
     bnn_real *sigma, *mu_projected, *sigma_projected; /* (count) */
 } moments;
 
-/* Adds KL(q_a || q_b) and log of the integral of sqrt(q_a q_b), for q_a = N(m, s^2) and q_b = N(n, t^2):
- *     KL     = log(t/s) + (s^2 + (m - n)^2) / (2 t^2) - 1/2 = d + d^2/2 - log(1 + d) + ((m - n)/t)^2 / 2
- *     log BC = 1/2 log(2 s t / (s^2 + t^2)) - (m - n)^2 / (4 (s^2 + t^2))
- * with d = (s - t)/t, in which form both are exactly 0 where the two agree. Both are the same for lognormals, but for
- * opposite signs, which share no weights. */
-static void divergence(const moments *q, size_t a, size_t b, double *kl, double *log_bhattacharyya)
+/* Adds KL(q_a || q_b) and the log of the Bhattacharyya coefficient of two parameters of one family; weights of opposite
+ * signs share no values. */
+static void divergence(const moments *q, const bnn_family *family, size_t a, size_t b, double *kl,
+                       double *log_bhattacharyya)
 {
-    const double s = (double)q->sigma[a], t = (double)q->sigma[b];
-    const double away = (double)q->mu[a] - (double)q->mu[b], d = (s - t) / t;
+    double log_bc;
     if (q->sign && q->sign[a] != q->sign[b]) {
         *kl = INFINITY;
         *log_bhattacharyya = -INFINITY;
         return;
     }
-    *kl += d + d * d / 2 - log1p(d) + away / t * (away / t) / 2;
-    *log_bhattacharyya -= log1p((s - t) * (s - t) / (2 * s * t)) / 2 + away * away / (4 * (s * s + t * t));
+    *kl += family->divergence((double)q->mu[a], (double)q->sigma[a], (double)q->mu[b], (double)q->sigma[b], &log_bc);
+    *log_bhattacharyya += log_bc;
 }
 
 /* sum over a range of (v - P v)^2 and of v^2 */
@@ -51,6 +49,7 @@ static void certify_layer(const bnn_symmetry *symmetry, const bnn_layer *layer, 
                           bnn_certificate_layer *result, double *log_bhattacharyya, double total_squares[2])
 {
     const size_t begin = layer->weight_offset, end = layer->bias_offset + layer->bias_count;
+    const bnn_family *family = bnn_posterior_family(q->posterior, layer);
     double squares[2] = {0, 0};
     memcpy(result->name, layer->name, sizeof result->name);
     add_squares(q->mu, q->mu_projected, begin, end, squares);
@@ -60,7 +59,7 @@ static void certify_layer(const bnn_symmetry *symmetry, const bnn_layer *layer, 
     for (size_t h = 0; h < symmetry->group->order; h++) {
         const uint32_t *source = symmetry->source + h * symmetry->count;
         double log_bc = 0;
-        for (size_t j = begin; j < end; j++) divergence(q, j, source[j], &result->kl[h], &log_bc);
+        for (size_t j = begin; j < end; j++) divergence(q, family, j, source[j], &result->kl[h], &log_bc);
         result->kl_max = fmax(result->kl_max, result->kl[h]);
         result->log_bhattacharyya_min = fmin(result->log_bhattacharyya_min, log_bc);
         log_bhattacharyya[h] += log_bc;
@@ -91,7 +90,7 @@ static bnn_status create_moments(const bnn_symmetry *symmetry, const bnn_posteri
                                  bnn_error *error)
 {
     const size_t count = posterior->count;
-    *q = (moments){.mu = posterior->mu, .sign = posterior->sign};
+    *q = (moments){.posterior = posterior, .mu = posterior->mu, .sign = posterior->sign};
     q->sigma = bnn_alloc(count, sizeof *q->sigma);
     q->mu_projected = bnn_alloc(count, sizeof *q->mu_projected);
     q->sigma_projected = bnn_alloc(count, sizeof *q->sigma_projected);

@@ -43,16 +43,25 @@ static void check_prior(const bnn_symmetry *symmetry, const bnn_posterior *q, bn
                "prior.mean: zero");
 }
 
-static void check_family(const bnn_posterior *q, bnn_condition *condition)
+static void check_family(const bnn_config *config, const bnn_symmetry *symmetry, const bnn_posterior *q,
+                         bnn_condition *condition)
 {
     const char *name = "family closed";
+    const bool averages = strcmp(config->symmetrization.mode, "average") == 0;
     char reason[256];
-    if (!q->family->unclosed) {
-        snprintf(reason, sizeof reason, "%s factors are permuted into %s factors", q->family->name,
-                 q->family->name);
+    if (q->family->signs && !(symmetry && is_invariant(symmetry, q->sign)))
+        broken(condition, name, "each weight has a fixed sign, which differs within orbits: rho(h) q has other signs and "
+                                "lies outside the family",
+               "posterior.family: gaussian");
+    else if (q->family->averages_leave && averages)
+        broken(condition, name, "laplace factors are permuted into laplace factors, but an average of them is none: mode "
+                                "average leaves the family",
+               "posterior.family: gaussian, or mode project");
+    else {
+        snprintf(reason, sizeof reason, "%s factors are permuted into %s factors%s", q->family->name, q->family->name,
+                 q->family->averages_leave ? "; averages of them leave the family, permutations do not" : "");
         kept(condition, name, reason);
-    } else
-        broken(condition, name, q->family->unclosed, "posterior.family: gaussian");
+    }
 }
 
 /* Whether the mode puts q into the invariant subspace at its trigger. */
@@ -166,7 +175,7 @@ static void check_rest(const bnn_config *config, const bnn_model *model, const b
                        const char *no_action, bnn_condition *conditions)
 {
     check_prior(symmetry, model->posterior, &conditions[0]);
-    check_family(model->posterior, &conditions[1]);
+    check_family(config, symmetry, model->posterior, &conditions[1]);
     check_data(config, model, &conditions[3]);
     check_action(model, &conditions[4]);
     check_architecture(model, no_action, &conditions[5]);

@@ -129,6 +129,14 @@ static const key keys[] = {
      "beta, the weight of the KL in nats; auto: 1/N"},
     SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, ANY, "0", "epochs with beta = 0"),
     SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, ANY, "0", "epoch at which beta, rising linearly, is whole"),
+    {"train.kl_head_warmup_epochs", KEY_REAL_OR_AUTO, AT(train.kl_head_warmup_epochs), 0, 1e9, NULL, "\"auto\"",
+     "the same for the last layer alone; auto: as the others"},
+    {"train.kl_head_ramp_end", KEY_REAL_OR_AUTO, AT(train.kl_head_ramp_end), 0, 1e9, NULL, "\"auto\"",
+     "the same for the last layer alone; auto: as the others"},
+    REAL("train.free_bits", train.free_bits, 0, 1e6, "0.0",
+         "nats a parameter that a layer's KL may have for free: below, its KL pulls no more"),
+    CHOICE("train.estimator", train.estimator, bnn_estimator_names, "\"weight\"",
+           "how weight noise reaches the activations; local: dense layers only"),
     CHOICE("train.select", train.select, select_names, "\"validation\"",
            "the model kept: best on the validation split, or last"),
     SIZE("eval.samples", eval.samples, 1, 1048576, "16", "weight draws a prediction"),
@@ -486,6 +494,14 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
     if (c->train.optimizer.options.nesterov && c->train.optimizer.options.momentum == 0 &&
         strcmp(c->train.optimizer.name, "sgd") == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.nesterov: true needs momentum > 0", name);
+    if (c->train.estimator != BNN_ESTIMATOR_WEIGHT && strcmp(c->posterior.family, "gaussian") != 0)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.estimator: found \"%s\" with family %s, expected gaussian", name,
+                        bnn_estimator_names[c->train.estimator], c->posterior.family);
+    if (c->train.estimator == BNN_ESTIMATOR_LOCAL && strcmp(c->symmetrization.mode, "group-elbo") == 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: train.estimator: found \"local\" with mode group-elbo, expected \"weight\" or \"flipout\": "
+                        "an orbit has to be seen under one weight draw",
+                        name);
     return BNN_OK;
 }
 
@@ -494,6 +510,8 @@ static void resolve(bnn_config *c)
 {
     if (c->train.optimizer.options.rho_lr_factor < 0)
         c->train.optimizer.options.rho_lr_factor = bnn_optimizer_find(c->train.optimizer.name)->rho_lr_factor;
+    if (c->train.kl_head_warmup_epochs < 0) c->train.kl_head_warmup_epochs = (double)c->train.kl_warmup_epochs;
+    if (c->train.kl_head_ramp_end < 0) c->train.kl_head_ramp_end = (double)c->train.kl_ramp_end;
 }
 
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,

@@ -9,14 +9,6 @@
 /* With fewer samples than this the batch is split, so that several threads have work. */
 #define LEAST_UNITS 8
 
-/* Parameters reduced at a time: a few arrays of them stay in the first-level cache. */
-#define RUN 1024
-
-typedef struct run {
-    const bnn_layer *layer;
-    size_t from, count;
-} run;
-
 struct bnn_engine {
     const bnn_posterior *posterior;
     bnn_engine_options options;
@@ -26,28 +18,32 @@ struct bnn_engine {
     bnn_real *sigma, *slope;         /* (count) sigma and d sigma / d rho */
     bnn_real *noise, *weights;       /* (samples, count) */
     bnn_real *unit_gradient;         /* (units, count) d loss / d w */
+    bnn_real *spread;                /* (samples, count) what perturbed layers take: dW, or sigma^2 */
+    bnn_real *unit_spread_gradient;  /* (units, count) */
+    bnn_stream stream;               /* of the step's estimator noise */
+    double *kl_factors;              /* (layers) */
     bnn_real *mu_gradient, *rho_gradient;
     bnn_real *logits;         /* (samples, items, views, classes) */
     bnn_real *logit_gradient; /* (threads, block, classes) */
     double *probabilities;    /* (samples, items, classes) */
     double *nll;              /* (samples, items) */
-    run *runs;
+    bnn_run *runs;
     size_t run_count;
 };
 
 static bnn_status make_runs(bnn_engine *engine, bnn_error *error)
 {
-    const bnn_network *network = engine->posterior->network;
-    const size_t most = engine->count / RUN + network->layer_count + 1;
-    engine->runs = bnn_alloc(most, sizeof *engine->runs);
-    if (!engine->runs) return bnn_no_memory(error, "runs", most, sizeof *engine->runs);
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const bnn_layer *layer = &network->layers[l];
-        const size_t end = layer->bias_offset + layer->bias_count;
-        for (size_t from = layer->weight_offset; from < end; from += RUN)
-            engine->runs[engine->run_count++] = (run){layer, from, end - from < RUN ? end - from : RUN};
-    }
+    engine->run_count = bnn_network_runs(engine->posterior->network, NULL);
+    engine->runs = bnn_alloc(engine->run_count, sizeof *engine->runs);
+    if (!engine->runs) return bnn_no_memory(error, "runs", engine->run_count, sizeof *engine->runs);
+    bnn_network_runs(engine->posterior->network, engine->runs);
     return BNN_OK;
+}
+
+/* The layer that a run of parameters belongs to. */
+static const bnn_layer *layer_of(const bnn_engine *engine, const bnn_run *run)
+{
+    return &engine->posterior->network->layers[run->layer];
 }
 
 static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
@@ -63,6 +59,8 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
         {&engine->noise, o->samples * all},
         {&engine->weights, o->samples * all},
         {&engine->unit_gradient, engine->units * all},
+        {&engine->spread, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : o->samples * all},
+        {&engine->unit_spread_gradient, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : engine->units * all},
         {&engine->mu_gradient, all},
         {&engine->rho_gradient, all},
         {&engine->logits, o->samples * rows * engine->classes},
@@ -75,8 +73,10 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     }
     engine->probabilities = bnn_alloc(o->samples * o->items * engine->classes, sizeof(double));
     engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
-    if (!engine->probabilities || !engine->nll)
+    engine->kl_factors = bnn_alloc(engine->posterior->network->layer_count, sizeof(double));
+    if (!engine->probabilities || !engine->nll || !engine->kl_factors)
         return bnn_no_memory(error, "predictions", o->samples * o->items * engine->classes, sizeof(double));
+    for (size_t l = 0; l < engine->posterior->network->layer_count; l++) engine->kl_factors[l] = 1;
     return BNN_OK;
 }
 
@@ -102,9 +102,12 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     if (!status) status = make_arrays(result, error);
     result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
-    for (int t = 0; !status && t < options->threads; t++)
+    for (int t = 0; !status && t < options->threads; t++) {
         status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t],
                                       error);
+        if (!status && options->estimator != BNN_ESTIMATOR_WEIGHT)
+            status = bnn_workspace_perturb(result->workspaces[t], options->estimator, error);
+    }
     if (status) {
         bnn_engine_free(result);
         return status;
@@ -125,6 +128,9 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->noise);
     free(engine->weights);
     free(engine->unit_gradient);
+    free(engine->unit_spread_gradient);
+    free(engine->spread);
+    free(engine->kl_factors);
     free(engine->mu_gradient);
     free(engine->rho_gradient);
     free(engine->logits);
@@ -145,17 +151,35 @@ static void prepare_sigma(bnn_engine *engine)
     }
 }
 
+/* What perturbed layers take in the place of a draw: mu, and dW or sigma^2. */
+static void prepare_perturbation(bnn_engine *engine, size_t s)
+{
+    const bnn_posterior *q = engine->posterior;
+    const bnn_real *noise = engine->noise + s * engine->count;
+    bnn_real *weights = engine->weights + s * engine->count, *spread = engine->spread + s * engine->count;
+    for (size_t l = 0; l < q->network->layer_count; l++) {
+        const bnn_layer *layer = &q->network->layers[l];
+        if (!bnn_estimator_perturbs(engine->options.estimator, layer)) continue;
+        for (size_t j = layer->weight_offset; j < layer->bias_offset + layer->bias_count; j++) {
+            const bnn_real sigma = engine->sigma[j];
+            weights[j] = q->mu[j];
+            spread[j] = engine->options.estimator == BNN_ESTIMATOR_LOCAL ? sigma * sigma : sigma * noise[j];
+        }
+    }
+}
+
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
-    const size_t layers = engine->posterior->network->layer_count;
     prepare_sigma(engine);
-#pragma omp parallel for num_threads(engine->options.threads) schedule(dynamic, 1)
-    for (size_t task = 0; task < engine->options.samples * layers; task++) {
-        const size_t s = task / layers, l = task % layers;
-        bnn_posterior_draw_layer(engine->posterior, engine->sigma, l,
-                                 bnn_stream_of(seed, purpose, step, s, l), engine->noise + s * engine->count,
-                                 engine->weights + s * engine->count);
+#pragma omp parallel for num_threads(engine->options.threads) schedule(static)
+    for (size_t task = 0; task < engine->options.samples * engine->run_count; task++) {
+        const size_t s = task / engine->run_count, r = task % engine->run_count;
+        bnn_posterior_draw_run(engine->posterior, engine->sigma, &engine->runs[r], seed, purpose, step, s,
+                               engine->noise + s * engine->count, engine->weights + s * engine->count);
     }
+    engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
+    for (size_t s = 0; engine->options.estimator != BNN_ESTIMATOR_WEIGHT && s < engine->options.samples; s++)
+        prepare_perturbation(engine, s);
 }
 
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
@@ -163,10 +187,10 @@ void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps
     prepare_sigma(engine);
     memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
     for (size_t r = 0; r < engine->run_count; r++) {
-        const run *part = &engine->runs[r];
+        const bnn_run *part = &engine->runs[r];
         const bnn_slice slice =
             bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
-        bnn_posterior_family(engine->posterior, part->layer)
+        bnn_posterior_family(engine->posterior, layer_of(engine, part))
             ->draw(&slice, eps + part->from, engine->weights + sample * engine->count + part->from);
     }
 }
@@ -182,7 +206,16 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     bnn_workspace *workspace = engine->workspaces[thread];
     bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
 
-    bnn_workspace_begin(workspace, engine->weights + s * engine->count);
+    bnn_unit work = {.weights = engine->weights + s * engine->count,
+                     .gradient = engine->unit_gradient + unit * engine->count,
+                     .views = o->views};
+    if (o->estimator != BNN_ESTIMATOR_WEIGHT) {
+        work.spread = engine->spread + s * engine->count;
+        work.spread_gradient = engine->unit_spread_gradient + unit * engine->count;
+        work.stream =
+            bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE, engine->stream.sequence, unit, 0);
+    }
+    bnn_workspace_begin(workspace, &work);
     for (size_t i = first; i < end; i += step) {
         const size_t items = end - i < step ? end - i : step, rows = items * o->views;
         const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
@@ -194,24 +227,50 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
                 gradient + k * o->views * classes, engine->probabilities + (s * o->items + i + k) * classes);
         bnn_workspace_backward(workspace, gradient);
     }
-    bnn_workspace_end(workspace, engine->unit_gradient + unit * engine->count);
+    bnn_workspace_end(workspace);
+}
+
+/* The sum of a sample's chunks over one run of parameters, left in the first chunk's array. */
+static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s, const bnn_run *part)
+{
+    bnn_real *sum = units + s * engine->chunks * engine->count + part->from;
+    for (size_t c = 1; c < engine->chunks; c++)
+        for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
+    return sum;
+}
+
+/* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through dW = sigma eps or sigma^2. */
+static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_run *part,
+                                bnn_real *mu_gradient, bnn_real *sigma_gradient)
+{
+    const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, s, part);
+    const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
+    const bnn_real *noise = engine->noise + s * engine->count + part->from,
+                   *sigma = engine->sigma + part->from;
+    const bool local = engine->options.estimator == BNN_ESTIMATOR_LOCAL;
+    for (size_t j = 0; j < part->count; j++) {
+        mu_gradient[j] += mean[j];
+        sigma_gradient[j] += spread[j] * (local ? 2 * sigma[j] : noise[j]);
+    }
 }
 
 /* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
-static void reduce_run(bnn_engine *engine, const run *part, double beta)
+static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
 {
-    const bnn_family *family = bnn_posterior_family(engine->posterior, part->layer);
+    const bnn_family *family = bnn_posterior_family(engine->posterior, layer_of(engine, part));
     const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
+    const bool perturbed = bnn_estimator_perturbs(engine->options.estimator, layer_of(engine, part));
     bnn_real *mu_gradient = engine->mu_gradient + part->from,
              *rho_gradient = engine->rho_gradient + part->from;
+    beta *= engine->kl_factors[part->layer];
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
     for (size_t s = 0; s < engine->options.samples; s++) {
-        bnn_real *sum = engine->unit_gradient + s * engine->chunks * engine->count + part->from;
-        for (size_t c = 1; c < engine->chunks; c++)
-            for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
-        family->pull_back(&slice, engine->noise + s * engine->count + part->from, sum, mu_gradient,
-                          rho_gradient);
+        if (perturbed)
+            pull_back_perturbed(engine, s, part, mu_gradient, rho_gradient);
+        else
+            family->pull_back(&slice, engine->noise + s * engine->count + part->from,
+                              sum_chunks(engine, engine->unit_gradient, s, part), mu_gradient, rho_gradient);
     }
     if (beta != 0) family->kl_gradient(&slice, (bnn_real)beta, mu_gradient, rho_gradient);
     for (size_t j = 0; j < part->count; j++) rho_gradient[j] *= engine->slope[part->from + j];
@@ -249,6 +308,11 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
         for (size_t r = 0; r < engine->run_count; r++) reduce_run(engine, &engine->runs[r], beta);
     }
     return summarise(engine, labels);
+}
+
+void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors)
+{
+    memcpy(engine->kl_factors, factors, engine->posterior->network->layer_count * sizeof *factors);
 }
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)

@@ -22,7 +22,7 @@ typedef struct predictor {
     size_t chunk, parts, block;
     bnn_workspace **workspaces; /* (threads) */
     bnn_real *sigma;            /* (parameters) */
-    bnn_real *noise, *weights;  /* (threads, parameters) */
+    bnn_real *weights;          /* (threads, parameters) */
     bnn_real *in;               /* (threads, block, image) */
     double *values;             /* (draws, order, chunk, classes) */
 } predictor;
@@ -53,12 +53,11 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
     p->block = bnn_network_block(p->model->network, 128, 1);
     p->sigma = bnn_alloc(parameters, sizeof *p->sigma);
-    p->noise = bnn_alloc(threads * parameters, sizeof *p->noise);
     p->weights = bnn_alloc(threads * parameters, sizeof *p->weights);
     p->in = bnn_alloc(threads * p->block * p->image, sizeof *p->in);
     p->values = bnn_alloc(p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
     p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
-    if (!p->sigma || !p->noise || !p->weights || !p->in || !p->values || !p->workspaces)
+    if (!p->sigma || !p->weights || !p->in || !p->values || !p->workspaces)
         return bnn_no_memory(error, "predictions", p->draws * p->order * p->chunk * p->classes,
                              sizeof *p->values);
     for (size_t t = 0; !status && t < threads; t++)
@@ -75,7 +74,6 @@ static void release(predictor *p)
     free(p->values);
     free(p->in);
     free(p->weights);
-    free(p->noise);
     free(p->sigma);
     bnn_grid_action_free(p->action);
 }
@@ -85,14 +83,12 @@ static void begin_draw(predictor *p, size_t t, size_t g, int thread)
 {
     const bnn_predict_options *o = p->options;
     const size_t parameters = p->model->posterior->count;
-    bnn_real *weights = p->weights + (size_t)thread * parameters,
-             *noise = p->noise + (size_t)thread * parameters;
+    bnn_real *weights = p->weights + (size_t)thread * parameters;
     if (o->mean)
         bnn_posterior_centre(p->model->posterior, weights);
     else
-        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, o->first_draw + t, noise,
-                           weights);
-    bnn_workspace_begin(p->workspaces[thread], weights);
+        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, o->first_draw + t, weights);
+    bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights});
 }
 
 /* One block of images under one element: moved, run, written to values. */

@@ -18,15 +18,24 @@ static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_rea
     }
 }
 
-static double kl(const bnn_slice *slice, double *each)
+/* log(s'/s) + (s^2 + d^2)/(2 s'^2) - 1/2 and -log BC = 1/2 log((s^2 + s'^2)/(2 s s')) + d^2/(4 (s^2 + s'^2)), both
+ * written so that nothing cancels when the two are close. */
+static double divergence(double mu, double sigma, double other_mu, double other_sigma, double *log_bhattacharyya)
+{
+    const double distance = mu - other_mu, excess = (sigma - other_sigma) / other_sigma, away = distance / other_sigma;
+    const double gap = sigma - other_sigma;
+    *log_bhattacharyya = -log1p(gap * gap / (2 * sigma * other_sigma)) / 2 -
+                         distance * distance / (4 * (sigma * sigma + other_sigma * other_sigma));
+    return excess + excess * excess / 2 - log1p(excess) + away * away / 2;
+}
+
+static double kl(const bnn_slice *slice)
 {
     double sum = 0;
     for (size_t j = 0; j < slice->count; j++) {
         const double sigma = (double)slice->sigma[j], s = (double)slice->prior_std[j];
         const double distance = (double)slice->mu[j] - (double)slice->prior_mean[j];
-        const double nats = log(s / sigma) + (sigma * sigma + distance * distance) / (2 * s * s) - 0.5;
-        if (each) each[j] = nats;
-        sum += nats;
+        sum += log(s / sigma) + (sigma * sigma + distance * distance) / (2 * s * s) - 0.5;
     }
     return sum;
 }
@@ -47,4 +56,5 @@ const bnn_family bnn_family_gaussian = {.name = "gaussian",
                                         .draw = draw,
                                         .pull_back = pull_back,
                                         .kl = kl,
-                                        .kl_gradient = kl_gradient};
+                                        .kl_gradient = kl_gradient,
+                                        .divergence = divergence};

@@ -1,4 +1,5 @@
 /* Which of the compiled instruction sets this processor runs. Compiled for the plainest. */
+#include "bnn/numeric.h"
 #include "kernels.h"
 
 #ifdef __x86_64__
@@ -20,21 +21,38 @@ bool bnn_runs_here_portable(void)
     return true;
 }
 
-/* Every 3 x 3 convolution of a channels-last activation. */
+static bool is_conv_3x3(const bnn_layer *layer, bnn_layout layout)
+{
+    return layer->kind == BNN_LAYER_CONV && layer->kernel == 3 && layer->in_layout == layout;
+}
+
 #define SUPPORTS(isa)                                                                                        \
+    bool bnn_supports_thin_##isa(const bnn_layer *layer)                                                     \
+    {                                                                                                        \
+        return is_conv_3x3(layer, BNN_LAYOUT_PLANAR) && layer->in_channels <= 4 && bnn_runs_here_##isa();    \
+    }                                                                                                        \
     bool bnn_supports_winograd_##isa(const bnn_layer *layer)                                                 \
     {                                                                                                        \
-        return layer->kind == BNN_LAYER_CONV && layer->in_layout == BNN_LAYOUT_CHANNELS_LAST &&              \
-               layer->kernel == 3 && bnn_runs_here_##isa();                                                  \
+        return is_conv_3x3(layer, BNN_LAYOUT_CHANNELS_LAST) && bnn_runs_here_##isa();                        \
     }
 BNN_EACH_ISA(SUPPORTS)
 
-#define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa},
-const bnn_isa bnn_isas[] = {BNN_EACH_ISA(ROW){NULL, NULL, NULL}};
+#define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa, bnn_softplus_##isa},
+const bnn_isa bnn_isas[] = {BNN_EACH_ISA(ROW){NULL, NULL, NULL, NULL}};
 
-void bnn_normals(bnn_stream stream, bnn_real *out, size_t n)
+static const bnn_isa *best_isa(void)
 {
     const bnn_isa *isa = bnn_isas;
     while (!isa->runs_here()) isa++;
-    isa->normals(stream, out, n);
+    return isa;
+}
+
+void bnn_normals(bnn_stream stream, bnn_real *out, size_t n)
+{
+    best_isa()->normals(stream, out, n);
+}
+
+void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope)
+{
+    best_isa()->softplus(x, n, value, slope);
 }

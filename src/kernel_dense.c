@@ -1,13 +1,18 @@
-/* Dense layers on BLAS. The packed weights are W as stored, with its columns reordered to the input's layout where
- * that is channels-last (the order of rows of W is (C, H, W)); then the bias. */
+/* Dense layers on BLAS. Packed weights are W, then the bias: as stored in the parameter vector for a flat or planar input;
+ * for a channels-last one each row of W, which is in (C, H, W) order, is reordered to the input's layout. */
 #include <string.h>
 
 #include "bnn/blas.h"
 #include "kernels.h"
 
-static bool supports(const bnn_layer *layer)
+static bool supports_flat(const bnn_layer *layer)
 {
-    return layer->kind == BNN_LAYER_DENSE;
+    return layer->kind == BNN_LAYER_DENSE && layer->in_layout != BNN_LAYOUT_CHANNELS_LAST;
+}
+
+static bool supports_grid(const bnn_layer *layer)
+{
+    return layer->kind == BNN_LAYER_DENSE && layer->in_layout == BNN_LAYOUT_CHANNELS_LAST;
 }
 
 static size_t packed_count(const bnn_layer *layer)
@@ -39,12 +44,15 @@ static void reorder(const bnn_layer *layer, bnn_real *weight, bnn_real *packed, 
 static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
 {
     const size_t in = bnn_layer_in_count(layer), out = layer->out_channels;
-    if (layer->in_layout == BNN_LAYOUT_CHANNELS_LAST) {
-        memset(packed, 0, out * in * sizeof *packed);
-        reorder(layer, (bnn_real *)weight, packed, false);
-    } else
-        memcpy(packed, weight, out * in * sizeof *packed);
+    memset(packed, 0, out * in * sizeof *packed);
+    reorder(layer, (bnn_real *)weight, packed, false);
     memcpy(packed + out * in, bias, out * sizeof *packed);
+}
+
+static void pack_flat(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+{
+    memcpy(packed, weight, layer->weight_count * sizeof *packed);
+    memcpy(packed + layer->weight_count, bias, layer->bias_count * sizeof *packed);
 }
 
 static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
@@ -66,14 +74,14 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                      const bnn_real *saved, bnn_real *scratch)
 {
     const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    bnn_real *bias_gradient = packed_gradient + outputs * inputs;
+    bnn_real *restrict bias_gradient = packed_gradient + outputs * inputs;
     (void)saved, (void)scratch;
-    for (size_t n = 0; n < images; n++)
-        for (size_t o = 0; o < outputs; o++) {
-            bnn_real *gradient = &out_gradient[n * outputs + o];
-            if (layer->relu && !(out[n * outputs + o] > 0)) *gradient = 0;
-            bias_gradient[o] += *gradient;
-        }
+    for (size_t n = 0; n < images; n++) {
+        bnn_real *restrict gradient = &out_gradient[n * outputs];
+        for (size_t o = 0; layer->relu && o < outputs; o++)
+            gradient[o] = out[n * outputs + o] > 0 ? gradient[o] : 0;
+        for (size_t o = 0; o < outputs; o++) bias_gradient[o] += gradient[o];
+    }
     bnn_gemm(true, false, outputs, inputs, images, 1, out_gradient, outputs, in, inputs, 1, packed_gradient,
              inputs);
     if (in_gradient)
@@ -85,12 +93,18 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
                             bnn_real *bias_gradient)
 {
     const size_t in = bnn_layer_in_count(layer), out = layer->out_channels;
-    if (layer->in_layout == BNN_LAYOUT_CHANNELS_LAST)
-        reorder(layer, weight_gradient, packed_gradient, true);
-    else
-        memcpy(weight_gradient, packed_gradient, out * in * sizeof *packed_gradient);
+    reorder(layer, weight_gradient, packed_gradient, true);
     memcpy(bias_gradient, packed_gradient + out * in, out * sizeof *packed_gradient);
 }
 
-const bnn_layer_ops bnn_dense_ops = {"dense", supports, packed_count, none,           none,
-                                     pack,    forward,  backward,     unpack_gradient};
+static void unpack_gradient_flat(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
+                                 bnn_real *bias_gradient)
+{
+    memcpy(weight_gradient, packed_gradient, layer->weight_count * sizeof *packed_gradient);
+    memcpy(bias_gradient, packed_gradient + layer->weight_count, layer->bias_count * sizeof *packed_gradient);
+}
+
+const bnn_layer_ops bnn_dense_ops = {"dense", supports_flat, packed_count,         none, none, pack_flat,
+                                     forward, backward,      unpack_gradient_flat, true};
+const bnn_layer_ops bnn_dense_grid_ops = {"dense-grid", supports_grid, packed_count,    none, none, pack,
+                                          forward,      backward,      unpack_gradient, false};

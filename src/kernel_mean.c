@@ -61,4 +61,4 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
 }
 
 const bnn_layer_ops bnn_mean_ops = {"mean", supports, none,     none_a_block, none_a_block,
-                                    pack,   forward,  backward, unpack_gradient};
+                                    pack,   forward,  backward, unpack_gradient, false};

@@ -17,6 +17,7 @@ typedef struct bnn_isa {
     const char *name;
     bool (*runs_here)(void);
     void (*normals)(bnn_stream stream, bnn_real *out, size_t n); /* bnn_normals */
+    void (*softplus)(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope); /* bnn_softplus_array */
 } bnn_isa;
 
 extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
@@ -24,12 +25,15 @@ extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
 #define BNN_ISA_DECLARE(isa)                                                                                 \
     bool bnn_runs_here_##isa(void);                                                                          \
     void bnn_normals_##isa(bnn_stream stream, bnn_real *out, size_t n); /* simd_normals.c */                 \
+    void bnn_softplus_##isa(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope);                  \
+    bool bnn_supports_thin_##isa(const bnn_layer *layer);                                                    \
+    extern const bnn_layer_ops bnn_conv_thin_ops_##isa; /* simd_thin.c */                                    \
     bool bnn_supports_winograd_##isa(const bnn_layer *layer);                                                \
     extern const bnn_layer_ops bnn_conv_winograd_ops_##isa; /* simd_winograd.c */
 BNN_EACH_ISA(BNN_ISA_DECLARE)
 
 extern const bnn_layer_ops bnn_mean_ops;       /* kernel_mean.c */
-extern const bnn_layer_ops bnn_dense_ops;      /* kernel_dense.c */
+extern const bnn_layer_ops bnn_dense_ops, bnn_dense_grid_ops;      /* kernel_dense.c */
 extern const bnn_layer_ops bnn_conv_gemm_ops;  /* kernel_conv_gemm.c: im2col and BLAS, any shape */
 extern const bnn_layer_ops bnn_conv_naive_ops; /* kernel_conv_naive.c: plain loops, the twin of the others */
 

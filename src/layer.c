@@ -23,11 +23,20 @@ size_t bnn_layer_out_count(const bnn_layer *layer)
                : layer->out_channels;
 }
 
+#define THIN(isa) &bnn_conv_thin_ops_##isa,
 #define WINOGRAD(isa) &bnn_conv_winograd_ops_##isa,
 
+// clang-format off
 const bnn_layer_ops *const bnn_layer_ops_list[] = {
-    &bnn_mean_ops, &bnn_dense_ops, BNN_EACH_ISA(WINOGRAD) & bnn_conv_gemm_ops, &bnn_conv_naive_ops, NULL,
+    &bnn_mean_ops,
+    &bnn_dense_ops, &bnn_dense_grid_ops,
+    BNN_EACH_ISA(THIN)
+    BNN_EACH_ISA(WINOGRAD)
+    &bnn_conv_gemm_ops,
+    &bnn_conv_naive_ops,
+    NULL,
 };
+// clang-format on
 
 const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name)
 {

@@ -29,13 +29,17 @@ static const subcommand *find_command(const char *name)
     return NULL;
 }
 
-/* OpenBLAS reads OPENBLAS_CORETYPE when it is loaded; on a processor that it does not know, start again with
- * the core that fits. See bnn_blas_better_core. */
-static void restart_with_better_core(char **argv)
+/* Two libraries read their settings when they are loaded, so a setting that the user has not made takes a new start.
+ * OPENBLAS_CORETYPE: on a processor that OpenBLAS does not know, the core that fits (bnn_blas_better_core).
+ * OMP_WAIT_POLICY: threads that wait sleep instead of spinning, which on a shared machine costs others nothing and on
+ * an idle one next to nothing, as a training step has two barriers. */
+static void restart_with_settings(char **argv)
 {
     const char *core = bnn_blas_better_core();
-    if (!core || getenv("OPENBLAS_CORETYPE") || setenv("OPENBLAS_CORETYPE", core, 1) != 0) return;
-    execv("/proc/self/exe", argv); /* where that fails, the slower kernels serve */
+    bool changed = false;
+    if (core && !getenv("OPENBLAS_CORETYPE")) changed = setenv("OPENBLAS_CORETYPE", core, 1) == 0;
+    if (!getenv("OMP_WAIT_POLICY")) changed = setenv("OMP_WAIT_POLICY", "passive", 1) == 0 || changed;
+    if (changed) execv("/proc/self/exe", argv); /* where that fails, the slower settings serve */
 }
 
 /* A message is one line whatever names and keys the user's input put into it. */
@@ -59,6 +63,7 @@ static int finish(bnn_status status, bnn_error *error)
 int main(int argc, char **argv)
 {
     bnn_error error = {BNN_OK, ""};
+    restart_with_settings(argv);
     if (argc < 2) {
         print_usage(stderr);
         return BNN_BAD_INPUT;
@@ -76,7 +81,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "bnn: unknown command '%s' (see bnn --help)\n", argv[1]);
         return BNN_BAD_INPUT;
     }
-    restart_with_better_core(argv);
     bnn_blas_single_thread();
     return finish(command->run(command, argc - 1, argv + 1, &error), &error);
 }

@@ -17,14 +17,6 @@ double bnn_sigmoid(double x)
     return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
-void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope)
-{
-    for (size_t i = 0; i < n; i++) {
-        value[i] = (bnn_real)bnn_softplus((double)x[i]);
-        if (slope) slope[i] = (bnn_real)bnn_sigmoid((double)x[i]);
-    }
-}
-
 double bnn_log_sum_exp(const double *x, size_t n)
 {
     double most = x[0], sum = 0;

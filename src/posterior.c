@@ -8,7 +8,8 @@
 
 const char *const bnn_mean_init_names[] = {"kaiming", "zero", "prior", NULL};
 
-const bnn_family *const bnn_families[] = {&bnn_family_gaussian, NULL};
+const bnn_family *const bnn_families[] = {&bnn_family_gaussian, &bnn_family_laplace, &bnn_family_lognormal,
+                                          NULL};
 
 const bnn_family *bnn_family_find(const char *name)
 {
@@ -145,23 +146,52 @@ void bnn_posterior_sigma(const bnn_posterior *posterior, bnn_real *sigma, bnn_re
     bnn_softplus_array(posterior->rho, posterior->count, sigma, slope);
 }
 
-void bnn_posterior_draw_layer(const bnn_posterior *posterior, const bnn_real *sigma, size_t l,
-                              bnn_stream stream, bnn_real *eps, bnn_real *w)
+/* The run of a layer with number `index`, from its layer's first parameter on; count 0 past the last. */
+static bnn_run run_of(const bnn_network *network, size_t l, size_t index)
 {
-    const bnn_layer *layer = &posterior->network->layers[l];
-    const bnn_family *family = bnn_posterior_family(posterior, layer);
-    const size_t from = layer->weight_offset, count = layer->weight_count + layer->bias_count;
-    if (count == 0) return;
-    const bnn_slice slice = bnn_posterior_slice(posterior, sigma, from, count);
-    family->noise(stream, eps + from, count);
-    family->draw(&slice, eps + from, w + from);
+    const bnn_layer *layer = &network->layers[l];
+    const size_t count = layer->weight_count + layer->bias_count, first = index * BNN_RUN;
+    const size_t left = first < count ? count - first : 0;
+    return (bnn_run){l, index, layer->weight_offset + first, left < BNN_RUN ? left : BNN_RUN};
+}
+
+size_t bnn_network_runs(const bnn_network *network, bnn_run *runs)
+{
+    size_t n = 0;
+    for (size_t l = 0; l < network->layer_count; l++)
+        for (bnn_run run = run_of(network, l, 0); run.count > 0; run = run_of(network, l, run.index + 1)) {
+            if (runs) runs[n] = run;
+            n++;
+        }
+    return n;
+}
+
+/* eps and w: of the run's own parameters. */
+static void draw_run(const bnn_posterior *posterior, const bnn_real *sigma, const bnn_run *run, uint64_t seed,
+                     bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps, bnn_real *w)
+{
+    const bnn_family *family = bnn_posterior_family(posterior, &posterior->network->layers[run->layer]);
+    const bnn_slice slice = bnn_posterior_slice(posterior, sigma, run->from, run->count);
+    family->noise(bnn_stream_of(seed, purpose, step, sample, run->layer + (run->index << 16)), eps,
+                  run->count);
+    family->draw(&slice, eps, w);
+}
+
+void bnn_posterior_draw_run(const bnn_posterior *posterior, const bnn_real *sigma, const bnn_run *run,
+                            uint64_t seed, bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps,
+                            bnn_real *w)
+{
+    draw_run(posterior, sigma, run, seed, purpose, step, sample, eps + run->from, w + run->from);
 }
 
 void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
-                        bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps, bnn_real *w)
+                        bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *w)
 {
+    bnn_real eps[BNN_RUN] __attribute__((aligned(64)));
     for (size_t l = 0; l < posterior->network->layer_count; l++)
-        bnn_posterior_draw_layer(posterior, sigma, l, bnn_stream_of(seed, purpose, step, sample, l), eps, w);
+        for (bnn_run run = run_of(posterior->network, l, 0); run.count > 0;
+             run = run_of(posterior->network, l, run.index + 1))
+            draw_run(posterior, sigma, &run, seed, purpose, step, sample, eps, w + run.from);
 }
 
 void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w)
@@ -190,7 +220,7 @@ double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *l
             bnn_posterior_slice(posterior, posterior->rho, from, end - from < RUN ? end - from : RUN);
         bnn_softplus_array(posterior->rho + from, slice.count, sigma, NULL);
         slice.sigma = sigma;
-        sum += family->kl(&slice, NULL);
+        sum += family->kl(&slice);
     }
     return sum;
 }

@@ -10,6 +10,10 @@
 
 #include "bnn/real.h"
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
 #elif defined(__AVX2__)
@@ -42,8 +46,10 @@ typedef int32_t lane_integer;
 #endif
 typedef lane_integer mask __attribute__((vector_size(VECTOR_BYTES), may_alias));
 
-/* One byte a lane. */
+/* Unsigned integers narrower than a lane, as many as there are lanes. */
 typedef uint8_t bytes __attribute__((vector_size(VECTOR_BYTES / sizeof(bnn_real)), may_alias));
+typedef uint16_t pairs __attribute__((vector_size(2 * VECTOR_BYTES / sizeof(bnn_real))));
+typedef uint32_t quads __attribute__((vector_size(4 * VECTOR_BYTES / sizeof(bnn_real))));
 
 /* Aligned: every pointer given is a multiple of a vector from the start of a buffer. */
 INLINE vec load(const bnn_real *from)
@@ -60,6 +66,43 @@ INLINE void store(bnn_real *to, vec value)
 INLINE vec choose(mask where, vec yes, vec no)
 {
     return (vec)((where & (mask)yes) | (~where & (mask)no));
+}
+
+/* Lane by lane: a > b ? a : b, in one instruction where there is one (with this very rule for NaN and -0). */
+INLINE vec larger(vec a, vec b)
+{
+#if defined(__AVX512F__) && defined(BNN_DOUBLE)
+    return _mm512_max_pd(a, b);
+#elif defined(__AVX512F__)
+    return _mm512_max_ps(a, b);
+#elif defined(__AVX2__) && defined(BNN_DOUBLE)
+    return _mm256_max_pd(a, b);
+#elif defined(__AVX2__)
+    return _mm256_max_ps(a, b);
+#elif defined(__SSE2__) && defined(BNN_DOUBLE)
+    return _mm_max_pd(a, b);
+#elif defined(__SSE2__)
+    return _mm_max_ps(a, b);
+#else
+    return choose(a > b, a, b);
+#endif
+}
+
+/* Bytes to lanes. By doubling: GCC 12 knows an instruction for that, and takes a larger step lane by lane. */
+INLINE mask load_bytes(const uint8_t *from)
+{
+    return __builtin_convertvector(
+        __builtin_convertvector(__builtin_convertvector(*(const bytes *)from, pairs), quads), mask);
+}
+
+INLINE void store_bytes(uint8_t *to, mask value)
+{
+#ifdef __AVX512F__
+    *(bytes *)to = __builtin_convertvector(value, bytes);
+#else
+    const pairs narrow = __builtin_convertvector(__builtin_convertvector(value, quads), pairs);
+    *(bytes *)to = __builtin_convertvector(narrow, bytes);
+#endif
 }
 
 #endif

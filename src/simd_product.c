@@ -19,13 +19,19 @@ const size_t NAME(bnn_panel) = PANEL;
 INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, const bnn_product *p,
                   const bnn_real *a, const bnn_real *b, bnn_real *c)
 {
-    const size_t k = p->k, b_row = p->b_row, c_row = p->c_row;
+    const size_t b_row = p->b_row, c_row = p->c_row;
+    const bnn_real *const end = a + p->k * a_column;
     vec sum[ROWS][2];
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
         for (size_t j = 0; j < vectors; j++) sum[i][j] = (vec){0};
-    for (size_t l = 0; l < k; l++, a += a_column, b += b_row) {
+    if (p->add) /* C comes from further away than A and B: ask for it now, use it after the loop. */
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 2
+            for (size_t j = 0; j < vectors; j++) __builtin_prefetch(c + i * c_row + j * LANES);
+    for (; a != end; a += a_column, b += b_row) {
         vec row[2];
 #pragma GCC unroll 2
         for (size_t j = 0; j < vectors; j++) row[j] = load(b + j * LANES);
@@ -34,14 +40,15 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
 #pragma GCC unroll 2
             for (size_t j = 0; j < vectors; j++) sum[i][j] += a[i * a_row] * row[j];
     }
+    if (p->add)
+#pragma GCC unroll 16
+        for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 2
+            for (size_t j = 0; j < vectors; j++) sum[i][j] += load(c + i * c_row + j * LANES);
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
-        for (size_t j = 0; j < vectors; j++) {
-            bnn_real *to = c + i * c_row + j * LANES;
-            if (p->add) sum[i][j] += load(to);
-            store(to, sum[i][j]);
-        }
+        for (size_t j = 0; j < vectors; j++) store(c + i * c_row + j * LANES, sum[i][j]);
 }
 
 /* outer() for any number of rows up to ROWS. */
@@ -56,9 +63,11 @@ INLINE void strip(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
         CASE(1)
         CASE(2)
         CASE(3)
-        CASE(4) CASE(5) CASE(6)
+        CASE(4)
+        CASE(5)
+        CASE(6)
 #if ROWS > 6
-            CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
 #endif
     }
 #undef CASE
@@ -77,19 +86,22 @@ STRIPS(strip_of_columns_1, 1, 1, p->a_column)
 
 void NAME(bnn_multiply)(const bnn_product *p)
 {
-    const size_t strips = (p->m + ROWS - 1) / ROWS;
+    if (p->m == 0) return;
+    /* Strips of nearly equal height, the first `more` one higher: a low one would wait for its few sums. */
+    const size_t strips = (p->m + ROWS - 1) / ROWS, height = p->m / strips, more = p->m % strips;
     const bnn_real *b = p->b;
     for (size_t column = 0; column < p->n; column += PANEL, b += p->b_panel) {
         const bool whole = p->n - column >= PANEL;
+        const bnn_real *a = p->a;
+        bnn_real *c = p->c + column;
         for (size_t s = 0; s < strips; s++) {
-            /* Strips of nearly equal height: a low one would wait for its few multiply-adds. */
-            const size_t first = p->m * s / strips, rows = p->m * (s + 1) / strips - first;
-            const bnn_real *a = p->a + first * p->a_row;
-            bnn_real *c = p->c + first * p->c_row + column;
+            const size_t rows = height + (s < more);
             if (p->a_column == 1)
                 (whole ? strip_of_rows_2 : strip_of_rows_1)(rows, p, a, b, c);
             else
                 (whole ? strip_of_columns_2 : strip_of_columns_1)(rows, p, a, b, c);
+            a += rows * p->a_row;
+            c += rows * p->c_row;
         }
     }
 }

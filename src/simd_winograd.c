@@ -11,10 +11,10 @@
  * column of only two outputs needs four of the six points: such a short tile is F(2x2, 3x3) on the points 0,
  * 1, -1, infinity, whose U is the same (the scales -3 and 4 between the two are in its B). Tiles are so
  * numbered that those which a plane needs are consecutive. */
-#include "conv.h"
 #include "kernels.h"
 #include "simd.h"
 #include "simd_product.h"
+#include "simd_window.h"
 
 enum { POINTS = 6, PLANES = POINTS * POINTS };
 
@@ -436,42 +436,65 @@ static void transform_inputs_adjoint(const bnn_layer *layer, const shape *s, con
     }
 }
 
-/* Which outputs of a layer a tile holds. */
-typedef struct window_range {
-    size_t window;                                 /* side of the pooling window: 2, or 1 without pooling */
-    size_t first_y, first_x, windows_y, windows_x; /* in the layer's output */
-} window_range;
+/* The outputs of a tile: the first of them in the block, steps to the next, and how many rows and columns
+ * there are of them without pooling. (With pooling, tiles are full.) */
+typedef struct outputs {
+    size_t at, row, column, rows, columns;
+} outputs;
 
-static window_range windows_of(const bnn_layer *layer, size_t y, size_t x)
+static outputs outputs_of(const bnn_layer *layer, const shape *s, size_t image, size_t y, size_t x)
 {
-    const size_t window = layer->pool ? 2 : 1, most = 4 / window;
-    window_range r = {window, most * y, most * x, layer->out_height - most * y, layer->out_width - most * x};
-    if (r.windows_y > most) r.windows_y = most;
-    if (r.windows_x > most) r.windows_x = most;
-    return r;
+    const size_t most = layer->pool ? 2 : 4, column = s->out_stride, row = layer->out_width * column;
+    outputs o = {(image * layer->out_height + most * y) * row + most * x * column, row, column,
+                 layer->out_height - most * y, layer->out_width - most * x};
+    if (o.rows > most) o.rows = most;
+    if (o.columns > most) o.columns = most;
+    return o;
 }
 
-/* out, codes <- bias, max-pool and ReLU of the window of y (4, 4) that starts at (row, column). */
-INLINE void finish_window(const bnn_layer *layer, vec y[4][4], size_t row, size_t column, vec bias,
-                          bnn_real *out, bnn_code *codes)
+/* out, codes <- from the tile of M at `m`. */
+INLINE void finish_tile(bool short_y, bool short_x, const bnn_layer *layer, const bnn_real *m, size_t m_plane,
+                        vec bias, const outputs *o, bnn_real *out, bnn_code *codes)
 {
-    vec most = y[row][column];
-    mask code = {0};
-    if (layer->pool)
-        for (int v = 1; v < 4; v++) {
-            const vec other = y[row + (size_t)v / 2][column + (size_t)v % 2];
-            const mask larger = other > most;
-            most = choose(larger, other, most);
-            code = (larger & v) | (~larger & code);
-        }
-    most += bias;
-    if (layer->relu) {
-        const mask alive = most > 0;
-        most = choose(most < 0, (vec){0}, most);
-        code = (alive & code) | (~alive & BNN_CODE_DEAD);
+    const size_t windows_y = short_y ? 1 : 2, windows_x = short_x ? 1 : 2;
+    vec tile[4][4];
+    output_tile(short_y, short_x, m, m_plane, tile);
+    if (layer->pool) {
+        UNROLL
+        for (size_t i = 0; i < windows_y; i++) UNROLL
+        for (size_t j = 0; j < windows_x; j++)
+            finish_window(true, layer->relu, &tile[2 * i][2 * j], 4, bias, out + i * o->row + j * o->column,
+                          codes ? codes + i * o->row + j * o->column : NULL);
+    } else
+        for (size_t i = 0; i < o->rows; i++)
+            for (size_t j = 0; j < o->columns; j++)
+                finish_window(false, layer->relu, &tile[i][j], 4, bias, out + i * o->row + j * o->column,
+                              codes ? codes + i * o->row + j * o->column : NULL);
+}
+
+/* dM at `m` <- from the gradient of the tile's outputs; adds up d loss / d bias: a tile's sum is its
+ * transform at the points (1, 1). */
+INLINE void finish_tile_adjoint(bool short_y, bool short_x, const bnn_layer *layer,
+                                const bnn_real *out_gradient, const bnn_code *codes, const outputs *o,
+                                bnn_real *m, size_t m_plane, bnn_real *bias_gradient)
+{
+    const size_t windows_y = short_y ? 1 : 2, windows_x = short_x ? 1 : 2;
+    vec tile[4][4];
+    if (layer->pool) {
+        UNROLL
+        for (size_t i = 0; i < windows_y; i++) UNROLL
+        for (size_t j = 0; j < windows_x; j++)
+            finish_window_adjoint(true, out_gradient + i * o->row + j * o->column,
+                                  codes + i * o->row + j * o->column, &tile[2 * i][2 * j], 4);
+    } else {
+        memset(tile, 0, sizeof tile);
+        for (size_t i = 0; i < o->rows; i++)
+            for (size_t j = 0; j < o->columns; j++)
+                finish_window_adjoint(false, out_gradient + i * o->row + j * o->column,
+                                      codes + i * o->row + j * o->column, &tile[i][j], 4);
     }
-    store(out, most);
-    if (codes) *(bytes *)codes = __builtin_convertvector(code, bytes);
+    output_tile_adjoint(short_y, short_x, tile, m, m_plane);
+    store(bias_gradient, load(bias_gradient) + load(m + (POINTS + 1) * m_plane));
 }
 
 static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_real *m, const bnn_real *bias,
@@ -481,23 +504,13 @@ static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 const bnn_real *from = m + tile_number(s, n, y, x) * s->out_stride;
-                const window_range r = windows_of(layer, y, x);
-                for (size_t c = 0; c < s->out_stride; c += LANES) {
-                    vec values[4][4];
-                    BY_KIND(output_tile, y == s->long_y, x == s->long_x, from + c, s->m_plane, values);
-                    for (size_t i = 0; i < r.windows_y; i++)
-                        for (size_t j = 0; j < r.windows_x; j++) {
-                            const size_t row = n * layer->out_height + r.first_y + i;
-                            const size_t at = (row * layer->out_width + r.first_x + j) * s->out_stride + c;
-                            finish_window(layer, values, i * r.window, j * r.window, load(bias + c), out + at,
-                                          codes ? codes + at : NULL);
-                        }
-                }
+                const outputs o = outputs_of(layer, s, n, y, x);
+                for (size_t c = 0; c < s->out_stride; c += LANES)
+                    BY_KIND(finish_tile, y == s->long_y, x == s->long_x, layer, from + c, s->m_plane,
+                            load(bias + c), &o, out + o.at + c, codes ? codes + o.at + c : NULL);
             }
 }
 
-/* dM <- from the gradient of the block's outputs. A tile's sum is its transform at the points (1, 1), so the
- * bias gradient is the sum of that plane. */
 static void transform_outputs_adjoint(const bnn_layer *layer, const shape *s, const bnn_real *out_gradient,
                                       const bnn_code *codes, bnn_real *m, bnn_real *bias_gradient)
 {
@@ -505,23 +518,11 @@ static void transform_outputs_adjoint(const bnn_layer *layer, const shape *s, co
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 bnn_real *to = m + tile_number(s, n, y, x) * s->out_stride;
-                const window_range r = windows_of(layer, y, x);
-                for (size_t c = 0; c < s->out_stride; c += LANES) {
-                    vec values[4][4] = {{{0}}};
-                    for (size_t i = 0; i < r.windows_y; i++)
-                        for (size_t j = 0; j < r.windows_x; j++) {
-                            const size_t row = n * layer->out_height + r.first_y + i;
-                            const size_t at = (row * layer->out_width + r.first_x + j) * s->out_stride + c;
-                            const mask gradient = (mask)load(out_gradient + at);
-                            const mask code = __builtin_convertvector(*(const bytes *)(codes + at), mask);
-                            for (size_t v = 0; v < r.window * r.window; v++)
-                                values[i * r.window + v / 2][j * r.window + v % 2] =
-                                    (vec)(gradient & (code == (lane_integer)v));
-                        }
-                    BY_KIND(output_tile_adjoint, y == s->long_y, x == s->long_x, values, to + c, s->m_plane);
-                    store(bias_gradient + c,
-                          load(bias_gradient + c) + load(to + c + (POINTS + 1) * s->m_plane));
-                }
+                const outputs o = outputs_of(layer, s, n, y, x);
+                for (size_t c = 0; c < s->out_stride; c += LANES)
+                    BY_KIND(finish_tile_adjoint, y == s->long_y, x == s->long_x, layer,
+                            out_gradient + o.at + c, codes + o.at + c, &o, to + c, s->m_plane,
+                            bias_gradient + c);
             }
 }
 
@@ -606,4 +607,4 @@ const bnn_layer_ops NAME(bnn_conv_winograd_ops) = {BNN_SIMD_OPS("winograd", wino
                                                    pack,
                                                    forward,
                                                    backward,
-                                                   unpack_gradient};
+                                                   unpack_gradient, false};

@@ -104,6 +104,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
+                                        .estimator = (bnn_estimator)c->train.estimator,
                                         .threads = r->options->threads};
     bnn_status status = BNN_OK;
     unequip(r);
@@ -214,14 +215,34 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
 /* ---- an epoch
  * ---------------------------------------------------------------------------------------------- */
 
-/* beta of an epoch: zero in the warm-up, then a linear ramp (DESIGN section 5). */
-static double kl_weight(const run *r, size_t epoch, size_t n)
+static double whole_kl_weight(const run *r, size_t n)
 {
-    const double whole = r->config->train.kl_weight < 0 ? 1 / (double)n : r->config->train.kl_weight;
-    const size_t warm = r->config->train.kl_warmup_epochs, end = r->config->train.kl_ramp_end;
-    if (epoch < warm) return 0;
-    if (epoch >= end) return whole;
-    return whole * (double)(epoch - warm + 1) / (double)(end - warm + 1);
+    return r->config->train.kl_weight < 0 ? 1 / (double)n : r->config->train.kl_weight;
+}
+
+/* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (DESIGN section 5). */
+static double ramp(double epoch, double warmup, double end)
+{
+    if (epoch < warmup) return 0;
+    return epoch >= end ? 1 : (epoch - warmup + 1) / (end - warmup + 1);
+}
+
+/* Each layer's share of beta: the ramp, and nothing where a layer's KL is within its free bits (Kingma et al., "Improved
+ * Variational Inference with Inverse Autoregressive Flow", 2016, eq. 15: max(lambda, KL) has no slope there). */
+static void set_kl_shares(run *r, size_t epoch)
+{
+    const bnn_network *network = r->model->network;
+    double shares[BNN_MAX_WIDTHS + 2];
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        const bool head = l + 1 == network->layer_count;
+        shares[l] = head ? ramp((double)epoch, r->config->train.kl_head_warmup_epochs, r->config->train.kl_head_ramp_end)
+                         : ramp((double)epoch, (double)r->config->train.kl_warmup_epochs,
+                                (double)r->config->train.kl_ramp_end);
+        const double free_nats = r->config->train.free_bits * (double)(layer->weight_count + layer->bias_count);
+        if (free_nats > 0 && bnn_posterior_layer_kl(r->model->posterior, layer) <= free_nats) shares[l] = 0;
+    }
+    bnn_engine_set_kl_factors(r->engine, shares);
 }
 
 static bool is_finite(const bnn_real *values, size_t n)
@@ -251,12 +272,14 @@ static bnn_status diverged(run *r, size_t epoch, double loss, bnn_error *error)
                     r->checkpointed ? r->checkpoint_path : "none");
 }
 
-static bnn_status run_step(run *r, size_t epoch, size_t index, double beta, bnn_epoch *log, bnn_error *error)
+static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, bnn_error *error)
 {
     bnn_real *mu_gradient, *rho_gradient;
     bnn_batches_fill(r->batches, index, r->options->threads);
     bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
-    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
+    if (index == 0 || r->config->train.free_bits > 0) set_kl_shares(r, epoch);
+    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels,
+                                          whole_kl_weight(r, log->n));
     mu_gradient = bnn_engine_mu_gradient(r->engine);
     rho_gradient = bnn_engine_rho_gradient(r->engine);
     if (r->triggered && bnn_mode_holds(r->config)) {
@@ -287,13 +310,14 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
                        .stage = r->triggered ? 2 : 1,
                        .n = r->plan.count_factor * r->train->count,
                        .n_base = r->train->count};
-    log->kl_weight = kl_weight(r, epoch, log->n);
+    log->kl_weight = whole_kl_weight(r, log->n) *
+                     ramp((double)epoch, (double)c->train.kl_warmup_epochs, (double)c->train.kl_ramp_end);
     log->learning_rate = c->train.optimizer.options.lr *
                          bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
     bnn_batches_shuffle(r->batches, epoch);
     for (size_t b = 0; b < batches; b++) {
         if (r->options->stop && *r->options->stop) return BNN_INTERRUPTED;
-        bnn_status status = run_step(r, epoch, b, log->kl_weight, log, error);
+        bnn_status status = run_step(r, epoch, b, log, error);
         if (status) return status;
         if (r->options->callbacks.step)
             r->options->callbacks.step(r->options->callbacks.context, epoch + 1, c->train.epochs,
@@ -415,7 +439,7 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
         const size_t n = r.plan.count_factor * r.train->count;
         say(&r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
             bnn_network_type_names[config->model.type], config->group, r.mode->name,
-            r.model->posterior->count, r.train->count, n, kl_weight(&r, SIZE_MAX, n));
+            r.model->posterior->count, r.train->count, n, whole_kl_weight(&r, n));
         if (r.plan.count_factor > 1)
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);

@@ -2,14 +2,16 @@
 #include <string.h>
 
 #include "bnn/network.h"
+#include "perturbation.h"
 
 /* What one layer needs in one worker. */
 typedef struct layer_buffers {
     const bnn_layer_ops *ops;
-    bnn_real *packed;
-    bnn_real *packed_gradient; /* NULL when not training */
+    bnn_real *packed;          /* the kernel's own, NULL where it works in place */
+    bnn_real *packed_gradient; /* the same; NULL when not training */
     bnn_real *out;             /* (block, out_count); shared by layers of equal parity when not training */
     bnn_real *saved;           /* NULL when not training */
+    perturbation *perturbed;   /* the layer's second stream, or NULL: then it runs by `ops` */
 } layer_buffers;
 
 struct bnn_workspace {
@@ -20,6 +22,7 @@ struct bnn_workspace {
     bnn_real *scratch;
     bnn_real *gradient[2]; /* d loss / d activation, alternating between layers */
     bnn_real *alternating[2];
+    bnn_unit unit;
     const bnn_real *in; /* the block that forward saw last */
     size_t images;
 };
@@ -32,6 +35,7 @@ void bnn_workspace_free(bnn_workspace *workspace)
         free(buffers->packed);
         free(buffers->packed_gradient);
         free(buffers->saved);
+        perturbation_free(buffers->perturbed);
         if (workspace->train) free(buffers->out);
     }
     free(workspace->layers);
@@ -52,7 +56,7 @@ static bool allocate_layer(const bnn_layer *layer, size_t block, bool train, con
                            layer_buffers *buffers)
 {
     buffers->ops = bnn_layer_ops_for(layer, ops_name);
-    const size_t packed = buffers->ops->packed_count(layer);
+    const size_t packed = buffers->ops->in_place ? 0 : buffers->ops->packed_count(layer);
     buffers->packed = bnn_alloc(packed, sizeof(bnn_real));
     if (!train) return buffers->packed;
     buffers->packed_gradient = bnn_alloc(packed, sizeof(bnn_real));
@@ -96,6 +100,25 @@ bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool t
     return BNN_OK;
 }
 
+bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimator, bnn_error *error)
+{
+    size_t scratch = 0;
+    for (size_t l = 0; l < workspace->network->layer_count; l++) {
+        const bnn_layer *layer = &workspace->network->layers[l];
+        layer_buffers *buffers = &workspace->layers[l];
+        if (bnn_estimator_perturbs(estimator, layer)) {
+            bnn_status status =
+                perturbation_create(layer, estimator, workspace->block, &buffers->perturbed, error);
+            if (status) return status;
+            scratch = larger(scratch, perturbation_scratch(buffers->perturbed, workspace->block));
+        } else
+            scratch = larger(scratch, buffers->ops->scratch_count(layer, workspace->block));
+    }
+    free(workspace->scratch);
+    workspace->scratch = bnn_alloc(scratch, sizeof(bnn_real));
+    return workspace->scratch ? BNN_OK : bnn_no_memory(error, "an estimator", scratch, sizeof(bnn_real));
+}
+
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
 {
     const size_t cache_reals = ((size_t)1 << 20) / sizeof(bnn_real);
@@ -113,15 +136,38 @@ size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
     return images ? images : views;
 }
 
-void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights)
+/* A layer's packed weights and packed gradient: its own, or its slice of the unit's. */
+static const bnn_real *packed_weights(const bnn_workspace *workspace, size_t l)
 {
+    const layer_buffers *buffers = &workspace->layers[l];
+    return buffers->ops->in_place ? workspace->unit.weights + workspace->network->layers[l].weight_offset
+                                  : buffers->packed;
+}
+
+static bnn_real *packed_gradient(const bnn_workspace *workspace, size_t l)
+{
+    const layer_buffers *buffers = &workspace->layers[l];
+    return buffers->ops->in_place ? workspace->unit.gradient + workspace->network->layers[l].weight_offset
+                                  : buffers->packed_gradient;
+}
+
+void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
+{
+    workspace->unit = *unit;
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         layer_buffers *buffers = &workspace->layers[l];
-        buffers->ops->pack(layer, weights + layer->weight_offset, weights + layer->bias_offset,
-                           buffers->packed);
-        if (buffers->packed_gradient)
-            memset(buffers->packed_gradient, 0, buffers->ops->packed_count(layer) * sizeof(bnn_real));
+        if (buffers->perturbed) {
+            const bnn_stream stream =
+                bnn_stream_of(unit->stream.state, BNN_STREAM_ESTIMATOR_NOISE, unit->stream.sequence, 0, l);
+            perturbation_begin(buffers->perturbed, unit->weights, unit->spread, stream, unit->views);
+            continue;
+        }
+        if (!buffers->ops->in_place)
+            buffers->ops->pack(layer, unit->weights + layer->weight_offset,
+                               unit->weights + layer->bias_offset, buffers->packed);
+        if (unit->gradient)
+            memset(packed_gradient(workspace, l), 0, buffers->ops->packed_count(layer) * sizeof(bnn_real));
     }
 }
 
@@ -131,8 +177,11 @@ const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *
     workspace->images = images;
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const layer_buffers *buffers = &workspace->layers[l];
-        buffers->ops->forward(&workspace->network->layers[l], buffers->packed, in, images, buffers->out,
-                              buffers->saved, workspace->scratch);
+        if (buffers->perturbed)
+            perturbation_forward(buffers->perturbed, in, images, buffers->out, workspace->scratch);
+        else
+            buffers->ops->forward(&workspace->network->layers[l], packed_weights(workspace, l), in, images,
+                                  buffers->out, buffers->saved, workspace->scratch);
         in = buffers->out;
     }
     return in;
@@ -144,21 +193,30 @@ void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
     for (size_t l = workspace->network->layer_count; l-- > 0;) {
         const layer_buffers *buffers = &workspace->layers[l];
         bnn_real *in_gradient = l > 0 ? workspace->gradient[l % 2] : NULL;
-        buffers->ops->backward(&workspace->network->layers[l], buffers->packed,
-                               l > 0 ? workspace->layers[l - 1].out : workspace->in, buffers->out,
-                               out_gradient, workspace->images, in_gradient, buffers->packed_gradient,
-                               buffers->saved, workspace->scratch);
+        const bnn_real *in = l > 0 ? workspace->layers[l - 1].out : workspace->in;
+        if (buffers->perturbed)
+            perturbation_backward(buffers->perturbed, in, out_gradient, workspace->images, in_gradient,
+                                  workspace->scratch);
+        else
+            buffers->ops->backward(&workspace->network->layers[l], packed_weights(workspace, l), in,
+                                   buffers->out, out_gradient, workspace->images, in_gradient,
+                                   packed_gradient(workspace, l), buffers->saved, workspace->scratch);
         out_gradient = in_gradient;
     }
 }
 
-void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient)
+void bnn_workspace_end(bnn_workspace *workspace)
 {
+    const bnn_unit *unit = &workspace->unit;
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         const layer_buffers *buffers = &workspace->layers[l];
-        buffers->ops->unpack_gradient(layer, buffers->packed_gradient, gradient + layer->weight_offset,
-                                      gradient + layer->bias_offset);
+        if (buffers->perturbed)
+            perturbation_end(buffers->perturbed, unit->gradient, unit->spread_gradient);
+        else if (!buffers->ops->in_place)
+            buffers->ops->unpack_gradient(layer, buffers->packed_gradient,
+                                          unit->gradient + layer->weight_offset,
+                                          unit->gradient + layer->bias_offset);
     }
 }
 

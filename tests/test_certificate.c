@@ -162,7 +162,8 @@ static void small_asymmetries_are_resolved(void **state)
 /* Lognormals of opposite signs share no weights. */
 static void opposite_signs_are_as_far_as_can_be(void **state)
 {
-    static const bnn_family signed_family = {.name = "signed", .signs = true};
+    const bnn_family signed_family = {
+        .name = "signed", .signs = true, .divergence = bnn_family_gaussian.divergence};
     static const bnn_network_spec spec = {BNN_NETWORK_MLP, {1, 1, 2}, 1, {0}, 0, 0, false, BNN_TRIVIAL};
     fixture f = test_fixture("D1", &spec);
     bnn_posterior *q = NULL;

@@ -16,9 +16,8 @@ typedef struct fixture {
     bnn_network *network;
     bnn_posterior *posterior;
     bnn_engine *engine;
-    bnn_real *in, *noise;
+    bnn_real *in;
     uint32_t labels[ITEMS];
-    size_t samples;
 } fixture;
 
 static const bnn_network_spec specs[] = {
@@ -34,31 +33,22 @@ static const bnn_network_spec specs[] = {
      .circular = true},
 };
 
-static void set_up(fixture *f, const bnn_network_spec *spec, const bnn_family *family, size_t samples, size_t views,
-                   bnn_view_average average, int threads)
+static void set_up(fixture *f, const bnn_network_spec *spec, const bnn_family *family, bnn_engine_options options)
 {
     bnn_error error;
-    const bnn_engine_options options = {
-        .samples = samples, .items = ITEMS, .views = views, .average = average, .threads = threads};
-    const size_t image = spec->input[0] * spec->input[1] * spec->input[2];
+    const size_t views = options.views, image = spec->input[0] * spec->input[1] * spec->input[2];
     assert_int_equal(bnn_network_create(spec, &f->network, &error), BNN_OK);
     assert_int_equal(bnn_posterior_create(f->network, family, &f->posterior, &error), BNN_OK);
     bnn_posterior_set_prior(f->posterior, 0.8, true, 3);
     bnn_posterior_initialise(f->posterior, BNN_INIT_KAIMING, -2, 4);
     assert_int_equal(bnn_engine_create(f->posterior, &options, &f->engine, &error), BNN_OK);
-    f->samples = samples;
     f->in = bnn_alloc(ITEMS * views * image, sizeof *f->in);
-    f->noise = bnn_alloc(samples * f->posterior->count, sizeof *f->noise);
     bnn_normals(bnn_stream_of(1, BNN_STREAM_AUGMENTATION, 0, 0, 0), f->in, ITEMS * views * image);
-    for (size_t s = 0; s < samples; s++)
-        family->noise(bnn_stream_of(2, BNN_STREAM_TRAIN_NOISE, 0, s, 0), f->noise + s * f->posterior->count,
-                      f->posterior->count);
     for (size_t i = 0; i < ITEMS; i++) f->labels[i] = (uint32_t)(i % CLASSES);
 }
 
 static void tear_down(fixture *f)
 {
-    free(f->noise);
     free(f->in);
     bnn_engine_free(f->engine);
     bnn_posterior_free(f->posterior);
@@ -66,11 +56,10 @@ static void tear_down(fixture *f)
 }
 
 #ifdef BNN_DOUBLE
-/* The loss at the current parameters, under the fixture's fixed noise; leaves the gradient in the engine. */
+/* The loss at the current parameters, under the same noise at every call; leaves the gradient in the engine. */
 static double loss(fixture *f, double beta)
 {
-    for (size_t s = 0; s < f->samples; s++)
-        bnn_engine_set_noise(f->engine, s, f->noise + s * f->posterior->count);
+    bnn_engine_draw(f->engine, 11, BNN_STREAM_TRAIN_NOISE, 12);
     return bnn_engine_step(f->engine, f->in, f->labels, beta).nll + beta * bnn_posterior_kl(f->posterior);
 }
 
@@ -102,7 +91,8 @@ static void gradients_are_derivatives(void **state)
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (const bnn_family *const *family = bnn_families; *family; family++) {
             fixture f;
-            set_up(&f, &specs[i], *family, 2, 1, BNN_AVERAGE_LOSS, 2);
+            set_up(&f, &specs[i], *family,
+                   (bnn_engine_options){.samples = 2, .items = ITEMS, .views = 1, .threads = 2});
             compare_with_differences(&f, 0.01);
             tear_down(&f);
         }
@@ -114,12 +104,70 @@ static void gradients_over_views_are_derivatives(void **state)
     (void)state;
     for (size_t a = 0; a < 3; a++) {
         fixture f;
-        set_up(&f, &specs[a % 2], &bnn_family_gaussian, 2, 4, averages[a], 2);
+        set_up(&f, &specs[a % 2], &bnn_family_gaussian,
+               (bnn_engine_options){.samples = 2, .items = ITEMS, .views = 4, .average = averages[a], .threads = 2});
         compare_with_differences(&f, 0.01);
         tear_down(&f);
     }
 }
+
+static void gradients_of_estimators_are_derivatives(void **state)
+{
+    static const bnn_estimator estimators[] = {BNN_ESTIMATOR_LOCAL, BNN_ESTIMATOR_FLIPOUT};
+    (void)state;
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
+        for (size_t e = 0; e < 2; e++) {
+            fixture f;
+            set_up(&f, &specs[i], &bnn_family_gaussian,
+                   (bnn_engine_options){
+                       .samples = 2, .items = ITEMS, .views = 1, .estimator = estimators[e], .threads = 2});
+            compare_with_differences(&f, 0.01);
+            tear_down(&f);
+        }
+}
 #endif
+
+/* Mean and variance over steps of a few entries of the gradient. */
+enum { PROBES = 12 };
+static void gradient_moments(bnn_estimator estimator, const bnn_network_spec *spec, double mean[PROBES],
+                             double variance[PROBES], size_t steps)
+{
+    fixture f;
+    double sum[PROBES] = {0}, square[PROBES] = {0};
+    set_up(&f, spec, &bnn_family_gaussian,
+           (bnn_engine_options){.samples = 4, .items = ITEMS, .views = 1, .estimator = estimator, .threads = 2});
+    for (size_t step = 0; step < steps; step++) {
+        bnn_engine_draw(f.engine, 1, BNN_STREAM_TRAIN_NOISE, step);
+        bnn_engine_step(f.engine, f.in, f.labels, 0);
+        for (size_t i = 0; i < PROBES; i++) {
+            const size_t j = i / 2 * (f.posterior->count - 1) / (PROBES / 2 - 1);
+            const double g = (double)(i % 2 ? bnn_engine_rho_gradient : bnn_engine_mu_gradient)(f.engine)[j];
+            sum[i] += g;
+            square[i] += g * g;
+        }
+    }
+    for (size_t i = 0; i < PROBES; i++) {
+        mean[i] = sum[i] / (double)steps;
+        variance[i] = (square[i] / (double)steps - mean[i] * mean[i]) / (double)steps; /* of the mean */
+    }
+    tear_down(&f);
+}
+
+static void estimators_have_equal_means(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        double mean[3][PROBES], variance[3][PROBES];
+        for (int e = 0; e < 3; e++) gradient_moments((bnn_estimator)e, &specs[i], mean[e], variance[e], 3000);
+        for (int e = 1; e < 3; e++)
+            for (size_t k = 0; k < PROBES; k++) {
+                const double error = sqrt(variance[0][k] + variance[e][k]);
+                if (fabs(mean[e][k] - mean[0][k]) > 4.5 * error)
+                    fail_msg("%s, entry %zu: mean %g, by weight draws %g, standard error %g", bnn_estimator_names[e], k,
+                             mean[e][k], mean[0][k], error);
+            }
+    }
+}
 
 static void threads_do_not_change_a_bit(void **state)
 {
@@ -128,12 +176,15 @@ static void threads_do_not_change_a_bit(void **state)
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (size_t k = 0; k < 3; k++) {
             fixture one, other;
-            set_up(&one, &specs[i], &bnn_family_gaussian, sample_counts[k], 1, BNN_AVERAGE_LOSS, 1);
+            bnn_engine_options options = {
+                .samples = sample_counts[k], .items = ITEMS, .views = 1, .estimator = (bnn_estimator)k, .threads = 1};
+            set_up(&one, &specs[i], &bnn_family_gaussian, options);
             bnn_engine_draw(one.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
             const bnn_step expected = bnn_engine_step(one.engine, one.in, one.labels, 0.1);
             const size_t bytes = one.posterior->count * sizeof(bnn_real);
             for (int threads = 2; threads <= 5; threads++) {
-                set_up(&other, &specs[i], &bnn_family_gaussian, sample_counts[k], 1, BNN_AVERAGE_LOSS, threads);
+                options.threads = threads;
+                set_up(&other, &specs[i], &bnn_family_gaussian, options);
                 bnn_engine_draw(other.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
                 const bnn_step found = bnn_engine_step(other.engine, other.in, other.labels, 0.1);
                 assert_true(found.nll == expected.nll && found.correct == expected.correct);
@@ -179,7 +230,9 @@ int main(void)
 #ifdef BNN_DOUBLE
         cmocka_unit_test(gradients_are_derivatives),
         cmocka_unit_test(gradients_over_views_are_derivatives),
+        cmocka_unit_test(gradients_of_estimators_are_derivatives),
 #endif
+        cmocka_unit_test(estimators_have_equal_means),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(objective_follows_its_definition),
     };

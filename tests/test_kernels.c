@@ -10,6 +10,7 @@
 #include "bnn/layer.h"
 #include "bnn/rng.h"
 #include "bnn/status.h"
+#include "simd_product.h"
 
 #ifdef BNN_DOUBLE
 #define TOLERANCE 1e-11
@@ -224,7 +225,7 @@ static void odd_shapes(void **state)
                 for (size_t s = 0; s < 6; s++, turn++) {
                     const size_t work = channels[i] * channels[o] * sizes[s][0] * sizes[s][1];
                     size_t images = batches[turn % 3];
-                    if (work * images > 200000) images = work > 200000 ? 1 : 3;
+                    if (work * images > 100000) images = work > 50000 ? 1 : 3;
                     const bnn_layer layer = conv_layer(layouts[l], channels[i], channels[o], sizes[s][0],
                                                        sizes[s][1], 3, turn * 5 % 8);
                     compare_all(&layer, images, images == 17 ? 3 : 1);
@@ -302,11 +303,41 @@ static void not_a_number_is_kept(void **state)
     }
 }
 
+/* C (m, n) <- or += A B with A by rows or by columns and B in panels, against three loops. */
+static void compare_product(void (*multiply)(const bnn_product *), size_t panel, size_t m, size_t vectors,
+                            size_t k, bool transpose, bool add)
+{
+    const size_t n = vectors * panel / 2, panels = (vectors + 1) / 2;
+    bnn_real *a = normals(m * k, 1, 1), *b = reals(k * panels * panel), *plain = normals(k * n, 1, 2);
+    bnn_real *found = normals(m * n, 1, 3), *expected = normals(m * n, 1, 3);
+    for (size_t i = 0; i < k * n; i++)
+        b[i % n / panel * (k * panel) + i / n * panel + i % n % panel] = plain[i];
+    const bnn_product product = {m,         n,     k, a,  transpose ? 1 : k, transpose ? m : 1, b, panel,
+                                 k * panel, found, n, add};
+    multiply(&product);
+    bnn_gemm_naive(transpose, false, m, n, k, 1, a, transpose ? m : k, plain, n, add, expected, n);
+    assert_same("product", "multiply", found, expected, m * n);
+    free(expected), free(found), free(plain), free(b), free(a);
+}
+
+static void products(void **state)
+{
+    (void)state;
+#define COMPARE(isa)                                                                                         \
+    for (size_t i = 0; bnn_runs_here_##isa() && i < 4 * 32; i++)                                             \
+        compare_product(bnn_multiply_##isa, bnn_panel_##isa, 1 + i / 4, 1 + i % 5, 1 + i % 7, i & 1, i & 2);
+    BNN_EACH_ISA(COMPARE)
+#undef COMPARE
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(odd_shapes),           cmocka_unit_test(every_flag),
-        cmocka_unit_test(other_kernels),        cmocka_unit_test(ties_go_to_the_first),
+        cmocka_unit_test(products),
+        cmocka_unit_test(odd_shapes),
+        cmocka_unit_test(every_flag),
+        cmocka_unit_test(other_kernels),
+        cmocka_unit_test(ties_go_to_the_first),
         cmocka_unit_test(not_a_number_is_kept),
     };
     bnn_blas_single_thread();

@@ -13,8 +13,8 @@
 typedef struct bnn_condition {
     const char *name; /* "prior invariant" */
     bool kept;
-    char reason[1024];/* why */
-    char mend[320];   /* how to mend it; empty when it is kept */
+    char reason[1024]; /* why */
+    char mend[320];    /* how to mend it; empty when it is kept */
 } bnn_condition;
 
 #define BNN_CONDITION_COUNT 8

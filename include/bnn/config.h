@@ -79,6 +79,9 @@ typedef struct bnn_config {
         double clip_norm; /* 0: none */
         double kl_weight; /* < 0: auto, 1/N */
         size_t kl_warmup_epochs, kl_ramp_end;
+        double kl_head_warmup_epochs, kl_head_ramp_end; /* of the last layer; < 0: auto */
+        double free_bits;                               /* nats a parameter */
+        int estimator;
         int select;
     } train;
     struct {

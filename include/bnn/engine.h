@@ -21,6 +21,7 @@ typedef struct bnn_engine_options {
     size_t items;             /* images in a batch */
     size_t views;             /* of every image, under the same weight draw */
     bnn_view_average average; /* over the views */
+    bnn_estimator estimator;  /* local and flipout: gaussian layers only */
     int threads;
     const char *kernels; /* NULL, or a name for bnn_layer_ops_for */
 } bnn_engine_options;
@@ -37,7 +38,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
                              bnn_engine **engine, bnn_error *error);
 void bnn_engine_free(bnn_engine *engine);
 
-/* Draws the S weight samples of a step. */
+/* Draws the S weight samples of a step, and the noise of the estimator. */
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step);
 
 /* The same with noise from outside: eps (parameter_count) of sample s. For tests against recorded noise. */
@@ -47,6 +48,10 @@ void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps
  * of the loss, with KL weight beta, is then in bnn_engine_mu_gradient and _rho_gradient until the next step.
  */
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta);
+
+/* The weight of each layer's KL in later steps is beta times factors[l] (layer_count), which the engine copies; 1 at
+ * first. For a head with a warm-up of its own, and free bits. */
+void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors);
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);  /* (parameter_count) */
 bnn_real *bnn_engine_rho_gradient(bnn_engine *engine); /* (parameter_count) */

@@ -91,6 +91,10 @@ typedef struct bnn_layer_ops {
      * packed_gradient may be overwritten. */
     void (*unpack_gradient)(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
                             bnn_real *bias_gradient);
+
+    /* Packed weights, and the packed gradient, are the layer's slice of the parameter vector itself, weights then bias:
+     * nobody needs to call pack or unpack_gradient, and no alignment may be assumed. */
+    bool in_place;
 } bnn_layer_ops;
 
 /* Every implementation, fastest first, NULL-terminated. */

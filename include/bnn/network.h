@@ -7,6 +7,7 @@
 
 #include "bnn/layer.h"
 #include "bnn/real.h"
+#include "bnn/rng.h"
 #include "bnn/status.h"
 
 /* The three architectures (channels first in their description, L = number of channels or hidden entries):
@@ -52,24 +53,51 @@ bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool t
                                 bnn_workspace **workspace, bnn_error *error);
 void bnn_workspace_free(bnn_workspace *workspace);
 
+/* How the weight noise of a training step reaches the activations. */
+typedef enum bnn_estimator {
+    BNN_ESTIMATOR_WEIGHT, /* one weight draw, shared by the images of a sample */
+    BNN_ESTIMATOR_LOCAL, /* dense layers draw pre-activations: x mu + sqrt(x^2 sigma^2) zeta, zeta ~ N(0, 1) an image
+                           * and output (Kingma, Salimans and Welling 2015, eq. 6); conv layers as `weight` */
+    BNN_ESTIMATOR_FLIPOUT /* x mu + r ((x s) dW), dW = sigma eps shared, r and s random signs of an image
+                           * (Wen et al. 2018, eq. 4); conv layers have a sign a channel */
+} bnn_estimator;
+extern const char *const bnn_estimator_names[]; /* "weight", "local", "flipout", NULL */
+
+/* Whether the estimator gives the layer a second stream of its own. */
+bool bnn_estimator_perturbs(bnn_estimator estimator, const bnn_layer *layer);
+
+/* Gives a training workspace the second stream of an estimator: layers that bnn_estimator_perturbs are then run as
+ * f(in; weights) combined with f(in; spread), where spread is dW for flipout and sigma^2 for local. */
+bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimator, bnn_error *error);
+
 /* The number of images in a block for which activations of one block fit the second-level cache (conv), or a
  * whole unit of work (mlp, whose products want many rows): never above `most`, a multiple of `views` (>= 1).
  */
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views);
 
-/* Starts a unit of work with one weight draw w (parameter_count). Clears the gradient. */
-void bnn_workspace_begin(bnn_workspace *workspace, const bnn_real *weights);
+/* A unit of work: one weight draw and several blocks of images. */
+typedef struct bnn_unit {
+    const bnn_real *weights; /* (parameter_count) w; mu where a layer is perturbed */
+    bnn_real *gradient;      /* (parameter_count) <- d loss / d weights; NULL in evaluation */
+    const bnn_real *spread; /* (parameter_count) read where a layer is perturbed; NULL without an estimator */
+    bnn_real *spread_gradient; /* (parameter_count) <- d loss / d spread of perturbed layers */
+    bnn_stream stream;         /* of the estimator's noise */
+    size_t views;              /* consecutive images that share that noise: an item's */
+} bnn_unit;
+
+/* Starts a unit; what it points to has to stay until bnn_workspace_end. */
+void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit);
 
 /* Logits (images, classes) of `images` <= block inputs in planar layout; valid until the next call. When the
  * workspace is for training, a backward pass may follow. */
 const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *in, size_t images);
 
-/* Adds d loss / d w of the last forward block to the unit's gradient, given d loss / d logits
- * (images, classes), which may be overwritten. */
+/* Adds to the unit's gradient that of the last forward block, given d loss / d logits (images, classes), which may be
+ * overwritten. */
 void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient);
 
-/* gradient (parameter_count) <- the unit's accumulated d loss / d w. Ends the unit. */
-void bnn_workspace_end(bnn_workspace *workspace, bnn_real *gradient);
+/* Completes the gradient of a training unit. */
+void bnn_workspace_end(bnn_workspace *workspace);
 
 /* The name of the implementation that runs layer l. */
 const char *bnn_workspace_ops_name(const bnn_workspace *workspace, size_t layer);

@@ -10,8 +10,8 @@
 double bnn_softplus(double x);
 double bnn_softplus_inverse(double y);
 
-/* value (n) <- softplus(x); slope (n), where not NULL, <- its derivative. In bnn_real, to a few units in the
- * last place of softplus itself (also where it is tiny). */
+/* value (n) <- softplus(x); slope (n), where not NULL, <- its derivative. To a few units in the last place, also where
+ * softplus is tiny; in float, x below -87 counts as -87, so that no sigma becomes 0. */
 void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope);
 
 /* 1 / (1 + e^-x), the derivative of softplus. */

@@ -11,8 +11,8 @@
 
 typedef struct bnn_optimizer_options {
     double lr;
-    double rho_lr_factor; /* the learning rate of rho is lr times this */
-    double weight_decay; /* of mu, and of rho where the rule says so */
+    double rho_lr_factor;         /* the learning rate of rho is lr times this */
+    double weight_decay;          /* of mu, and of rho where the rule says so */
     double momentum;              /* sgd */
     bool nesterov;                /* sgd */
     double beta1, beta2, epsilon; /* adamw */

@@ -24,9 +24,9 @@ typedef struct bnn_slice {
 /* A family of distributions of one weight: one file, one row of bnn_families. */
 typedef struct bnn_family {
     const char *name;
-    bool signs;           /* a fixed random sign a weight */
-    bool gaussian_head;   /* the last layer stays gaussian */
-    const char *unclosed; /* why the family is not closed under the action of a group; NULL when it is */
+    bool signs;          /* a fixed random sign a weight, which a group does not move */
+    bool gaussian_head;  /* the last layer stays gaussian */
+    bool averages_leave; /* an average of its members over the group is none of its members */
 
     /* n draws of the noise eps that the reparameterisation starts from. */
     void (*noise)(bnn_stream stream, bnn_real *eps, size_t n);
@@ -38,12 +38,17 @@ typedef struct bnn_family {
     void (*pull_back)(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
                       bnn_real *mu_gradient, bnn_real *sigma_gradient);
 
-    /* KL(q || p) in nats, per parameter when `each` (count) is not NULL; returns the sum. */
-    double (*kl)(const bnn_slice *slice, double *each);
+    /* KL(q || p) in nats, summed. */
+    double (*kl)(const bnn_slice *slice);
 
     /* d loss / d mu += weight * dKL/dmu, and the same of sigma. */
     void (*kl_gradient)(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
                         bnn_real *sigma_gradient);
+
+    /* Of one parameter: KL(q_j || q'_j) in nats between two members of the family, exactly 0 when they are equal,
+     * and the log of their Bhattacharyya coefficient. */
+    double (*divergence)(double mu, double sigma, double other_mu, double other_sigma,
+                         double *log_bhattacharyya);
 } bnn_family;
 
 extern const bnn_family *const bnn_families[]; /* NULL-terminated; gaussian first */
@@ -94,14 +99,26 @@ bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *si
 /* sigma (count) <- softplus(rho); slope (count), where not NULL, <- d sigma / d rho. */
 void bnn_posterior_sigma(const bnn_posterior *posterior, bnn_real *sigma, bnn_real *slope);
 
-/* w (count) <- one draw: the noise of layer l comes from bnn_stream_of(seed, purpose, step, sample, l). eps
- * (count) keeps the noise. */
-void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
-                        bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps, bnn_real *w);
+/* Parameters are drawn, and their gradients reduced, in runs: up to BNN_RUN consecutive ones of a layer, few enough for
+ * the arrays of a run to stay in the first-level cache. */
+#define BNN_RUN 2048
+typedef struct bnn_run {
+    size_t layer, index; /* index: the run's number within its layer */
+    size_t from, count;  /* parameters from .. from + count - 1 */
+} bnn_run;
 
-/* The same for one layer alone: the unit of parallel drawing. */
-void bnn_posterior_draw_layer(const bnn_posterior *posterior, const bnn_real *sigma, size_t layer,
-                              bnn_stream stream, bnn_real *eps, bnn_real *w);
+/* Returns the number of runs of a network, and fills `runs` where it is not NULL. */
+size_t bnn_network_runs(const bnn_network *network, bnn_run *runs);
+
+/* eps and w (count, of which a run's part is written) <- the run's noise and weights in one draw. The noise comes from
+ * bnn_stream_of(seed, purpose, step, sample, layer + 2^16 index), so it does not depend on who draws what when. */
+void bnn_posterior_draw_run(const bnn_posterior *posterior, const bnn_real *sigma, const bnn_run *run,
+                            uint64_t seed, bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps,
+                            bnn_real *w);
+
+/* w (count) <- one draw; eps (BNN_RUN) is overwritten. */
+void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
+                        bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *w);
 
 /* w (count) <- the centre of q: mu for a gaussian. */
 void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w);

@@ -1,0 +1,42 @@
+# Reads figures from what `bnn eval --json` and `bnn train` write. Sourced by the scripts beside it.
+
+# figure FILE KEY: the number at a key of a JSON file printed one key a line; the first one counts.
+figure() {
+    sed -n "s/^[[:space:]]*\"$2\":[[:space:]]*\([-+0-9.eE]*\),*$/\1/p" "$1" | head -n 1
+}
+
+# figure_in FILE OBJECT KEY: the same inside an object.
+figure_in() {
+    sed -n "/\"$2\":/,/}/p" "$1" | sed -n "s/^[[:space:]]*\"$3\":[[:space:]]*\([-+0-9.eE]*\),*$/\1/p" | head -n 1
+}
+
+# train_seconds DIR: the seconds that a run's epochs took.
+train_seconds() {
+    sed -n 's/.*"seconds":\([-+0-9.eE]*\).*/\1/p' "$1/metrics.jsonl" | awk '{ s += $1 } END { print s }'
+}
+
+# mean_and_deviation TITLE...: reads lines "NAME FIGURE..." and prints a table, a row a name in order of appearance: mean
+# and standard deviation over the lines of that name.
+mean_and_deviation() {
+    awk -v titles="$*" '
+        BEGIN {
+            n = split(titles, title, " ")
+            printf "%-24s", title[1]
+            for (i = 2; i <= n; i++) printf " %18s", title[i]
+            printf "\n"
+        }
+        !($1 in count) { order[++rows] = $1 }
+        { count[$1]++; for (i = 2; i <= n; i++) { sum[$1, i] += $i; square[$1, i] += $i ^ 2 } }
+        END {
+            for (r = 1; r <= rows; r++) {
+                name = order[r]; k = count[name]
+                printf "%-24s", name
+                for (i = 2; i <= n; i++) {
+                    mean = sum[name, i] / k
+                    variance = k > 1 ? (square[name, i] - k * mean ^ 2) / (k - 1) : 0
+                    printf " %18s", sprintf("%.4g +- %.1g", mean, variance > 0 ? sqrt(variance) : 0)
+                }
+                printf "\n"
+            }
+        }'
+}

@@ -1,0 +1,65 @@
+/* Elementary functions against the C library in double, for every instruction set that runs here. */
+#include "testing.h"
+
+#include "bnn/numeric.h"
+#include "kernels.h"
+
+static void softplus_and_its_slope(void **state)
+{
+    enum { N = 4001 };
+    static bnn_real x[N], value[N + 1], slope[N + 1];
+    (void)state;
+    for (size_t i = 0; i < N; i++) x[i] = (bnn_real)(-80 + 0.04 * (double)i);
+    for (const bnn_isa *isa = bnn_isas; isa->name; isa++) {
+        if (!isa->runs_here()) continue;
+        value[N] = slope[N] = 7;
+        isa->softplus(x, N, value, slope);
+        assert_true(value[N] == 7 && slope[N] == 7);
+        for (size_t i = 0; i < N; i++) {
+            assert_close(value[i], log1p(exp((double)x[i])), 5e-7, 0);
+            assert_close(slope[i], 1 / (1 + exp(-(double)x[i])), 5e-7, 0);
+        }
+    }
+    bnn_softplus_array(x, 3, value, NULL);
+    assert_close(value[0], exp((double)x[0]), 5e-7, 0);
+}
+
+static void softplus_never_reaches_zero(void **state)
+{
+    const bnn_real x[] = {-90, -500};
+    bnn_real value[2], slope[2];
+    (void)state;
+    bnn_softplus_array(x, 2, value, slope);
+    assert_true(value[0] > 0 && value[1] > 0 && isfinite(slope[1]));
+}
+
+static void softplus_and_its_inverse(void **state)
+{
+    (void)state;
+    for (double x = -30; x < 40; x += 0.37) assert_close(bnn_softplus_inverse(bnn_softplus(x)), x, 1e-12, 1);
+    assert_close(bnn_softplus(-3), 0.048587351573742056, 1e-15, 0); /* log(1 + e^-3) */
+    assert_close(bnn_softplus(800), 800, 1e-15, 0);
+}
+
+static void sums_of_exponentials(void **state)
+{
+    const double x[] = {1000, 1000, -1000};
+    const bnn_real logits[] = {500, 500, -500};
+    double p[3];
+    (void)state;
+    assert_close(bnn_log_sum_exp(x, 3), 1000 + log(2), 1e-15, 0);
+    bnn_softmax(logits, 3, p);
+    assert_close(p[0], 0.5, 1e-15, 0);
+    assert_true(p[2] == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softplus_and_its_slope),
+        cmocka_unit_test(softplus_never_reaches_zero),
+        cmocka_unit_test(softplus_and_its_inverse),
+        cmocka_unit_test(sums_of_exponentials),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
