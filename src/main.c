@@ -45,9 +45,19 @@ static void restart_with_settings(char **argv)
 /* A message is one line whatever names and keys the user's input put into it. */
 static void print_error(bnn_error *error)
 {
+    const bool says_who = strncmp(error->message, "bnn ", strlen("bnn ")) == 0;
     for (char *c = error->message; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
-    fprintf(stderr, "bnn: %s\n", error->message);
+    fprintf(stderr, "%s%s\n", says_who ? "" : "bnn: ", error->message);
+}
+
+/* The exit code, once what was printed has arrived. */
+static int finish(bnn_status status, bnn_error *error)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !status)
+        status = bnn_fail(error, BNN_FAILED, "standard output: cannot be written");
+    if (error->message[0]) print_error(error);
+    return (int)status;
 }
 
 int main(int argc, char **argv)
@@ -60,11 +70,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
-        return BNN_OK;
+        return finish(BNN_OK, &error);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("bnn %s (%s, OpenBLAS core %s)\n", BNN_VERSION, BNN_REAL_NAME, bnn_blas_core());
-        return BNN_OK;
+        return finish(BNN_OK, &error);
     }
     const subcommand *command = find_command(argv[1]);
     if (!command) {
@@ -72,9 +82,5 @@ int main(int argc, char **argv)
         return BNN_BAD_INPUT;
     }
     bnn_blas_single_thread();
-    bnn_status status = command->run(command, argc - 1, argv + 1, &error);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && !status)
-        status = bnn_fail(&error, BNN_FAILED, "standard output: cannot be written");
-    if (error.message[0]) print_error(&error);
-    return (int)status;
+    return finish(command->run(command, argc - 1, argv + 1, &error), &error);
 }

@@ -78,6 +78,18 @@ static void add_mean(builder *b)
     b->height = b->width = 1;
 }
 
+/* Whether every count of parameters and activations is far from overflowing: each is at most the product here,
+ * whose bound of 2^56 is beyond any memory. */
+static bool counts_fit(const bnn_network_spec *spec)
+{
+    double widest = (double)(spec->input[0] > spec->classes ? spec->input[0] : spec->classes);
+    for (size_t i = 0; i < spec->width_count; i++)
+        if ((double)spec->widths[i] > widest) widest = (double)spec->widths[i];
+    return widest * widest * (double)spec->input[1] * (double)spec->input[2] *
+               (double)(spec->kernel * spec->kernel) <=
+           0x1p56;
+}
+
 static bnn_status check_spec(const bnn_network_spec *spec, bnn_error *error)
 {
     const size_t layers = spec->width_count;
@@ -87,6 +99,10 @@ static bnn_status check_spec(const bnn_network_spec *spec, bnn_error *error)
     for (size_t i = 0; i < layers; i++)
         if (spec->widths[i] == 0)
             return bnn_fail(error, BNN_BAD_INPUT, "model: layer %zu has a width of 0", i);
+    if (!counts_fit(spec))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "model: a network of these widths on %zu x %zu x %zu images is beyond any memory",
+                        spec->input[0], spec->input[1], spec->input[2]);
     if (spec->type == BNN_NETWORK_MLP) return BNN_OK;
     if (layers == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "model.channels: found no layer, expected at least one");

@@ -559,11 +559,43 @@ static void damaged_models_are_refused(void **state)
     }
 }
 
+/* Sizes whose products overflow: 65536^4 is 0 modulo 2^64. */
+static void models_beyond_memory_are_refused(void **state)
+{
+    static const char header[] =
+        "{\"__metadata__\": {\"format\": \"bnn\", \"config\": \"{\\\"group\\\": \\\"C4\\\", \\\"model\\\": "
+        "{\\\"type\\\": \\\"mlp\\\", \\\"input\\\": [65536, 65536, 65536], \\\"classes\\\": 3, "
+        "\\\"hidden\\\": [65536]}}\"}}";
+    uint8_t bytes[8 + sizeof header] = {(uint8_t)(sizeof header - 1), (sizeof header - 1) >> 8};
+    (void)state;
+    memcpy(bytes + 8, header, sizeof header - 1);
+    const char *path = put_file("huge.bin", bytes, 8 + sizeof header - 1);
+    assert_one_line(bnn_run("check", path), 2, "65536 x 65536 x 65536", "memory");
+    const program_run *run = bnn_run("train", config(), "--out", in_temporary("huge"), "--set",
+                                     "model.type=mlp", "--set", "model.hidden=[1048576, 1048576]");
+    assert_int_equal(run->code, 1); /* the sanitizer adds a warning of its own to the line */
+    assert_non_null(strstr(run->err, "out of memory"));
+    assert_false(exists("huge"));
+}
+
+static void a_full_device_is_told(void **state)
+{
+    static const char *const printers[] = {"--help", "--version"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char command[PATH_MAX + 64];
+        snprintf(command, sizeof command, "%s %s >/dev/full 2>/dev/null", program_path, printers[i]);
+        assert_int_equal(WEXITSTATUS(system(command)), 1);
+    }
+    assert_one_line(bnn_run("predict", MODEL, "--images", REFERENCE "fcnn/images.npy", "--out", "/dev/full"),
+                    1, "/dev/full", "No space");
+}
+
 static int set_up(void **state)
 {
     if (find_program() || make_temporary_directory(state)) return -1;
     put_data_set();
-    return 0;
+    return setenv("ASAN_OPTIONS", "allocator_may_return_null=1", 0);
 }
 
 int main(void)
@@ -588,6 +620,8 @@ int main(void)
         cmocka_unit_test(check_names_the_broken_conditions),
         cmocka_unit_test(check_and_info_tell_of_a_model),
         cmocka_unit_test(damaged_models_are_refused),
+        cmocka_unit_test(models_beyond_memory_are_refused),
+        cmocka_unit_test(a_full_device_is_told),
     };
     return cmocka_run_group_tests(tests, set_up, remove_temporary_directory);
 }
