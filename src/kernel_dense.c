@@ -71,7 +71,7 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
     for (size_t n = 0; n < images; n++)
         for (size_t o = 0; o < outputs; o++) {
             bnn_real *gradient = &out_gradient[n * outputs + o];
-            if (layer->relu && !(out[n * outputs + o] > 0)) *gradient = 0;
+            *gradient = layer->relu && !(out[n * outputs + o] > 0) ? 0 : *gradient;
             bias_gradient[o] += *gradient;
         }
     bnn_gemm(true, false, outputs, inputs, images, 1, out_gradient, outputs, in, inputs, 1, packed_gradient,
