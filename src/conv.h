@@ -15,14 +15,17 @@ enum { BNN_CODE_DEAD = 4 };
 /* Reals that hold n codes. */
 size_t bnn_code_reals(size_t n);
 
-/* padded (height, width) <- one image with the padding of its layer around it: padded pixel (y, x) is the
- * image's (y - kernel/2, x - kernel/2). Rows and columns beyond the padding are filled in the same manner.
- * Both have the layer's input layout. */
-void bnn_conv_pad(const bnn_layer *layer, const bnn_real *image, size_t height, size_t width,
-                  bnn_real *padded);
+/* The row (or column), of `size`, that row `i` of the padded image repeats; `size` where there is none. */
+size_t bnn_conv_source(const bnn_layer *layer, size_t i, size_t size);
+
+/* Reals of one image with the padding of its layer around it, in the layer's input layout. */
+size_t bnn_conv_padded_count(const bnn_layer *layer);
+
+/* padded <- one image: padded pixel (y, x) is the image's (y - kernel/2, x - kernel/2), wrapped around or
+ * zero. */
+void bnn_conv_pad(const bnn_layer *layer, const bnn_real *image, bnn_real *padded);
 
 /* The adjoint: image <- the sums of the padded pixels that bnn_conv_pad made of each of its pixels. */
-void bnn_conv_unpad(const bnn_layer *layer, const bnn_real *padded, size_t height, size_t width,
-                    bnn_real *image);
+void bnn_conv_unpad(const bnn_layer *layer, const bnn_real *padded, bnn_real *image);
 
 #endif

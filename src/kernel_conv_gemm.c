@@ -33,25 +33,19 @@ typedef struct buffers {
     bnn_real *padded, *patches, *values;
 } buffers;
 
-static size_t padded_size(const bnn_layer *layer)
-{
-    const size_t cell =
-        layer->in_layout == BNN_LAYOUT_PLANAR ? layer->in_channels : bnn_channel_stride(layer->in_channels);
-    return (layer->in_height + layer->kernel - 1) * (layer->in_width + layer->kernel - 1) * cell;
-}
-
 static size_t scratch_count(const bnn_layer *layer, size_t images)
 {
     const size_t pixels = layer->in_height * layer->in_width;
     (void)images;
-    return padded_size(layer) + pixels * (patch_size(layer) + bnn_channel_stride(layer->out_channels));
+    return bnn_conv_padded_count(layer) +
+           pixels * (patch_size(layer) + bnn_channel_stride(layer->out_channels));
 }
 
 static buffers buffers_in(const bnn_layer *layer, bnn_real *scratch)
 {
     buffers b = {layer->in_height + layer->kernel - 1, layer->in_width + layer->kernel - 1, scratch, NULL,
                  NULL};
-    b.patches = b.padded + padded_size(layer);
+    b.patches = b.padded + bnn_conv_padded_count(layer);
     b.values = b.patches + layer->in_height * layer->in_width * patch_size(layer);
     return b;
 }
@@ -138,7 +132,7 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
     const buffers b = buffers_in(layer, scratch);
     bnn_code *codes = (bnn_code *)saved;
     for (; images > 0; images--, in += bnn_layer_in_count(layer)) {
-        bnn_conv_pad(layer, in, b.height, b.width, b.padded);
+        bnn_conv_pad(layer, in, b.padded);
         exchange(layer, &b, true);
         bnn_gemm(false, false, pixels, stride, patch, 1, b.patches, patch, packed, stride, 0, b.values,
                  stride);
@@ -176,16 +170,16 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
     for (size_t n = 0; n < images; n++, in += in_count) {
         const size_t at = n * bnn_layer_out_count(layer);
         scatter_gradient(layer, out_gradient + at, codes + at, b.values, packed_gradient + patch * stride);
-        bnn_conv_pad(layer, in, b.height, b.width, b.padded);
+        bnn_conv_pad(layer, in, b.padded);
         exchange(layer, &b, true);
         bnn_gemm(true, false, patch, stride, pixels, 1, b.patches, patch, b.values, stride, 1,
                  packed_gradient, stride);
         if (!in_gradient) continue;
         bnn_gemm(false, true, pixels, patch, stride, 1, b.values, stride, packed, stride, 0, b.patches,
                  patch);
-        memset(b.padded, 0, padded_size(layer) * sizeof *b.padded);
+        memset(b.padded, 0, bnn_conv_padded_count(layer) * sizeof *b.padded);
         exchange(layer, &b, false);
-        bnn_conv_unpad(layer, b.padded, b.height, b.width, in_gradient + n * in_count);
+        bnn_conv_unpad(layer, b.padded, in_gradient + n * in_count);
     }
 }
 

@@ -38,13 +38,23 @@ const bnn_layer_ops *const bnn_layer_ops_list[] = {
 };
 // clang-format on
 
+/* Whether `name` is all of "kind-isa", its kind or its isa. */
+static bool is_called(const bnn_layer_ops *ops, const char *name)
+{
+    const char *dash = strchr(ops->name, '-');
+    const size_t length = strlen(name);
+    return strcmp(ops->name, name) == 0 ||
+           (dash && (strcmp(dash + 1, name) == 0 ||
+                     (length == (size_t)(dash - ops->name) && strncmp(ops->name, name, length) == 0)));
+}
+
 const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name)
 {
     const bnn_layer_ops *first = NULL;
     for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
         if (!(*ops)->supports(layer)) continue;
         if (!first) first = *ops;
-        if (!name || strcmp((*ops)->name, name) == 0) return *ops;
+        if (!name || is_called(*ops, name)) return *ops;
     }
     return first;
 }

@@ -21,7 +21,7 @@ static size_t saved_count(const bnn_layer *layer, size_t images)
 static size_t scratch_count(const bnn_layer *layer, size_t images)
 {
     (void)images;
-    return layer->in_channels * (layer->in_height + 2) * (layer->in_width + 2);
+    return bnn_conv_padded_count(layer);
 }
 
 static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
@@ -77,7 +77,7 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
     const size_t stride = bnn_channel_stride(layer->out_channels), channels = layer->in_channels;
     bnn_code *codes = (bnn_code *)saved;
     for (; images > 0; images--, in += bnn_layer_in_count(layer), out += bnn_layer_out_count(layer)) {
-        bnn_conv_pad(layer, in, layer->in_height + 2, layer->in_width + 2, scratch);
+        bnn_conv_pad(layer, in, scratch);
         for (size_t o = 0; o < stride; o += LANES) {
             bnn_code *to = codes ? codes + o : NULL;
             if (!layer->pool)
@@ -125,7 +125,7 @@ static void inputs_gradient(const bnn_layer *layer, const bnn_real *packed, cons
 {
     const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
     const size_t width = layer->in_width + 2, plane = width * (layer->in_height + 2);
-    memset(padded, 0, scratch_count(layer, 1) * sizeof *padded);
+    memset(padded, 0, bnn_conv_padded_count(layer) * sizeof *padded);
     for (size_t i = 0; i < bnn_layer_out_count(layer); i++) {
         const size_t o = i % stride, pixel = i / stride;
         const size_t y = pixel / layer->out_width * window + codes[i] / 2,
@@ -146,7 +146,7 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
     const bnn_code *codes = (const bnn_code *)saved;
     (void)out;
     for (size_t n = 0; n < images; n++, out_gradient += out_count, codes += out_count) {
-        bnn_conv_pad(layer, in + n * bnn_layer_in_count(layer), height, width, scratch);
+        bnn_conv_pad(layer, in + n * bnn_layer_in_count(layer), scratch);
         for (size_t o = 0; o < stride; o += LANES)
             for (size_t c = 0; c < layer->in_channels; c++) {
                 bnn_real *weights = packed_gradient + c * TAPS * stride + o;
@@ -159,7 +159,7 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
             }
         if (!in_gradient) continue;
         inputs_gradient(layer, packed, out_gradient, codes, scratch);
-        bnn_conv_unpad(layer, scratch, height, width, in_gradient + n * bnn_layer_in_count(layer));
+        bnn_conv_unpad(layer, scratch, in_gradient + n * bnn_layer_in_count(layer));
     }
 }
 

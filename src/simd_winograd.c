@@ -20,14 +20,13 @@ enum { POINTS = 6, PLANES = POINTS * POINTS };
 
 /* The sizes of one block, and what it has in memory. A tile is long or short, by height and by width. */
 typedef struct shape {
-    size_t in_stride, out_stride;       /* channels of a pixel */
-    size_t height, width;               /* outputs before pooling, without an odd row that pooling drops */
-    size_t long_y, long_x;              /* long tiles above and beside each other */
-    size_t short_y, short_x;            /* 1 when a short tile follows, else 0 */
-    size_t padded_height, padded_width; /* the inputs that the tiles of an image cover */
-    size_t images, tiles;               /* tiles of the block */
-    size_t v_plane, m_plane;  /* steps between planes of V (tiles, in_stride) and M (tiles, out_stride) */
-    size_t u_plane, ut_plane; /* of U (in_channels, out_stride) and its transpose, in panels */
+    size_t in_stride, out_stride; /* channels of a pixel */
+    size_t height, width;         /* outputs before pooling, without an odd row that pooling drops */
+    size_t long_y, long_x;        /* long tiles above and beside each other */
+    size_t short_y, short_x;      /* 1 when a short tile follows, else 0 */
+    size_t images, tiles;         /* tiles of the block */
+    size_t v_plane, m_plane;      /* steps between planes of V (tiles, in_stride) and M (tiles, out_stride) */
+    size_t u_plane, ut_plane;     /* of U (in_channels, out_stride) and its transpose, in panels */
 } shape;
 
 /* Planes lie an odd number of cache lines apart: a power of two would map them all to the same few cache
@@ -54,8 +53,6 @@ static shape shape_of(const bnn_layer *layer, size_t images)
     s.long_x = (s.width + 1) / 4;
     s.short_y = s.height > 4 * s.long_y;
     s.short_x = s.width > 4 * s.long_x;
-    s.padded_height = 4 * s.long_y + 2 * s.short_y + 2;
-    s.padded_width = 4 * s.long_x + 2 * s.short_x + 2;
     s.tiles = images * (s.long_y + s.short_y) * (s.long_x + s.short_x);
     s.v_plane = plane(s.tiles * s.in_stride);
     s.m_plane = plane(s.tiles * s.out_stride);
@@ -195,9 +192,9 @@ INLINE void kernel_line_adjoint(const vec *u, vec *g)
 
 #define UNROLL _Pragma("GCC unroll 6")
 
-/* V <- B^T d B of the inputs at `in`, pixels `column` and rows of pixels `row` apart. */
-INLINE void input_tile(bool short_y, bool short_x, const bnn_real *in, size_t row, size_t column, bnn_real *v,
-                       size_t v_plane)
+/* V <- B^T d B of the inputs: pixel (y, x) of the tile, channel c. */
+INLINE void input_tile(bool short_y, bool short_x, bnn_real *const pixel[POINTS][POINTS], size_t c,
+                       bnn_real *v, size_t v_plane)
 {
     const size_t points_y = short_y ? 4 : 6, points_x = short_x ? 4 : 6;
     vec t[POINTS][POINTS];
@@ -205,7 +202,7 @@ INLINE void input_tile(bool short_y, bool short_x, const bnn_real *in, size_t ro
     for (size_t x = 0; x < points_x; x++) {
         vec d[POINTS], line[POINTS];
         UNROLL
-        for (size_t y = 0; y < points_y; y++) d[y] = load(in + y * row + x * column);
+        for (size_t y = 0; y < points_y; y++) d[y] = load(pixel[y][x] + c);
         input_line(short_y, d, line);
         UNROLL
         for (size_t k = 0; k < points_y; k++) t[point(short_y, k)][x] = line[point(short_y, k)];
@@ -222,8 +219,8 @@ INLINE void input_tile(bool short_y, bool short_x, const bnn_real *in, size_t ro
 }
 
 /* Adds B dV B^T to the gradient of the inputs. */
-INLINE void input_tile_adjoint(bool short_y, bool short_x, const bnn_real *v, size_t v_plane, size_t row,
-                               size_t column, bnn_real *in)
+INLINE void input_tile_adjoint(bool short_y, bool short_x, const bnn_real *v, size_t v_plane,
+                               bnn_real *const pixel[POINTS][POINTS], size_t c)
 {
     const size_t points_y = short_y ? 4 : 6, points_x = short_x ? 4 : 6;
     vec t[POINTS][POINTS];
@@ -243,10 +240,7 @@ INLINE void input_tile_adjoint(bool short_y, bool short_x, const bnn_real *v, si
         vec d[POINTS];
         input_line_adjoint(short_x, t[y], d);
         UNROLL
-        for (size_t x = 0; x < points_x; x++) {
-            bnn_real *to = in + y * row + x * column;
-            store(to, load(to) + d[x]);
-        }
+        for (size_t x = 0; x < points_x; x++) store(pixel[y][x] + c, load(pixel[y][x] + c) + d[x]);
     }
 }
 
@@ -376,7 +370,8 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
 /* ---- blocks
  * --------------------------------------------------------------------------------------------------- */
 
-/* Saved: V, then the codes of the outputs. Scratch: one padded image, M (or dM), V (or dV). */
+/* Saved: V, then the codes of the outputs. Scratch: a pixel for what lies outside the image, M (or dM), V (or
+ * dV). */
 static size_t saved_count(const bnn_layer *layer, size_t images)
 {
     return PLANES * shape_of(layer, images).v_plane + bnn_code_reals(images * bnn_layer_out_count(layer));
@@ -385,54 +380,66 @@ static size_t saved_count(const bnn_layer *layer, size_t images)
 static size_t scratch_count(const bnn_layer *layer, size_t images)
 {
     const shape s = shape_of(layer, images);
-    return s.padded_height * s.padded_width * s.in_stride + PLANES * (s.m_plane + s.v_plane);
+    return s.in_stride + PLANES * (s.m_plane + s.v_plane);
 }
 
 typedef struct buffers {
-    bnn_real *padded, *m, *v;
+    bnn_real *outside, *m, *v;
 } buffers;
 
 static buffers buffers_in(const shape *s, bnn_real *scratch)
 {
-    buffers b = {.padded = scratch, .m = scratch + s->padded_height * s->padded_width * s->in_stride};
+    buffers b = {.outside = scratch, .m = scratch + s->in_stride};
     b.v = b.m + PLANES * s->m_plane;
     return b;
 }
 
-/* V <- the transformed inputs of a block. */
-static void transform_inputs(const bnn_layer *layer, const shape *s, const bnn_real *in, bnn_real *padded,
-                             bnn_real *v)
+/* pixel <- where the inputs of tile (y, x) are in an image, or `outside`. */
+static void find_pixels(const bnn_layer *layer, const shape *s, bnn_real *image, size_t y, size_t x,
+                        bnn_real *outside, bnn_real *pixel[POINTS][POINTS])
 {
-    const size_t column = s->in_stride, row = s->padded_width * column;
-    for (size_t n = 0; n < s->images; n++, in += bnn_layer_in_count(layer)) {
-        bnn_conv_pad(layer, in, s->padded_height, s->padded_width, padded);
-        for (size_t y = 0; y < s->long_y + s->short_y; y++)
-            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
-                const bnn_real *from = padded + 4 * y * row + 4 * x * column;
-                bnn_real *to = v + tile_number(s, n, y, x) * s->in_stride;
-                for (size_t c = 0; c < s->in_stride; c += LANES)
-                    BY_KIND(input_tile, y == s->long_y, x == s->long_x, from + c, row, column, to + c,
-                            s->v_plane);
-            }
+    const size_t height = layer->in_height, width = layer->in_width;
+    size_t columns[POINTS];
+    for (size_t j = 0; j < POINTS; j++) columns[j] = bnn_conv_source(layer, 4 * x + j, width);
+    for (size_t i = 0; i < POINTS; i++) {
+        const size_t row = bnn_conv_source(layer, 4 * y + i, height);
+        for (size_t j = 0; j < POINTS; j++)
+            pixel[i][j] = row < height && columns[j] < width
+                              ? image + (row * width + columns[j]) * s->in_stride
+                              : outside;
     }
 }
 
-/* The adjoint: in_gradient <- from dV. */
-static void transform_inputs_adjoint(const bnn_layer *layer, const shape *s, const bnn_real *v,
-                                     bnn_real *padded, bnn_real *in_gradient)
+/* V <- the transformed inputs of a block. */
+static void transform_inputs(const bnn_layer *layer, const shape *s, const bnn_real *in, bnn_real *outside,
+                             bnn_real *v)
 {
-    const size_t column = s->in_stride, row = s->padded_width * column;
-    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_layer_in_count(layer)) {
-        memset(padded, 0, s->padded_height * row * sizeof *padded);
+    memset(outside, 0, s->in_stride * sizeof *outside);
+    for (size_t n = 0; n < s->images; n++, in += bnn_layer_in_count(layer))
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
-                bnn_real *to = padded + 4 * y * row + 4 * x * column;
-                const bnn_real *from = v + tile_number(s, n, y, x) * s->in_stride;
+                bnn_real *pixel[POINTS][POINTS], *to = v + tile_number(s, n, y, x) * s->in_stride;
+                find_pixels(layer, s, (bnn_real *)in, y, x, outside, pixel);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
-                    BY_KIND(input_tile_adjoint, y == s->long_y, x == s->long_x, from + c, s->v_plane, row,
-                            column, to + c);
+                    BY_KIND(input_tile, y == s->long_y, x == s->long_x, pixel, c, to + c, s->v_plane);
             }
-        bnn_conv_unpad(layer, padded, s->padded_height, s->padded_width, in_gradient);
+}
+
+/* The adjoint: in_gradient <- from dV. What falls outside is dropped. */
+static void transform_inputs_adjoint(const bnn_layer *layer, const shape *s, const bnn_real *v,
+                                     bnn_real *outside, bnn_real *in_gradient)
+{
+    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_layer_in_count(layer)) {
+        memset(in_gradient, 0, bnn_layer_in_count(layer) * sizeof *in_gradient);
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                const bnn_real *from = v + tile_number(s, n, y, x) * s->in_stride;
+                bnn_real *pixel[POINTS][POINTS];
+                find_pixels(layer, s, in_gradient, y, x, outside, pixel);
+                for (size_t c = 0; c < s->in_stride; c += LANES)
+                    BY_KIND(input_tile_adjoint, y == s->long_y, x == s->long_x, from + c, s->v_plane, pixel,
+                            c);
+            }
     }
 }
 
@@ -533,7 +540,7 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
     const buffers b = buffers_in(&s, scratch);
     const size_t panel = NAME(bnn_panel);
     bnn_real *v = saved ? saved : b.v;
-    transform_inputs(layer, &s, in, b.padded, v);
+    transform_inputs(layer, &s, in, b.outside, v);
     for (size_t p = 0; p < PLANES; p++) {
         size_t first, tiles = tiles_of_plane(&s, p, &first);
         const bnn_product product = {tiles,
@@ -597,7 +604,7 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                                     false};
         NAME(bnn_multiply)(&inputs);
     }
-    if (in_gradient) transform_inputs_adjoint(layer, &s, b.v, b.padded, in_gradient);
+    if (in_gradient) transform_inputs_adjoint(layer, &s, b.v, b.outside, in_gradient);
 }
 
 const bnn_layer_ops NAME(bnn_conv_winograd_ops) = {BNN_SIMD_OPS("winograd", winograd),

@@ -75,17 +75,9 @@ typedef struct stage {
     bnn_real *weight, *packed, *packed_gradient, *gradient, *saved, *scratch, *out, *out_gradient;
 } stage;
 
-/* The first implementation whose name has `part` in it ("avx2", "gemm"), or the fastest. */
-static const bnn_layer_ops *ops_with(const bnn_layer *layer, const char *part)
-{
-    for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; part && *ops; ops++)
-        if ((*ops)->supports(layer) && strstr((*ops)->name, part)) return *ops;
-    return bnn_layer_ops_for(layer, NULL);
-}
-
 static stage stage_of(const bnn_layer *layer, const char *name, size_t block)
 {
-    stage s = {.layer = layer, .ops = ops_with(layer, name)};
+    stage s = {.layer = layer, .ops = bnn_layer_ops_for(layer, name)};
     const size_t fan_in = layer->in_channels * layer->kernel * layer->kernel;
     s.weight = random_reals(layer->weight_count + layer->bias_count, sqrt(2 / (double)(fan_in + 1)), 5);
     s.gradient = bnn_alloc(layer->weight_count + layer->bias_count, sizeof *s.gradient);
@@ -196,7 +188,7 @@ static void bench_convolutions(const size_t *widths, size_t layers, const char *
            widths[0], widths[layers - 1], block, rate, rate * operations(network) * 1e-9,
            rate * operations(network) * 1e-9 / peak);
     for (size_t l = 0; l < layers; l++) {
-        const bnn_layer_ops *ops = ops_with(&network->layers[l], name);
+        const bnn_layer_ops *ops = bnn_layer_ops_for(&network->layers[l], name);
         printf("  %s %.1f + %.1f + %.1f", ops->name, 1e6 * fastest[l][0], 1e6 * fastest[l][1],
                1e6 * fastest[l][2]);
     }

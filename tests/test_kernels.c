@@ -330,9 +330,24 @@ static void products(void **state)
 #undef COMPARE
 }
 
+static void names(void **state)
+{
+    const bnn_layer layer = conv_layer(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 3, 3);
+    const bnn_layer five = conv_layer(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 5, 3);
+    (void)state;
+    assert_string_equal(bnn_layer_ops_for(&layer, "winograd-portable")->name, "winograd-portable");
+    assert_string_equal(bnn_layer_ops_for(&layer, "portable")->name, "winograd-portable");
+    assert_string_equal(bnn_layer_ops_for(&layer, "gemm")->name, "gemm");
+    assert_ptr_equal(bnn_layer_ops_for(&layer, "winograd"), bnn_layer_ops_for(&layer, NULL));
+    assert_ptr_equal(bnn_layer_ops_for(&layer, "port"), bnn_layer_ops_for(&layer, NULL));
+    assert_string_equal(bnn_layer_ops_for(&five, "winograd")->name, "gemm");
+    assert_string_equal(bnn_layer_ops_for(&five, "naive")->name, "naive");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names),
         cmocka_unit_test(products),
         cmocka_unit_test(odd_shapes),
         cmocka_unit_test(every_flag),

@@ -63,7 +63,7 @@ size_t bnn_layer_out_count(const bnn_layer *layer);
  * say (in bnn_real; they may return 0). The functions may be called from several threads on different
  * buffers. */
 typedef struct bnn_layer_ops {
-    const char *name; /* "naive", "gemm", "winograd", ... */
+    const char *name; /* "naive", "gemm", "winograd-avx512", ... */
 
     /* Whether this implementation can run the layer. */
     bool (*supports)(const bnn_layer *layer);
@@ -100,8 +100,10 @@ typedef struct bnn_layer_ops {
 /* Every implementation, fastest first, NULL-terminated. */
 extern const bnn_layer_ops *const bnn_layer_ops_list[];
 
-/* The first implementation in the list that supports the layer; `name`, if not NULL, asks for one by name
- * (for tests and measurements) and falls back to the first where it does not support the layer. */
+/* The first implementation in the list that supports the layer; `name`, if not NULL, asks for one by name (for
+ * tests and measurements) and falls back to the first where none of that name supports the layer. Where one source is
+ * compiled for several instruction sets, the name is "kind-set" ("winograd-avx2"), and `name` may be that, the kind
+ * ("winograd": the fastest that runs here) or the set ("avx2": every kind compiled for it, to run a whole network so). */
 const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name);
 
 #endif
