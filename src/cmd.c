@@ -137,7 +137,7 @@ bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const 
 bnn_status cmd_threads(const cmd_line *line, int *threads, bnn_error *error)
 {
     size_t count;
-    bnn_status status = cmd_size(line, "threads", 1, 1024, (size_t)omp_get_num_procs(), &count, error);
+    bnn_status status = cmd_size(line, "threads", 1, 256, (size_t)omp_get_num_procs(), &count, error);
     *threads = (int)count;
     return status;
 }

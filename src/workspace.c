@@ -121,15 +121,18 @@ bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimat
 
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
 {
-    const size_t cache_reals = ((size_t)1 << 20) / sizeof(bnn_real);
+    const size_t cache = (size_t)3 << 19; /* bytes; fixed, so that results are the same on every machine */
     size_t largest = 1, images = most;
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        if (layer->kind != BNN_LAYER_CONV) continue;
+        const bnn_layer_ops *ops = bnn_layer_ops_for(layer, NULL);
+        largest = larger(largest, ops->saved_count(layer, 1) + ops->scratch_count(layer, 1));
+    }
     if (network->spec.type != BNN_NETWORK_MLP) {
-        for (size_t l = 0; l < network->layer_count; l++)
-            largest = larger(largest, bnn_layer_in_count(&network->layers[l]) +
-                                          bnn_layer_out_count(&network->layers[l]));
-        images = cache_reals / 8 / largest;
+        images = cache / (largest * sizeof(bnn_real));
         if (images < 4) images = 4;
-        if (images > 16) images = 16;
+        if (images > 8) images = 8;
         if (images > most) images = most;
     }
     images -= images % views;

@@ -70,9 +70,9 @@ bool bnn_estimator_perturbs(bnn_estimator estimator, const bnn_layer *layer);
  * f(in; weights) combined with f(in; spread), where spread is dW for flipout and sigma^2 for local. */
 bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimator, bnn_error *error);
 
-/* The number of images in a block for which activations of one block fit the second-level cache (conv), or a
- * whole unit of work (mlp, whose products want many rows): never above `most`, a multiple of `views` (>= 1).
- */
+/* The number of images in a block: for conv networks 4 to 8, as many as keep the largest layer's buffers in the
+ * second-level cache; for an mlp, whose products want many rows, `most`. Never above `most` but to be a multiple of
+ * `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views);
 
 /* A unit of work: one weight draw and several blocks of images. */
