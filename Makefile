@@ -86,7 +86,7 @@ bench: $(BUILD)/release/bench
 bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
 $(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: tests/%.c $(BUILD)/release/libbnn.a
-	@echo "LD $@"; $(CC) $(BASE) $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
+	@echo "LD $@"; $(CC) $(BASE) $(flags_release) $(CFLAGS) -Itests $(filter-out %.h,$^) $(LDFLAGS) $(LIBS) -o $@
 
 install: bnn
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -24,7 +24,8 @@ static void divergence(const moments *q, const bnn_family *family, size_t a, siz
         *log_bhattacharyya = -INFINITY;
         return;
     }
-    *kl += family->divergence((double)q->mu[a], (double)q->sigma[a], (double)q->mu[b], (double)q->sigma[b], &log_bc);
+    *kl += family->divergence((double)q->mu[a], (double)q->sigma[a], (double)q->mu[b], (double)q->sigma[b],
+                              &log_bc);
     *log_bhattacharyya += log_bc;
 }
 

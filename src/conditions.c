@@ -50,15 +50,18 @@ static void check_family(const bnn_config *config, const bnn_symmetry *symmetry,
     const bool averages = strcmp(config->symmetrization.mode, "average") == 0;
     char reason[256];
     if (q->family->signs && !(symmetry && is_invariant(symmetry, q->sign)))
-        broken(condition, name, "each weight has a fixed sign, which differs within orbits: rho(h) q has other signs and "
-                                "lies outside the family",
+        broken(condition, name,
+               "each weight has a fixed sign, which differs within orbits: rho(h) q has other signs and "
+               "lies outside the family",
                "posterior.family: gaussian");
     else if (q->family->averages_leave && averages)
-        broken(condition, name, "laplace factors are permuted into laplace factors, but an average of them is none: mode "
-                                "average leaves the family",
+        broken(condition, name,
+               "laplace factors are permuted into laplace factors, but an average of them is none: mode "
+               "average leaves the family",
                "posterior.family: gaussian, or mode project");
     else {
-        snprintf(reason, sizeof reason, "%s factors are permuted into %s factors%s", q->family->name, q->family->name,
+        snprintf(reason, sizeof reason, "%s factors are permuted into %s factors%s", q->family->name,
+                 q->family->name,
                  q->family->averages_leave ? "; averages of them leave the family, permutations do not" : "");
         kept(condition, name, reason);
     }

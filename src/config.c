@@ -495,13 +495,15 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
         strcmp(c->train.optimizer.name, "sgd") == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.nesterov: true needs momentum > 0", name);
     if (c->train.estimator != BNN_ESTIMATOR_WEIGHT && strcmp(c->posterior.family, "gaussian") != 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.estimator: found \"%s\" with family %s, expected gaussian", name,
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: train.estimator: found \"%s\" with family %s, expected gaussian", name,
                         bnn_estimator_names[c->train.estimator], c->posterior.family);
     if (c->train.estimator == BNN_ESTIMATOR_LOCAL && strcmp(c->symmetrization.mode, "group-elbo") == 0)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: train.estimator: found \"local\" with mode group-elbo, expected \"weight\" or \"flipout\": "
-                        "an orbit has to be seen under one weight draw",
-                        name);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: train.estimator: found \"local\" with mode group-elbo, expected \"weight\" or \"flipout\": "
+            "an orbit has to be seen under one weight draw",
+            name);
     return BNN_OK;
 }
 
@@ -510,7 +512,8 @@ static void resolve(bnn_config *c)
 {
     if (c->train.optimizer.options.rho_lr_factor < 0)
         c->train.optimizer.options.rho_lr_factor = bnn_optimizer_find(c->train.optimizer.name)->rho_lr_factor;
-    if (c->train.kl_head_warmup_epochs < 0) c->train.kl_head_warmup_epochs = (double)c->train.kl_warmup_epochs;
+    if (c->train.kl_head_warmup_epochs < 0)
+        c->train.kl_head_warmup_epochs = (double)c->train.kl_warmup_epochs;
     if (c->train.kl_head_ramp_end < 0) c->train.kl_head_ramp_end = (double)c->train.kl_ramp_end;
 }
 

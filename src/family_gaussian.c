@@ -20,9 +20,11 @@ static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_rea
 
 /* log(s'/s) + (s^2 + d^2)/(2 s'^2) - 1/2 and -log BC = 1/2 log((s^2 + s'^2)/(2 s s')) + d^2/(4 (s^2 + s'^2)), both
  * written so that nothing cancels when the two are close. */
-static double divergence(double mu, double sigma, double other_mu, double other_sigma, double *log_bhattacharyya)
+static double divergence(double mu, double sigma, double other_mu, double other_sigma,
+                         double *log_bhattacharyya)
 {
-    const double distance = mu - other_mu, excess = (sigma - other_sigma) / other_sigma, away = distance / other_sigma;
+    const double distance = mu - other_mu, excess = (sigma - other_sigma) / other_sigma,
+                 away = distance / other_sigma;
     const double gap = sigma - other_sigma;
     *log_bhattacharyya = -log1p(gap * gap / (2 * sigma * other_sigma)) / 2 -
                          distance * distance / (4 * (sigma * sigma + other_sigma * other_sigma));

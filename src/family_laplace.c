@@ -19,8 +19,8 @@ static void draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
     bnn_family_gaussian.draw(slice, eps, w); /* a location and a scale as well */
 }
 
-static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient, bnn_real *mu_gradient,
-                      bnn_real *sigma_gradient)
+static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
+                      bnn_real *mu_gradient, bnn_real *sigma_gradient)
 {
     bnn_family_gaussian.pull_back(slice, eps, w_gradient, mu_gradient, sigma_gradient);
 }
@@ -50,7 +50,8 @@ static double kl(const bnn_slice *slice)
     return sum;
 }
 
-static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient, bnn_real *sigma_gradient)
+static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
+                        bnn_real *sigma_gradient)
 {
     for (size_t j = 0; j < slice->count; j++) {
         const double d = (double)slice->mu[j] - (double)slice->prior_mean[j], b = (double)slice->sigma[j];

@@ -15,8 +15,8 @@ static void draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
     for (size_t j = 0; j < slice->count; j++) w[j] = weight_of(slice, j, eps[j]);
 }
 
-static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient, bnn_real *mu_gradient,
-                      bnn_real *sigma_gradient)
+static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
+                      bnn_real *mu_gradient, bnn_real *sigma_gradient)
 {
     for (size_t j = 0; j < slice->count; j++) {
         const bnn_real gradient = w_gradient[j] * weight_of(slice, j, eps[j]); /* dw/dmu = w */
@@ -30,12 +30,14 @@ static double kl(const bnn_slice *slice)
     return bnn_family_gaussian.kl(slice);
 }
 
-static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient, bnn_real *sigma_gradient)
+static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
+                        bnn_real *sigma_gradient)
 {
     bnn_family_gaussian.kl_gradient(slice, weight, mu_gradient, sigma_gradient);
 }
 
-static double divergence(double mu, double sigma, double other_mu, double other_sigma, double *log_bhattacharyya)
+static double divergence(double mu, double sigma, double other_mu, double other_sigma,
+                         double *log_bhattacharyya)
 {
     return bnn_family_gaussian.divergence(mu, sigma, other_mu, other_sigma, log_bhattacharyya);
 }

@@ -183,5 +183,5 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
     }
 }
 
-const bnn_layer_ops bnn_conv_gemm_ops = {"gemm", supports, packed_count, saved_count,    scratch_count,
+const bnn_layer_ops bnn_conv_gemm_ops = {"gemm", supports, packed_count, saved_count,     scratch_count,
                                          pack,   forward,  backward,     unpack_gradient, false};

@@ -53,8 +53,8 @@ static ptrdiff_t in_index(const bnn_layer *layer, size_t c, ptrdiff_t y, ptrdiff
 }
 
 /* One pre-activation of one image. */
-static bnn_real convolve(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t o, size_t y,
-                         size_t x)
+static bnn_real convolve(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t o,
+                         size_t y, size_t x)
 {
     const size_t k = layer->kernel;
     const bnn_real *w = packed + o * layer->in_channels * k * k;
@@ -102,7 +102,8 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
     (void)out, (void)scratch;
     if (in_gradient) memset(in_gradient, 0, images * in_count * sizeof *in_gradient);
     for (size_t n = 0; n < images; n++, in += in_count, in_gradient += in_gradient ? in_count : 0)
-        for (size_t p = 0; p < layer->out_height * layer->out_width; p++, out_gradient += stride, saved += stride)
+        for (size_t p = 0; p < layer->out_height * layer->out_width;
+             p++, out_gradient += stride, saved += stride)
             for (size_t o = 0; o < layer->out_channels; o++) {
                 const bnn_real g = out_gradient[o];
                 const size_t where = (size_t)saved[o];
@@ -112,8 +113,9 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                 packed_gradient[layer->weight_count + o] += g;
                 for (size_t t = 0; t < layer->in_channels * k * k; t++) {
                     const size_t w = o * layer->in_channels * k * k + t;
-                    const ptrdiff_t i = in_index(layer, t / (k * k), (ptrdiff_t)(y + t / k % k) - (ptrdiff_t)(k / 2),
-                                                 (ptrdiff_t)(x + t % k) - (ptrdiff_t)(k / 2));
+                    const ptrdiff_t i =
+                        in_index(layer, t / (k * k), (ptrdiff_t)(y + t / k % k) - (ptrdiff_t)(k / 2),
+                                 (ptrdiff_t)(x + t % k) - (ptrdiff_t)(k / 2));
                     if (i < 0) continue;
                     packed_gradient[w] += g * in[i];
                     if (in_gradient) in_gradient[i] += g * packed[w];

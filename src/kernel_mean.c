@@ -60,5 +60,5 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
     (void)layer, (void)packed_gradient, (void)weight_gradient, (void)bias_gradient;
 }
 
-const bnn_layer_ops bnn_mean_ops = {"mean", supports, none,     none_a_block, none_a_block,
+const bnn_layer_ops bnn_mean_ops = {"mean", supports, none,     none_a_block,    none_a_block,
                                     pack,   forward,  backward, unpack_gradient, false};

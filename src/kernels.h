@@ -16,7 +16,7 @@
 typedef struct bnn_isa {
     const char *name;
     bool (*runs_here)(void);
-    void (*normals)(bnn_stream stream, bnn_real *out, size_t n); /* bnn_normals */
+    void (*normals)(bnn_stream stream, bnn_real *out, size_t n);                     /* bnn_normals */
     void (*softplus)(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope); /* bnn_softplus_array */
 } bnn_isa;
 
@@ -32,8 +32,8 @@ extern const bnn_isa bnn_isas[]; /* ends with a NULL name */
     extern const bnn_layer_ops bnn_conv_winograd_ops_##isa; /* simd_winograd.c */
 BNN_EACH_ISA(BNN_ISA_DECLARE)
 
-extern const bnn_layer_ops bnn_mean_ops;       /* kernel_mean.c */
-extern const bnn_layer_ops bnn_dense_ops, bnn_dense_grid_ops;      /* kernel_dense.c */
+extern const bnn_layer_ops bnn_mean_ops;                      /* kernel_mean.c */
+extern const bnn_layer_ops bnn_dense_ops, bnn_dense_grid_ops; /* kernel_dense.c */
 extern const bnn_layer_ops bnn_conv_gemm_ops;  /* kernel_conv_gemm.c: im2col and BLAS, any shape */
 extern const bnn_layer_ops bnn_conv_naive_ops; /* kernel_conv_naive.c: plain loops, the twin of the others */
 

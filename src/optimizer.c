@@ -111,8 +111,7 @@ void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_rea
             rho_state[b] = optimizer->rho_state[b] + from;
         }
         optimizer->rule->update(&optimizer->options, lr, step, mu_gradient + from, n, mu + from, mu_state);
-        optimizer->rule->update(&rho_options, rho_lr, step, rho_gradient + from, n, rho + from,
-                                rho_state);
+        optimizer->rule->update(&rho_options, rho_lr, step, rho_gradient + from, n, rho + from, rho_state);
     }
 }
 

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels.h"
-#include "simd.h"
+#include "simd_log.h"
 
 #ifdef BNN_DOUBLE
 
@@ -73,15 +73,7 @@ INLINE vec log_uniform(integers x)
     const mask near_one = (mask)(x >= 0xc0000000u);
     const vec f = choose(near_one, below_one, mantissa - 1);
     const vec e = choose(near_one, (vec){0}, __builtin_convertvector(exponent, vec));
-    vec p = 7.0376836292e-2f * f - 1.1514610310e-1f;
-    p = p * f + 1.1676998740e-1f;
-    p = p * f - 1.2420140846e-1f;
-    p = p * f + 1.4249322787e-1f;
-    p = p * f - 1.6668057665e-1f;
-    p = p * f + 2.0000714765e-1f;
-    p = p * f - 2.4999993993e-1f;
-    p = p * f + 3.3333331174e-1f;
-    return e * 0.693147180559945f + (f + f * f * (p * f - 0.5f));
+    return e * 0.693147180559945f + log_near_one(f);
 }
 
 /* cos and sin of 2 pi y 2^-32: y is the nearest quarter turn plus a signed rest of at most an eighth. */

@@ -2,7 +2,7 @@
  * Cephes library (S. L. Moshier, 1989). */
 #include "bnn/numeric.h"
 #include "kernels.h"
-#include "simd.h"
+#include "simd_log.h"
 
 #ifdef BNN_DOUBLE
 
@@ -39,15 +39,7 @@ INLINE vec log_one_plus(vec t)
     const mask large = (mask)(t > 0.41421356f);
     const vec f = choose(large, t * 0.5f - 0.5f, t);
     const vec e = choose(large, (vec){0} + 0.693147180559945f, (vec){0});
-    vec p = 7.0376836292e-2f * f - 1.1514610310e-1f;
-    p = p * f + 1.1676998740e-1f;
-    p = p * f - 1.2420140846e-1f;
-    p = p * f + 1.4249322787e-1f;
-    p = p * f - 1.6668057665e-1f;
-    p = p * f + 2.0000714765e-1f;
-    p = p * f - 2.4999993993e-1f;
-    p = p * f + 3.3333331174e-1f;
-    return e + (f + f * f * (p * f - 0.5f));
+    return e + log_near_one(f);
 }
 
 INLINE void softplus(vec x, vec *value, vec *slope)

@@ -170,4 +170,5 @@ const bnn_layer_ops NAME(bnn_conv_thin_ops) = {BNN_SIMD_OPS("thin", thin),
                                                pack,
                                                forward,
                                                backward,
-                                               unpack_gradient, false};
+                                               unpack_gradient,
+                                               false};

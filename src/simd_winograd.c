@@ -390,4 +390,5 @@ const bnn_layer_ops NAME(bnn_conv_winograd_ops) = {BNN_SIMD_OPS("winograd", wino
                                                    pack,
                                                    forward,
                                                    backward,
-                                                   unpack_gradient, false};
+                                                   unpack_gradient,
+                                                   false};

@@ -236,10 +236,12 @@ static void set_kl_shares(run *r, size_t epoch)
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
         const bool head = l + 1 == network->layer_count;
-        shares[l] = head ? ramp((double)epoch, r->config->train.kl_head_warmup_epochs, r->config->train.kl_head_ramp_end)
+        shares[l] = head ? ramp((double)epoch, r->config->train.kl_head_warmup_epochs,
+                                r->config->train.kl_head_ramp_end)
                          : ramp((double)epoch, (double)r->config->train.kl_warmup_epochs,
                                 (double)r->config->train.kl_ramp_end);
-        const double free_nats = r->config->train.free_bits * (double)(layer->weight_count + layer->bias_count);
+        const double free_nats =
+            r->config->train.free_bits * (double)(layer->weight_count + layer->bias_count);
         if (free_nats > 0 && bnn_posterior_layer_kl(r->model->posterior, layer) <= free_nats) shares[l] = 0;
     }
     bnn_engine_set_kl_factors(r->engine, shares);
@@ -278,8 +280,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     bnn_batches_fill(r->batches, index, r->options->threads);
     bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
     if (index == 0 || r->config->train.free_bits > 0) set_kl_shares(r, epoch);
-    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels,
-                                          whole_kl_weight(r, log->n));
+    const bnn_step step =
+        bnn_engine_step(r->engine, r->batches->images, r->batches->labels, whole_kl_weight(r, log->n));
     mu_gradient = bnn_engine_mu_gradient(r->engine);
     rho_gradient = bnn_engine_rho_gradient(r->engine);
     if (r->triggered && bnn_mode_holds(r->config)) {

@@ -10,22 +10,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "bnn/blas.h"
+#include "bench.h"
 #include "bnn/engine.h"
 #include "bnn/evaluate.h"
 #include "bnn/optimizer.h"
 
 enum { BATCH = 128, SAMPLES = 10, CLASSES = 10, SIDE = 28 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static const struct row {
     const char *name;
@@ -39,40 +30,11 @@ static const struct row {
     {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 40},
 };
 
-static bnn_real *random_reals(size_t n, uint64_t stream)
-{
-    bnn_real *x = bnn_alloc(n, sizeof *x);
-    if (!x) exit(BNN_FAILED);
-    bnn_normals(bnn_stream_of(3, BNN_STREAM_TRAIN_NOISE, 0, 0, stream), x, n);
-    return x;
-}
-
 static void check(bnn_status status, const bnn_error *error)
 {
     if (!status) return;
     fprintf(stderr, "bench: %s\n", error->message);
     exit((int)status);
-}
-
-/* GFLOP/s of 1024^3 products on every thread at once, added up: the yardstick. */
-static double product_peak(int threads)
-{
-    enum { N = 1024 };
-    double total = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : total)
-    {
-        bnn_real *a = random_reals(N * N, 0), *b = random_reals(N * N, 1), *c = random_reals(N * N, 2);
-        double best = INFINITY;
-#pragma omp barrier
-        for (int i = 0; i < 16; i++) {
-            const double start = now();
-            bnn_gemm(false, false, N, N, N, 1, a, N, b, N, 0, c, N);
-            best = fmin(best, now() - start);
-        }
-        total += 2e-9 * N * N * N / best;
-        free(a), free(b), free(c);
-    }
-    return total;
 }
 
 /* Operations an image and weight draw by direct convolution, 2 to a multiply-add: forward; and the gradients of the
@@ -82,7 +44,8 @@ static double operations(const bnn_network *network, bool training)
     double sum = 0;
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
-        const double pixels = layer->kind == BNN_LAYER_CONV ? (double)(layer->in_height * layer->in_width) : 1;
+        const double pixels =
+            layer->kind == BNN_LAYER_CONV ? (double)(layer->in_height * layer->in_width) : 1;
         sum += 2 * (double)layer->weight_count * pixels * (training ? (l ? 3 : 2) : 1);
     }
     return sum;
@@ -134,7 +97,7 @@ static void bench_training(const struct row *row, int threads, double peak, cJSO
     bnn_error error;
     parts best = {INFINITY, INFINITY, INFINITY};
     uint32_t labels[BATCH];
-    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 4);
+    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 1, 4);
     for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
     check(bnn_engine_create(model->posterior, &options, &engine, &error), &error);
     check(bnn_optimizer_create(rule, &sgd, model->posterior->count, &optimizer, &error), &error);
@@ -174,7 +137,7 @@ static void bench_evaluation(const struct row *row, int threads, double peak, cJ
                                          .threads = threads};
     bnn_error error;
     double best = INFINITY;
-    data.images = random_reals(data.count * SIDE * SIDE, 5);
+    data.images = random_reals(data.count * SIDE * SIDE, 1, 5);
     for (int repeat = 0; repeat < 3; repeat++) {
         const double start = now();
         check(bnn_predict(model, &data, &options, ignore, NULL, &error), &error);
@@ -182,7 +145,8 @@ static void bench_evaluation(const struct row *row, int threads, double peak, cJ
     }
     const double rate = (double)(data.count * DRAWS * model->group->order) / best;
     cJSON_AddNumberToObject(result, "evaluation_image_samples_per_second", rate);
-    cJSON_AddNumberToObject(result, "evaluation_over_peak", rate * operations(model->network, false) * 1e-9 / peak);
+    cJSON_AddNumberToObject(result, "evaluation_over_peak",
+                            rate * operations(model->network, false) * 1e-9 / peak);
     free(data.images);
     bnn_model_free(model);
 }
@@ -206,7 +170,7 @@ static double bench_normals(void)
 static void bench_estimators(const struct row *row, int threads, cJSON *result)
 {
     enum { STEPS = 100 };
-    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 4);
+    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 1, 4);
     uint32_t labels[BATCH];
     for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
     for (int e = 0; bnn_estimator_names[e]; e++) {
@@ -279,7 +243,8 @@ static cJSON *measure_apart(const struct row *row, int what, int threads)
         _exit(written > 0 ? 0 : 1);
     }
     close(ends[1]);
-    for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;) length += (size_t)got;
+    for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)got;
     close(ends[0]);
     wait4(child, &state, 0, &usage);
     cJSON *result = cJSON_Parse(text);
@@ -295,10 +260,11 @@ static double figure(const cJSON *object, const char *name)
 
 static void print_row(const char *name, int threads, const cJSON *training, const cJSON *evaluation)
 {
-    printf("%-19s %2d %9.0f %9.0f %7.0f %7.0f %6.2f %10.0f %6.2f %5.0f %5.0f%% %5.0f%% %5.0f%%\n", name, threads,
-           figure(training, "sgemm_peak_gflops"), figure(training, "training_image_samples_per_second"),
-           figure(training, "training_gflops"), figure(training, "peak_memory_mib"),
-           figure(training, "training_over_peak"), figure(evaluation, "evaluation_image_samples_per_second"),
+    printf("%-19s %2d %9.0f %9.0f %7.0f %7.0f %6.2f %10.0f %6.2f %5.0f %5.0f%% %5.0f%% %5.0f%%\n", name,
+           threads, figure(training, "sgemm_peak_gflops"),
+           figure(training, "training_image_samples_per_second"), figure(training, "training_gflops"),
+           figure(training, "peak_memory_mib"), figure(training, "training_over_peak"),
+           figure(evaluation, "evaluation_image_samples_per_second"),
            figure(evaluation, "evaluation_over_peak"), figure(evaluation, "peak_memory_mib"),
            100 * figure(training, "share_draw"), 100 * figure(training, "share_passes"),
            100 * figure(training, "share_update"));
@@ -327,8 +293,9 @@ static cJSON *bench_all_estimators(bool table)
 {
     cJSON *list = cJSON_CreateArray();
     if (table)
-        printf("\nvariance of the gradient, summed over the parameters (2 samples, batch %d)\n%-19s %-9s %12s %12s\n", BATCH,
-               "network", "estimator", "mu", "rho");
+        printf("\nvariance of the gradient, summed over the parameters (2 samples, batch %d)\n%-19s %-9s "
+               "%12s %12s\n",
+               BATCH, "network", "estimator", "mu", "rho");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r += 3) {
         cJSON *result = measure_apart(&rows[r], ESTIMATORS, 2);
         for (int e = 0; table && bnn_estimator_names[e]; e++) {
@@ -345,19 +312,15 @@ static cJSON *bench_all_estimators(bool table)
 int main(int count, char **arguments)
 {
     const bool json = count > 1 && strcmp(arguments[1], "--json") == 0;
-    const char *core = bnn_blas_better_core();
-    if (core && !getenv("OPENBLAS_CORETYPE")) { /* as bnn does: see bnn_blas_better_core */
-        setenv("OPENBLAS_CORETYPE", core, 1);
-        execv("/proc/self/exe", arguments);
-    }
-    bnn_blas_single_thread();
+    bench_start(arguments);
     if (!json)
         printf("S = %d, batch %d, %dx%d images; OpenBLAS core %s; GFLOP/s as by direct convolution\n\n"
-               "%-19s %2s %9s %9s %7s %7s %6s %10s %6s %5s %6s %6s %6s\n%-19s %2s %9s %9s %7s %7s %6s %10s %6s %5s %6s "
+               "%-19s %2s %9s %9s %7s %7s %6s %10s %6s %5s %6s %6s %6s\n%-19s %2s %9s %9s %7s %7s %6s %10s "
+               "%6s %5s %6s "
                "%6s %6s\n",
-               SAMPLES, BATCH, SIDE, SIDE, bnn_blas_core(), "", "", "sgemm", "training", "", "", "over", "evaluation",
-               "over", "", "draw", "passes", "update", "network", "t", "GFLOP/s", "samples/s", "GFLOP/s", "MiB", "peak",
-               "samples/s", "peak", "MiB", "", "", "");
+               SAMPLES, BATCH, SIDE, SIDE, bnn_blas_core(), "", "", "sgemm", "training", "", "", "over",
+               "evaluation", "over", "", "draw", "passes", "update", "network", "t", "GFLOP/s", "samples/s",
+               "GFLOP/s", "MiB", "peak", "samples/s", "peak", "MiB", "", "", "");
     cJSON *result = cJSON_CreateObject();
     cJSON_AddStringToObject(result, "openblas_core", bnn_blas_core());
     cJSON_AddItemToObject(result, "rows", bench_rows(!json));

@@ -1,57 +1,15 @@
 /* Speed of the kernels on this machine, beside sgemm in the same process: ratios carry over, seconds do not.
- *     bench [threads]  */
+ *     bench_kernels [threads]  */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "bnn/blas.h"
+#include "bench.h"
 #include "bnn/layer.h"
 #include "bnn/network.h"
-#include "bnn/rng.h"
-#include "bnn/status.h"
 #include "kernels.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static bnn_real *random_reals(size_t n, double scale, uint64_t stream)
-{
-    bnn_real *x = bnn_alloc(n, sizeof *x);
-    if (!x) exit(1);
-    bnn_normals(bnn_stream_of(3, BNN_STREAM_TRAIN_NOISE, 0, 0, stream), x, n);
-    for (size_t i = 0; i < n; i++) x[i] *= (bnn_real)scale;
-    return x;
-}
-
-/* GFLOP/s of 1024^3 products on every thread at once, added up. */
-static double product_peak(int threads)
-{
-    enum { N = 1024 };
-    double total = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : total)
-    {
-        bnn_real *a = random_reals(N * N, 1, 0), *b = random_reals(N * N, 1, 1),
-                 *c = random_reals(N * N, 1, 2);
-        double best = INFINITY;
-#pragma omp barrier
-        for (int i = 0; i < 12; i++) {
-            const double start = now();
-            bnn_gemm(false, false, N, N, N, 1, a, N, b, N, 0, c, N);
-            best = fmin(best, now() - start);
-        }
-        total += 2e-9 * N * N * N / best;
-        free(a), free(b), free(c);
-    }
-    return total;
-}
 
 static void bench_normals(void)
 {
@@ -197,21 +155,11 @@ static void bench_convolutions(const size_t *widths, size_t layers, const char *
     bnn_network_free(network);
 }
 
-/* OpenBLAS chooses its kernels when it is loaded: see bnn_blas_better_core. */
-static void use_better_core(char **arguments)
-{
-    const char *core = bnn_blas_better_core();
-    if (!core || getenv("OPENBLAS_CORETYPE")) return;
-    setenv("OPENBLAS_CORETYPE", core, 1);
-    execv("/proc/self/exe", arguments);
-}
-
 int main(int count, char **arguments)
 {
     static const size_t widths[][2] = {{32, 64}, {128, 256}}, blocks[] = {2, 4, 8, 16};
     const int threads = count > 1 ? atoi(arguments[1]) : omp_get_num_procs();
-    use_better_core(arguments);
-    bnn_blas_single_thread();
+    bench_start(arguments);
     if (threads < 1) return 2;
     bench_normals();
     for (size_t w = 0; w < 2; w++) {

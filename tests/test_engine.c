@@ -21,9 +21,24 @@ typedef struct fixture {
 } fixture;
 
 static const bnn_network_spec specs[] = {
-    {.type = BNN_NETWORK_MLP, .input = {1, 3, 4}, .classes = CLASSES, .widths = {7, 5}, .width_count = 2, .kernel = 3},
-    {.type = BNN_NETWORK_CNN, .input = {2, 8, 6}, .classes = CLASSES, .widths = {3, 4}, .width_count = 2, .kernel = 3},
-    {.type = BNN_NETWORK_FCNN, .input = {1, 9, 8}, .classes = CLASSES, .widths = {4, 5}, .width_count = 2, .kernel = 3},
+    {.type = BNN_NETWORK_MLP,
+     .input = {1, 3, 4},
+     .classes = CLASSES,
+     .widths = {7, 5},
+     .width_count = 2,
+     .kernel = 3},
+    {.type = BNN_NETWORK_CNN,
+     .input = {2, 8, 6},
+     .classes = CLASSES,
+     .widths = {3, 4},
+     .width_count = 2,
+     .kernel = 3},
+    {.type = BNN_NETWORK_FCNN,
+     .input = {1, 9, 8},
+     .classes = CLASSES,
+     .widths = {4, 5},
+     .width_count = 2,
+     .kernel = 3},
     {.type = BNN_NETWORK_FCNN,
      .input = {1, 8, 8},
      .classes = CLASSES,
@@ -33,7 +48,8 @@ static const bnn_network_spec specs[] = {
      .circular = true},
 };
 
-static void set_up(fixture *f, const bnn_network_spec *spec, const bnn_family *family, bnn_engine_options options)
+static void set_up(fixture *f, const bnn_network_spec *spec, const bnn_family *family,
+                   bnn_engine_options options)
 {
     bnn_error error;
     const size_t views = options.views, image = spec->input[0] * spec->input[1] * spec->input[2];
@@ -105,7 +121,8 @@ static void gradients_over_views_are_derivatives(void **state)
     for (size_t a = 0; a < 3; a++) {
         fixture f;
         set_up(&f, &specs[a % 2], &bnn_family_gaussian,
-               (bnn_engine_options){.samples = 2, .items = ITEMS, .views = 4, .average = averages[a], .threads = 2});
+               (bnn_engine_options){
+                   .samples = 2, .items = ITEMS, .views = 4, .average = averages[a], .threads = 2});
         compare_with_differences(&f, 0.01);
         tear_down(&f);
     }
@@ -134,8 +151,9 @@ static void gradient_moments(bnn_estimator estimator, const bnn_network_spec *sp
 {
     fixture f;
     double sum[PROBES] = {0}, square[PROBES] = {0};
-    set_up(&f, spec, &bnn_family_gaussian,
-           (bnn_engine_options){.samples = 4, .items = ITEMS, .views = 1, .estimator = estimator, .threads = 2});
+    set_up(
+        &f, spec, &bnn_family_gaussian,
+        (bnn_engine_options){.samples = 4, .items = ITEMS, .views = 1, .estimator = estimator, .threads = 2});
     for (size_t step = 0; step < steps; step++) {
         bnn_engine_draw(f.engine, 1, BNN_STREAM_TRAIN_NOISE, step);
         bnn_engine_step(f.engine, f.in, f.labels, 0);
@@ -163,8 +181,8 @@ static void estimators_have_equal_means(void **state)
             for (size_t k = 0; k < PROBES; k++) {
                 const double error = sqrt(variance[0][k] + variance[e][k]);
                 if (fabs(mean[e][k] - mean[0][k]) > 4.5 * error)
-                    fail_msg("%s, entry %zu: mean %g, by weight draws %g, standard error %g", bnn_estimator_names[e], k,
-                             mean[e][k], mean[0][k], error);
+                    fail_msg("%s, entry %zu: mean %g, by weight draws %g, standard error %g",
+                             bnn_estimator_names[e], k, mean[e][k], mean[0][k], error);
             }
     }
 }
@@ -176,8 +194,11 @@ static void threads_do_not_change_a_bit(void **state)
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (size_t k = 0; k < 3; k++) {
             fixture one, other;
-            bnn_engine_options options = {
-                .samples = sample_counts[k], .items = ITEMS, .views = 1, .estimator = (bnn_estimator)k, .threads = 1};
+            bnn_engine_options options = {.samples = sample_counts[k],
+                                          .items = ITEMS,
+                                          .views = 1,
+                                          .estimator = (bnn_estimator)k,
+                                          .threads = 1};
             set_up(&one, &specs[i], &bnn_family_gaussian, options);
             bnn_engine_draw(one.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
             const bnn_step expected = bnn_engine_step(one.engine, one.in, one.labels, 0.1);
@@ -188,8 +209,10 @@ static void threads_do_not_change_a_bit(void **state)
                 bnn_engine_draw(other.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
                 const bnn_step found = bnn_engine_step(other.engine, other.in, other.labels, 0.1);
                 assert_true(found.nll == expected.nll && found.correct == expected.correct);
-                assert_memory_equal(bnn_engine_mu_gradient(other.engine), bnn_engine_mu_gradient(one.engine), bytes);
-                assert_memory_equal(bnn_engine_rho_gradient(other.engine), bnn_engine_rho_gradient(one.engine), bytes);
+                assert_memory_equal(bnn_engine_mu_gradient(other.engine), bnn_engine_mu_gradient(one.engine),
+                                    bytes);
+                assert_memory_equal(bnn_engine_rho_gradient(other.engine),
+                                    bnn_engine_rho_gradient(one.engine), bytes);
                 tear_down(&other);
             }
             tear_down(&one);
@@ -216,9 +239,11 @@ static void objective_follows_its_definition(void **state)
     }
     double sum = 0;
     for (size_t c = 0; c < CLASSES; c++) sum += exp(mean_logits[c]);
-    assert_close(bnn_objective(BNN_AVERAGE_LOSS, logits, VIEWS, CLASSES, label, 1, NULL, out), loss_, 1e-12, 0);
+    assert_close(bnn_objective(BNN_AVERAGE_LOSS, logits, VIEWS, CLASSES, label, 1, NULL, out), loss_, 1e-12,
+                 0);
     assert_close(out[0], (p[0][0] + p[1][0] + p[2][0]) / VIEWS, 1e-12, 0);
-    assert_close(bnn_objective(BNN_AVERAGE_PROBS, logits, VIEWS, CLASSES, label, 1, NULL, out), -log(mean_p), 1e-12, 0);
+    assert_close(bnn_objective(BNN_AVERAGE_PROBS, logits, VIEWS, CLASSES, label, 1, NULL, out), -log(mean_p),
+                 1e-12, 0);
     assert_close(bnn_objective(BNN_AVERAGE_LOGITS, logits, VIEWS, CLASSES, label, 1, NULL, out),
                  log(sum) - mean_logits[label], 1e-12, 0);
     assert_close(out[1], exp(mean_logits[1]) / sum, 1e-12, 0);

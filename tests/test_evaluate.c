@@ -16,7 +16,8 @@ typedef struct fixture {
 } fixture;
 
 static const char *const config_text =
-    "{\"seed\": 5, \"group\": \"D4\", \"model\": {\"type\": \"fcnn\", \"input\": [1, 8, 8], \"classes\": 3, \"channels\": [8], "
+    "{\"seed\": 5, \"group\": \"D4\", \"model\": {\"type\": \"fcnn\", \"input\": [1, 8, 8], \"classes\": 3, "
+    "\"channels\": [8], "
     "\"channel_representation\": \"regular\"}, \"posterior\": {\"rho_init\": -1.5}}";
 
 /* A random posterior on an fcnn under D4, and random images. */
@@ -47,8 +48,11 @@ static void tear_down(fixture *f)
 
 static bnn_predict_options options_for(const fixture *f, size_t samples)
 {
-    return (bnn_predict_options){
-        .group = f->model->group, .samples = samples, .seed = 7, .purpose = BNN_STREAM_EVALUATION_NOISE, .threads = 2};
+    return (bnn_predict_options){.group = f->model->group,
+                                 .samples = samples,
+                                 .seed = 7,
+                                 .purpose = BNN_STREAM_EVALUATION_NOISE,
+                                 .threads = 2};
 }
 
 /* Every prediction, (T, G, N, C), in one array. */
@@ -70,7 +74,8 @@ static bnn_status keep(void *context, const double *values, size_t first, size_t
 static double *predict(const fixture *f, const bnn_predict_options *options)
 {
     bnn_error error;
-    const size_t draws = options->mean ? 1 : options->samples, order = options->group ? options->group->order : 1;
+    const size_t draws = options->mean ? 1 : options->samples,
+                 order = options->group ? options->group->order : 1;
     kept k = {bnn_alloc(draws * order * IMAGES * CLASSES, sizeof(double)), draws, order};
     assert_non_null(k.values);
     assert_int_equal(bnn_predict(f->model, &f->data, options, keep, &k, &error), BNN_OK);
@@ -152,7 +157,8 @@ static void group_averaged_is_exactly_invariant(void **state)
     (void)state;
     options.group_averaged = true;
     bnn_metrics *metrics = evaluate(&f, &options);
-    assert_true(metrics->defect_plugin == 0 && metrics->defect_unbiased == 0 && metrics->symmetric_kl_mean == 0);
+    assert_true(metrics->defect_plugin == 0 && metrics->defect_unbiased == 0 &&
+                metrics->symmetric_kl_mean == 0);
     assert_true(metrics->orbit_agreement == 1);
     bnn_metrics_free(metrics);
     tear_down(&f);
@@ -213,7 +219,7 @@ static void bound_of_the_certificate_holds(void **state)
         for (size_t g = 0; g < 8; g++)
             for (size_t i = 0; i < IMAGES; i++) {
                 double gap = 0;
-                for (size_t class = 0; class < CLASSES; class++) {
+                for (size_t class = 0; class < CLASSES; class ++) {
                     double difference = 0;
                     for (size_t t = 0; t < DRAWS; t++)
                         difference += values[((t * 8 + g) * IMAGES + i) * CLASSES + class] -
@@ -221,7 +227,8 @@ static void bound_of_the_certificate_holds(void **state)
                     gap += fabs(difference) / DRAWS;
                 }
                 worst = fmax(worst, gap);
-                assert_true(gap <= c->l1[g] + CLASSES * 5 / sqrt(DRAWS)); /* five Monte-Carlo errors a class */
+                assert_true(gap <=
+                            c->l1[g] + CLASSES * 5 / sqrt(DRAWS)); /* five Monte-Carlo errors a class */
             }
         assert_true((c->l1_bound == 0) == (shares[k] == 0));
         assert_true(shares[k] < 1 || worst > 0.2); /* the random one has something to bound */

@@ -36,7 +36,7 @@ static double integrate(const bnn_family *family, double mu, double sigma, doubl
 
 static void divergences_match_integrals(void **state)
 {
-    static const double cases[][4] = {{0.3, 0.5, 0, 1}, {-1, 0.05, 0, 1},  {0.7, 2, 0.5, 0.6},
+    static const double cases[][4] = {{0.3, 0.5, 0, 1}, {-1, 0.05, 0, 1},           {0.7, 2, 0.5, 0.6},
                                       {0, 1, 0, 1},     {0.2, 0.3, 0.2, 0.3000001}, {2, 0.4, -1, 0.4}};
     (void)state;
     for (const bnn_family *const *family = bnn_families; *family; family++)
@@ -86,8 +86,9 @@ static void kl_gradients_are_derivatives(void **state)
         (*family)->kl_gradient(&slice, 2, &mu_gradient, &sigma_gradient);
         for (int i = 0; i < 4; i++) {
             const double shift = i % 2 ? -step : step;
-            kl[i] = (*family)->divergence((double)p.mu + (i < 2 ? shift : 0), (double)p.sigma + (i < 2 ? 0 : shift),
-                                          (double)p.prior_mean, (double)p.prior_std, &ignored);
+            kl[i] = (*family)->divergence((double)p.mu + (i < 2 ? shift : 0),
+                                          (double)p.sigma + (i < 2 ? 0 : shift), (double)p.prior_mean,
+                                          (double)p.prior_std, &ignored);
         }
         assert_close(mu_gradient, (kl[0] - kl[1]) / step, 1e-6, 1);
         assert_close(sigma_gradient, (kl[2] - kl[3]) / step, 1e-6, 1);
@@ -124,8 +125,12 @@ static void draws_have_the_right_moments(void **state)
 
 static void a_lognormal_network_keeps_its_signs_and_a_gaussian_head(void **state)
 {
-    const bnn_network_spec spec = {
-        .type = BNN_NETWORK_MLP, .input = {1, 4, 4}, .classes = 3, .widths = {6}, .width_count = 1, .kernel = 3};
+    const bnn_network_spec spec = {.type = BNN_NETWORK_MLP,
+                                   .input = {1, 4, 4},
+                                   .classes = 3,
+                                   .widths = {6},
+                                   .width_count = 1,
+                                   .kernel = 3};
     bnn_network *network;
     bnn_posterior *q;
     bnn_error error;
@@ -136,7 +141,8 @@ static void a_lognormal_network_keeps_its_signs_and_a_gaussian_head(void **state
     bnn_real *sigma = bnn_alloc(q->count, sizeof *sigma), *eps = bnn_alloc(q->count, sizeof *eps);
     bnn_real *w = bnn_alloc(q->count, sizeof *w);
     bnn_posterior_sigma(q, sigma, NULL);
-    const bnn_run run = {.layer = 1, .from = network->layers[1].weight_offset, .count = network->layers[1].weight_count};
+    const bnn_run run = {
+        .layer = 1, .from = network->layers[1].weight_offset, .count = network->layers[1].weight_count};
     bnn_posterior_draw(q, sigma, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, w);
     bnn_posterior_draw_run(q, sigma, &run, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, eps, w);
     const bnn_layer *head = &network->layers[1];

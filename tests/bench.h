@@ -1,0 +1,64 @@
+/* What the benchmarks share: a clock, random numbers and the yardstick. */
+#ifndef BNN_TESTS_BENCH_H
+#define BNN_TESTS_BENCH_H
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bnn/blas.h"
+#include "bnn/rng.h"
+#include "bnn/status.h"
+
+static inline double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static inline bnn_real *random_reals(size_t n, double scale, uint64_t stream)
+{
+    bnn_real *x = bnn_alloc(n, sizeof *x);
+    if (!x) exit(BNN_FAILED);
+    bnn_normals(bnn_stream_of(3, BNN_STREAM_TRAIN_NOISE, 0, 0, stream), x, n);
+    for (size_t i = 0; i < n; i++) x[i] *= (bnn_real)scale;
+    return x;
+}
+
+/* GFLOP/s of 1024^3 products on every thread at once, added up. */
+static inline double product_peak(int threads)
+{
+    enum { N = 1024 };
+    double total = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : total)
+    {
+        bnn_real *a = random_reals(N * N, 1, 0), *b = random_reals(N * N, 1, 1),
+                 *c = random_reals(N * N, 1, 2);
+        double best = INFINITY;
+#pragma omp barrier
+        for (int i = 0; i < 12; i++) {
+            const double start = now();
+            bnn_gemm(false, false, N, N, N, 1, a, N, b, N, 0, c, N);
+            best = fmin(best, now() - start);
+        }
+        total += 2e-9 * N * N * N / best;
+        free(a), free(b), free(c);
+    }
+    return total;
+}
+
+/* Products on one thread each, by the core that fits this processor: OpenBLAS reads that choice when it is loaded, so the
+ * program starts again once (bnn_blas_better_core). */
+static inline void bench_start(char **arguments)
+{
+    const char *core = bnn_blas_better_core();
+    if (core && !getenv("OPENBLAS_CORETYPE")) {
+        setenv("OPENBLAS_CORETYPE", core, 1);
+        execv("/proc/self/exe", arguments);
+    }
+    bnn_blas_single_thread();
+}
+
+#endif
