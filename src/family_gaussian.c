@@ -2,15 +2,15 @@
  * KL = 1/2 [log(s^2/sigma^2) + (sigma^2 + (mu - m)^2)/s^2 - 1]. */
 #include <math.h>
 
-#include "bnn/posterior.h"
+#include "families.h"
 
-static void draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
+void bnn_gaussian_draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
 {
     for (size_t j = 0; j < slice->count; j++) w[j] = slice->mu[j] + slice->sigma[j] * eps[j];
 }
 
-static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
-                      bnn_real *mu_gradient, bnn_real *sigma_gradient)
+void bnn_gaussian_pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
+                            bnn_real *mu_gradient, bnn_real *sigma_gradient)
 {
     for (size_t j = 0; j < slice->count; j++) {
         mu_gradient[j] += w_gradient[j];
@@ -20,8 +20,8 @@ static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_rea
 
 /* log(s'/s) + (s^2 + d^2)/(2 s'^2) - 1/2 and -log BC = 1/2 log((s^2 + s'^2)/(2 s s')) + d^2/(4 (s^2 + s'^2)), both
  * written so that nothing cancels when the two are close. */
-static double divergence(double mu, double sigma, double other_mu, double other_sigma,
-                         double *log_bhattacharyya)
+double bnn_gaussian_divergence(double mu, double sigma, double other_mu, double other_sigma,
+                               double *log_bhattacharyya)
 {
     const double distance = mu - other_mu, excess = (sigma - other_sigma) / other_sigma,
                  away = distance / other_sigma;
@@ -31,7 +31,7 @@ static double divergence(double mu, double sigma, double other_mu, double other_
     return excess + excess * excess / 2 - log1p(excess) + away * away / 2;
 }
 
-static double kl(const bnn_slice *slice)
+double bnn_gaussian_kl(const bnn_slice *slice)
 {
     double sum = 0;
     for (size_t j = 0; j < slice->count; j++) {
@@ -42,8 +42,8 @@ static double kl(const bnn_slice *slice)
     return sum;
 }
 
-static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
-                        bnn_real *sigma_gradient)
+void bnn_gaussian_kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
+                              bnn_real *sigma_gradient)
 {
     for (size_t j = 0; j < slice->count; j++) {
         const bnn_real sigma = slice->sigma[j], s = slice->prior_std[j];
@@ -55,8 +55,8 @@ static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gr
 
 const bnn_family bnn_family_gaussian = {.name = "gaussian",
                                         .noise = bnn_normals,
-                                        .draw = draw,
-                                        .pull_back = pull_back,
-                                        .kl = kl,
-                                        .kl_gradient = kl_gradient,
-                                        .divergence = divergence};
+                                        .draw = bnn_gaussian_draw,
+                                        .pull_back = bnn_gaussian_pull_back,
+                                        .kl = bnn_gaussian_kl,
+                                        .kl_gradient = bnn_gaussian_kl_gradient,
+                                        .divergence = bnn_gaussian_divergence};

@@ -2,7 +2,7 @@
  * KL = log(s/b) + (b e^(-|d|/b) + |d|)/s - 1 with d = mu - m (integrate the density piece by piece). */
 #include <math.h>
 
-#include "bnn/posterior.h"
+#include "families.h"
 
 static void noise(bnn_stream stream, bnn_real *eps, size_t n)
 {
@@ -12,17 +12,6 @@ static void noise(bnn_stream stream, bnn_real *eps, size_t n)
         const double size = -log(((bits >> 1) + 0.5) * 0x1p-31);
         eps[j] = (bnn_real)(bits & 1u ? size : -size);
     }
-}
-
-static void draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
-{
-    bnn_family_gaussian.draw(slice, eps, w); /* a location and a scale as well */
-}
-
-static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
-                      bnn_real *mu_gradient, bnn_real *sigma_gradient)
-{
-    bnn_family_gaussian.pull_back(slice, eps, w_gradient, mu_gradient, sigma_gradient);
 }
 
 static double divergence(double mu, double b, double other_mu, double other_b, double *log_bhattacharyya)
@@ -65,8 +54,8 @@ static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gr
 const bnn_family bnn_family_laplace = {.name = "laplace",
                                        .averages_leave = true,
                                        .noise = noise,
-                                       .draw = draw,
-                                       .pull_back = pull_back,
+                                       .draw = bnn_gaussian_draw,
+                                       .pull_back = bnn_gaussian_pull_back,
                                        .kl = kl,
                                        .kl_gradient = kl_gradient,
                                        .divergence = divergence};

@@ -3,7 +3,7 @@
  * gaussian. */
 #include <math.h>
 
-#include "bnn/posterior.h"
+#include "families.h"
 
 static bnn_real weight_of(const bnn_slice *slice, size_t j, bnn_real eps)
 {
@@ -25,30 +25,12 @@ static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_rea
     }
 }
 
-static double kl(const bnn_slice *slice)
-{
-    return bnn_family_gaussian.kl(slice);
-}
-
-static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
-                        bnn_real *sigma_gradient)
-{
-    bnn_family_gaussian.kl_gradient(slice, weight, mu_gradient, sigma_gradient);
-}
-
-static double divergence(double mu, double sigma, double other_mu, double other_sigma,
-                         double *log_bhattacharyya)
-{
-    return bnn_family_gaussian.divergence(mu, sigma, other_mu, other_sigma, log_bhattacharyya);
-}
-
 const bnn_family bnn_family_lognormal = {.name = "lognormal",
                                          .signs = true,
                                          .gaussian_head = true,
-                                         .averages_leave = false,
                                          .noise = bnn_normals,
                                          .draw = draw,
                                          .pull_back = pull_back,
-                                         .kl = kl,
-                                         .kl_gradient = kl_gradient,
-                                         .divergence = divergence};
+                                         .kl = bnn_gaussian_kl,
+                                         .kl_gradient = bnn_gaussian_kl_gradient,
+                                         .divergence = bnn_gaussian_divergence};
