@@ -27,7 +27,7 @@ static double divergence(double mu, double b, double other_mu, double other_b, d
                                              : exp(-p * distance) * -expm1(-away) / (r - p);
     const double integral = (exp(-r * distance) + exp(-p * distance)) / (p + r) + between;
     *log_bhattacharyya = fmin(log(integral / (2 * sqrt(b * other_b))), 0);
-    return log(other_b / b) + (b * exp(-distance / b) + distance) / other_b - 1;
+    return fmax(log(other_b / b) + (b * exp(-distance / b) + distance) / other_b - 1, 0);
 }
 
 static double kl(const bnn_slice *slice)
