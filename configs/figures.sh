@@ -16,13 +16,13 @@ train_seconds() {
 }
 
 # mean_and_deviation TITLE...: reads lines "NAME FIGURE..." and prints a table, a row a name in order of appearance: mean
-# and standard deviation over the lines of that name.
+# (standard deviation) over the lines of that name.
 mean_and_deviation() {
     awk -v titles="$*" '
         BEGIN {
             n = split(titles, title, " ")
             printf "%-24s", title[1]
-            for (i = 2; i <= n; i++) printf " %18s", title[i]
+            for (i = 2; i <= n; i++) printf " %16s", title[i]
             printf "\n"
         }
         !($1 in count) { order[++rows] = $1 }
@@ -34,7 +34,7 @@ mean_and_deviation() {
                 for (i = 2; i <= n; i++) {
                     mean = sum[name, i] / k
                     variance = k > 1 ? (square[name, i] - k * mean ^ 2) / (k - 1) : 0
-                    printf " %18s", sprintf("%.4g +- %.1g", mean, variance > 0 ? sqrt(variance) : 0)
+                    printf " %16s", sprintf("%.3g (%.1g)", mean, variance > 0 ? sqrt(variance) : 0)
                 }
                 printf "\n"
             }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # An invariant prior (zero means) against a random one, over training sizes (arXiv:2606.26273, invariance of the
-# posterior): augmentation makes q equivariant only when the prior is invariant, and a random prior matters less the more
-# data there is. The KL weight is that of the data, beta = 1/N.
+# posterior): with full augmentation q stays equivariant when the prior and the initial q, which starts at the prior here,
+# are invariant, and does not when they are a random draw.
 #
 #   configs/prior-invariance.sh         some minutes on 2 cores
 #   FULL=1 configs/prior-invariance.sh  the paper's size: up to 50000 images, channels 32 and 64, 500 epochs
