@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "bnn/evaluate.h"
 #include "bnn/npy.h"

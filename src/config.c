@@ -147,8 +147,7 @@ static const key keys[] = {
 /* clang-format on */
 static const size_t key_count = sizeof keys / sizeof *keys;
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -217,8 +216,7 @@ static bnn_status unknown_key(const char *name, const char *path, bnn_error *err
                     best);
 }
 
-/* ---- values
- * ------------------------------------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------------------------------------- */
 
 static void list_names(const char *const *names, char *text, size_t size)
 {
@@ -364,8 +362,7 @@ static cJSON *get_value(const key *row, const bnn_config *config)
     return NULL;
 }
 
-/* ---- defaults, load
- * ---------------------------------------------------------------------------------------- */
+/* ---- defaults, load ------------------------------------------------------------------------------------ */
 
 void bnn_config_default(bnn_config *config)
 {
@@ -448,8 +445,7 @@ static void place_of(const char *text, const char *at, size_t *line, size_t *col
     }
 }
 
-/* ---- check
- * ------------------------------------------------------------------------------------------------- */
+/* ---- check --------------------------------------------------------------------------------------------- */
 
 static bnn_status check_names(const char *name, const bnn_config *c, bnn_error *error)
 {
@@ -562,8 +558,7 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     return status;
 }
 
-/* ---- dump
- * -------------------------------------------------------------------------------------------------- */
+/* ---- dump ---------------------------------------------------------------------------------------------- */
 
 /* The object that holds key `path`, made where missing; *last <- the key's own name. */
 static cJSON *object_for(cJSON *root, const char *path, const char **last)
@@ -613,8 +608,7 @@ char *bnn_config_help(void)
     return text;
 }
 
-/* ---- the network
- * ------------------------------------------------------------------------------------------- */
+/* ---- the network --------------------------------------------------------------------------------------- */
 
 void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec)
 {

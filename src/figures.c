@@ -169,8 +169,7 @@ void figures_add_worst(cJSON *json, const bnn_metrics *m, size_t n)
     }
 }
 
-/* ---- the table
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------------------- */
 
 /* A line of the table: where the figure stands in the JSON, and what a person calls it. */
 static const struct row {

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
@@ -59,8 +58,7 @@ static void say(const run *r, const char *format, ...)
     r->options->callbacks.message(r->options->callbacks.context, line);
 }
 
-/* ---- set-up
- * ------------------------------------------------------------------------------------------------ */
+/* ---- set-up -------------------------------------------------------------------------------------------- */
 
 /* The configuration with everything explicit, once the data is known. */
 static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bnn_config *resolved,
@@ -186,8 +184,7 @@ static bnn_status open_directory(run *r, bnn_error *error)
     return status ? status : bnn_write_file(r->metrics_path, "", 0, error);
 }
 
-/* ---- the trigger
- * ------------------------------------------------------------------------------------------- */
+/* ---- the trigger --------------------------------------------------------------------------------------- */
 
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
@@ -212,8 +209,7 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
     return (epoch != SIZE_MAX && epochs_done >= epoch) || (wanted > 0 && accuracy >= wanted);
 }
 
-/* ---- an epoch
- * ---------------------------------------------------------------------------------------------- */
+/* ---- an epoch ------------------------------------------------------------------------------------------ */
 
 static double whole_kl_weight(const run *r, size_t n)
 {
@@ -337,8 +333,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     return BNN_OK;
 }
 
-/* ---- what is written
- * --------------------------------------------------------------------------------------- */
+/* ---- what is written ----------------------------------------------------------------------------------- */
 
 static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
 {
