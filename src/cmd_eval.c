@@ -7,8 +7,6 @@
 #include "cmd.h"
 #include "figures.h"
 
-static const char *const predictive_draws[] = {"shared", "independent", NULL};
-
 /* What the command works on. */
 typedef struct evaluation {
     const cmd_line *line;
@@ -173,10 +171,13 @@ static bnn_status read_options(evaluation *e, bnn_error *error)
     int draws, threads;
     size_t samples;
     bnn_status status = cmd_size(e->line, "samples", 1, 1 << 20, config->eval.samples, &samples, error);
-    if (!status) status = cmd_choice(e->line, "draws", predictive_draws, config->eval.draws, &draws, error);
+    if (!status) status = cmd_choice(e->line, "draws", bnn_draws_names, config->eval.draws, &draws, error);
     if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
     if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);
     if (!status) status = cmd_threads(e->line, &threads, error);
+    if (!status && cmd_flag(e->line, "mean") && cmd_flag(e->line, "sample-sweep"))
+        status = bnn_fail(error, BNN_BAD_INPUT,
+                          "bnn eval: found --mean and --sample-sweep, expected one of them: w = mu has no draws");
     if (status) return status;
     e->options =
         (bnn_predict_options){.samples = samples,

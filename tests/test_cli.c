@@ -217,6 +217,8 @@ static void missing_models_are_named(void **state)
     assert_one_line(
         bnn_run("symmetrize", MODEL, "--project", "--average", "geometric", "--out", in_temporary("x")), 2,
         "one of");
+    assert_one_line(bnn_run("eval", MODEL, "--mean", "--sample-sweep", "--images", REFERENCE "fcnn/images.npy"), 2,
+                    "--mean", "--sample-sweep");
     assert_one_line(bnn_run("expand", MODEL), 2, "--out");
     assert_one_line(bnn_run("expand", MODEL, "--arrangement", "rolled", "--out", in_temporary("x")), 2,
                     "rolled", "row_rolled");
