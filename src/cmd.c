@@ -15,9 +15,9 @@ void cmd_print_help(const subcommand *command)
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
                  option->argument ? option->argument : "");
-        printf("  %-26s %s\n", left, option->meaning);
+        printf("  %-30s %s\n", left, option->meaning);
     }
-    printf("  %-26s %s\n", "--help", "print this and exit");
+    printf("  %-30s %s\n", "--help", "print this and exit");
     if (command->details) printf("\n%s", command->details);
 }
 
@@ -157,6 +157,25 @@ bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *erro
     bnn_group_free(model->group);
     model->group = group;
     snprintf(model->config.group, sizeof model->config.group, "%s", group->name);
+    return BNN_OK;
+}
+
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
+                               bnn_error *error)
+{
+    const bnn_config *config = &model->config;
+    int draws, predictive;
+    *options = (bnn_predict_options){
+        .mean = cmd_flag(line, "mean"), .seed = config->seed, .purpose = BNN_STREAM_EVALUATION_NOISE};
+    bnn_status status = cmd_size(line, "samples", 1, 1 << 20, config->eval.samples, &options->samples, error);
+    if (!status) status = cmd_choice(line, "draws", bnn_draws_names, config->eval.draws, &draws, error);
+    if (!status)
+        status =
+            cmd_choice(line, "predictive", bnn_predictive_names, config->eval.predictive, &predictive, error);
+    if (!status) status = cmd_threads(line, &options->threads, error);
+    if (status) return status;
+    options->draws = (bnn_draws)draws;
+    options->group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
     return BNN_OK;
 }
 

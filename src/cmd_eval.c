@@ -167,31 +167,13 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
 
 static bnn_status read_options(evaluation *e, bnn_error *error)
 {
-    const bnn_config *config = &e->model->config;
-    int draws, threads;
-    size_t samples;
-    bnn_status status = cmd_size(e->line, "samples", 1, 1 << 20, config->eval.samples, &samples, error);
-    if (!status) status = cmd_choice(e->line, "draws", bnn_draws_names, config->eval.draws, &draws, error);
+    bnn_status status = cmd_predict_options(e->line, e->model, &e->options, error);
     if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
     if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);
-    if (!status) status = cmd_threads(e->line, &threads, error);
-    if (!status && cmd_flag(e->line, "mean") && cmd_flag(e->line, "sample-sweep"))
-        status = bnn_fail(error, BNN_BAD_INPUT,
-                          "bnn eval: found --mean and --sample-sweep, expected one of them: w = mu has no draws");
-    if (status) return status;
-    e->options =
-        (bnn_predict_options){.samples = samples,
-                              .mean = cmd_flag(e->line, "mean"),
-                              .group_averaged = config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED,
-                              .draws = (bnn_draws)draws,
-                              .seed = config->seed,
-                              .purpose = BNN_STREAM_EVALUATION_NOISE,
-                              .threads = threads};
-    if (cmd_value(e->line, "predictive")) {
-        int predictive;
-        status = cmd_choice(e->line, "predictive", bnn_predictive_names, 0, &predictive, error);
-        e->options.group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
-    }
+    if (!status && e->options.mean && cmd_flag(e->line, "sample-sweep"))
+        status =
+            bnn_fail(error, BNN_BAD_INPUT,
+                     "bnn eval: found --mean and --sample-sweep, expected one of them: w = mu has no draws");
     return status;
 }
 
@@ -222,8 +204,9 @@ static const cmd_option options[] = {
     {"worst", "N", "list the N images whose prediction changes most over the orbit"},
     {"samples", "T", "weight draws a prediction (default: eval.samples)"},
     {"mean", NULL, "the network at w = mu, with no draw"},
-    {"draws", "shared|independent", "the same draws for every element (default), or new ones"},
-    {"predictive", "NAME", "posterior, or group-averaged: the mean over the orbit"},
+    {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
+    {"predictive", "NAME",
+     "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
     {"group", "G", "another group than the model's"},
     {"data", "NAME", "the test images of another data set"},
     {"images", "F", "images from an IDX or .npy file"},
