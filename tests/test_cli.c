@@ -529,6 +529,14 @@ static void check_names_the_broken_conditions(void **state)
     assert_broken("group acts exactly on images", "--set", "model.type=mlp", "--set", "group=C8");
     assert_broken("architecture commutes with G", HELD, "--set", "model.input=[1, 28, 28]", "--set",
                   "model.channels=[8, 8, 8]");
+    assert_broken("group acts exactly on images", "--set", "group=T3"); /* 8 is no multiple of 3 */
+    assert_broken("data complete over G", HELD, "--set", "symmetrization.augmentation=none", "--set",
+                  "model.input=[1, 28, 28]", "--set", "model.channels=[8, 8, 8]");
+    assert_broken("initial q invariant", "--set", "symmetrization.mode=tie", "--set",
+                  "posterior.family=lognormal");
+    check_broken(
+        bnn_run("check", config(), "--json", "--set", "group=C1", "--set", "symmetrization.mode=augment"),
+        NULL);
     const program_run *run =
         bnn_run("check", config(), "--set", "model.input=[1, 28, 28]", "--set", "model.channels=[8, 8, 8]");
     assert_int_equal(run->code, 1);
