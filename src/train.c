@@ -357,17 +357,24 @@ static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error
                                    .data = which ? r->optimizer->rho_state[b] : r->optimizer->mu_state[b]};
             snprintf(tensor->name, sizeof tensor->name, "optimizer.%s.%zu", which ? "rho" : "mu", b);
         }
-    char *training = bnn_log_line(log, r->model, false);
-    bnn_status status = training ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
-                                 : bnn_no_memory(error, "a log line", 1, 0);
+    char *training =
+        log->epoch ? bnn_log_line(log, r->model, false) : NULL; /* NULL before the first epoch's end */
+    bnn_status status = training || !log->epoch
+                            ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
+                            : bnn_no_memory(error, "a log line", 1, 0);
     free(training);
     r->checkpointed = r->checkpointed || !status;
     return status;
 }
 
+/* By the predictive that the model will be used with: the best model is that of the best predictions. */
 static bnn_status validate(run *r, bnn_epoch *log, bnn_error *error)
 {
-    const bnn_predict_options options = {.samples = r->config->eval.samples,
+    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
+    const bnn_predict_options options = {.group = group_averaged ? r->model->group : NULL,
+                                         .samples = r->config->eval.samples,
+                                         .group_averaged = group_averaged,
+                                         .draws = (bnn_draws)r->config->eval.draws,
                                          .seed = r->config->seed,
                                          .purpose = BNN_STREAM_VALIDATION_NOISE,
                                          .threads = r->options->threads};
