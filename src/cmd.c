@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bnn/io.h"
+
 void cmd_print_help(const subcommand *command)
 {
     printf("usage: bnn %s [options]%s%s\n\n%s\n\noptions:\n", command->name, *command->operands ? " " : "",
@@ -201,7 +203,7 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
         bnn_status status = bnn_dataset_read(images, labels, model->network->spec.classes, data, error);
         return status ? status : fit_to_model(model, *data, error);
     }
-    if (name) return cmd_other_data(name, model, data, error);
+    if (name) return cmd_other_data(line, "data", model, data, error);
     if (!model->config.data.paths.name[0])
         return bnn_fail(error, BNN_BAD_INPUT,
                         "bnn %s: the model names no data set, expected --images F or --data NAME",
@@ -209,13 +211,31 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
     return bnn_test_data(&model->config, data, error);
 }
 
-bnn_status cmd_other_data(const char *name, const bnn_model *model, bnn_dataset **data, bnn_error *error)
+static bool is_data_source(const char *name)
 {
+    for (const bnn_data_source *source = bnn_data_sources; source->name; source++)
+        if (strcmp(source->name, name) == 0) return true;
+    return false;
+}
+
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+                          bnn_dataset **data, bnn_error *error)
+{
+    const char *name = cmd_value(line, option);
     bnn_data_paths paths = {0};
+    bnn_status status;
     if (strcmp(name, model->config.data.paths.name) == 0) paths = model->config.data.paths;
     snprintf(paths.name, sizeof paths.name, "%s", name);
-    bnn_status status = bnn_dataset_load(&paths, BNN_TEST, data, error);
-    return status ? status : fit_to_model(model, *data, error);
+    if (!is_data_source(name) && bnn_file_exists(name))
+        status = bnn_dataset_read(name, NULL, 0, data, error);
+    else
+        status = bnn_dataset_load(&paths, BNN_TEST, data, error);
+    if (status) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "--%s", option);
+        return bnn_fail_in(error, status, prefix);
+    }
+    return fit_to_model(model, *data, error);
 }
 
 bnn_status cmd_print_json(cJSON *json, bnn_error *error)

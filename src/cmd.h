@@ -81,8 +81,10 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn
  * configuration; padded as the model wants them. */
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error);
 
-/* Test images of another data set (--ood), shaped for the model. */
-bnn_status cmd_other_data(const char *name, const bnn_model *model, bnn_dataset **data, bnn_error *error);
+/* The test images of the data set that `option` (--ood, --data) names, or the images of the file, shaped for the model.
+ */
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+                          bnn_dataset **data, bnn_error *error);
 
 /* Prints the JSON on standard output and frees it; NULL means that memory was short. */
 bnn_status cmd_print_json(cJSON *json, bnn_error *error);

@@ -74,7 +74,7 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     bnn_dataset *other = NULL;
     bnn_metrics *figures = NULL;
     if (!name) return BNN_OK;
-    bnn_status status = cmd_other_data(name, e->model, &other, error);
+    bnn_status status = cmd_other_data(e->line, "ood", e->model, &other, error);
     if (!status) {
         free(other->labels); /* other classes: only the scores count */
         other->labels = NULL;
@@ -197,10 +197,10 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 
 static const cmd_option options[] = {
     {"equivariance", NULL, "the figures over the orbit, and the certificate"},
-    {"uncertainty", NULL, "entropies, mutual informations, reliability, AURC"},
-    {"ood", "DATA", "AUROC of the uncertainties against another data set's test images"},
-    {"sample-sweep", NULL, "the defect for T = 1, 2, 4, ... --samples draws, --repeats times"},
-    {"repeats", "K", "repeats of the sample sweep (default 16)"},
+    {"uncertainty", NULL, "entropy, mutual information, its orbit part, reliability, AURC"},
+    {"ood", "DATA", "AUROC of entropy, mutual information and its orbit part; DATA: a data set, or a file"},
+    {"sample-sweep", NULL, "the defect for T = 1, 2, 4, ... --samples draws, also on training images"},
+    {"repeats", "K", "repeats of the sample sweep, with draws of their own (default 16)"},
     {"worst", "N", "list the N images whose prediction changes most over the orbit"},
     {"samples", "T", "weight draws a prediction (default: eval.samples)"},
     {"mean", NULL, "the network at w = mu, with no draw"},
@@ -216,8 +216,13 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_eval = {.name = "eval",
-                             .operands = "MODEL",
-                             .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
-                             .options = options,
-                             .run = run};
+const subcommand cmd_eval = {
+    .name = "eval",
+    .operands = "MODEL",
+    .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
+    .details =
+        "Entropies, KL and ELBO are in nats. elbo is that of the evaluated images: expected "
+        "log-likelihood minus\nKL, both totals; per_example divides by n. Defects are means over images and "
+        "over the group, identity\nincluded; per_element is the unbiased one.\n",
+    .options = options,
+    .run = run};

@@ -408,6 +408,18 @@ static void eval_prints_the_documented_keys(void **state)
     assert_null(cJSON_GetObjectItemCaseSensitive(json, "equivariance"));
     assert_null(cJSON_GetObjectItemCaseSensitive(json, "uncertainty"));
     cJSON_Delete(json);
+    json = json_of(bnn_run("eval", MODEL, "--images", REFERENCE "fcnn/images.npy", "--ood",
+                           REFERENCE "fcnn/images.npy", "--json"));
+    assert_true(figure(json, "uncertainty.ood.auroc_entropy") == 0.5); /* the same images: all are ties */
+    assert_true(figure(json, "uncertainty.ood.auroc_mutual_information") == 0.5);
+    assert_true(figure(json, "uncertainty.ood.auroc_orbit_mutual_information") == 0.5);
+    cJSON_Delete(json);
+    assert_one_line(bnn_run("eval", MODEL, "--images", REFERENCE "fcnn/images.npy", "--ood", "mnits"), 2,
+                    "--ood", "mnits", "mnist");
+    run = succeeded(bnn_run("eval", "--uncertainty", MODEL, "--images", REFERENCE "fcnn/images.npy",
+                            "--labels", REFERENCE "fcnn/labels.npy"));
+    assert_non_null(strstr(run->out, "reliability, F(x)"));
+    assert_non_null(strstr(run->out, "reliability, F(g.x) over the orbit"));
     run = succeeded(bnn_run("eval", "--equivariance", MODEL, "--images", REFERENCE "fcnn/images.npy"));
     assert_non_null(strstr(run->out, "orbit agreement"));
     assert_null(strstr(run->out, "accuracy")); /* there are no labels */
