@@ -1,7 +1,6 @@
 #include "bnn/batch.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "bnn/rng.h"
 

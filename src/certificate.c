@@ -67,10 +67,14 @@ static void certify_layer(const bnn_symmetry *symmetry, const bnn_layer *layer, 
     }
 }
 
-/* The layers' figures and their totals. KL and log BC of a product are sums over its factors. */
+/* The layers' figures and their totals. KL and log BC of a product are sums over its factors. They bound the defect only
+ * where f(h.x; rho(h) w) = f(x; w); elsewhere all that is left is that the L1 distance of two distributions is at most
+ * 2. */
 static void certify_all(const bnn_symmetry *symmetry, const moments *q, bnn_certificate *result)
 {
     const bnn_network *network = symmetry->network;
+    char ignored[256];
+    const bool commutes = bnn_network_commutes(symmetry->group, network, ignored, sizeof ignored);
     double squares[2] = {0, 0}, log_bhattacharyya[BNN_GROUP_MAX_ORDER] = {0};
     for (size_t l = 0; l < network->layer_count; l++) {
         if (network->layers[l].weight_count == 0) continue;
@@ -81,7 +85,7 @@ static void certify_all(const bnn_symmetry *symmetry, const moments *q, bnn_cert
     }
     result->residual = ratio_of(squares);
     for (size_t h = 0; h < result->order; h++) {
-        result->l1[h] = 2 * sqrt(-expm1(2 * log_bhattacharyya[h]));
+        result->l1[h] = commutes || h == 0 ? 2 * sqrt(-expm1(2 * log_bhattacharyya[h])) : 2;
         result->kl_max = fmax(result->kl_max, result->kl[h]);
         result->l1_bound = fmax(result->l1_bound, result->l1[h]);
     }

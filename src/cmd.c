@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bnn/io.h"
+
 void cmd_print_help(const subcommand *command)
 {
     printf("usage: bnn %s [options]%s%s\n\n%s\n\noptions:\n", command->name, *command->operands ? " " : "",
@@ -15,9 +17,9 @@ void cmd_print_help(const subcommand *command)
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
                  option->argument ? option->argument : "");
-        printf("  %-26s %s\n", left, option->meaning);
+        printf("  %-30s %s\n", left, option->meaning);
     }
-    printf("  %-26s %s\n", "--help", "print this and exit");
+    printf("  %-30s %s\n", "--help", "print this and exit");
     if (command->details) printf("\n%s", command->details);
 }
 
@@ -160,6 +162,25 @@ bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *erro
     return BNN_OK;
 }
 
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
+                               bnn_error *error)
+{
+    const bnn_config *config = &model->config;
+    int draws, predictive;
+    *options = (bnn_predict_options){
+        .mean = cmd_flag(line, "mean"), .seed = config->seed, .purpose = BNN_STREAM_EVALUATION_NOISE};
+    bnn_status status = cmd_size(line, "samples", 1, 1 << 20, config->eval.samples, &options->samples, error);
+    if (!status) status = cmd_choice(line, "draws", bnn_draws_names, config->eval.draws, &draws, error);
+    if (!status)
+        status =
+            cmd_choice(line, "predictive", bnn_predictive_names, config->eval.predictive, &predictive, error);
+    if (!status) status = cmd_threads(line, &options->threads, error);
+    if (status) return status;
+    options->draws = (bnn_draws)draws;
+    options->group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
+    return BNN_OK;
+}
+
 /* Pads images that are as much smaller than the model's input as its configuration pads. */
 static bnn_status fit_to_model(const bnn_model *model, bnn_dataset *data, bnn_error *error)
 {
@@ -182,7 +203,7 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
         bnn_status status = bnn_dataset_read(images, labels, model->network->spec.classes, data, error);
         return status ? status : fit_to_model(model, *data, error);
     }
-    if (name) return cmd_other_data(name, model, data, error);
+    if (name) return cmd_other_data(line, "data", model, data, error);
     if (!model->config.data.paths.name[0])
         return bnn_fail(error, BNN_BAD_INPUT,
                         "bnn %s: the model names no data set, expected --images F or --data NAME",
@@ -190,13 +211,31 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
     return bnn_test_data(&model->config, data, error);
 }
 
-bnn_status cmd_other_data(const char *name, const bnn_model *model, bnn_dataset **data, bnn_error *error)
+static bool is_data_source(const char *name)
 {
+    for (const bnn_data_source *source = bnn_data_sources; source->name; source++)
+        if (strcmp(source->name, name) == 0) return true;
+    return false;
+}
+
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+                          bnn_dataset **data, bnn_error *error)
+{
+    const char *name = cmd_value(line, option);
     bnn_data_paths paths = {0};
+    bnn_status status;
     if (strcmp(name, model->config.data.paths.name) == 0) paths = model->config.data.paths;
     snprintf(paths.name, sizeof paths.name, "%s", name);
-    bnn_status status = bnn_dataset_load(&paths, BNN_TEST, data, error);
-    return status ? status : fit_to_model(model, *data, error);
+    if (!is_data_source(name) && bnn_file_exists(name))
+        status = bnn_dataset_read(name, NULL, 0, data, error);
+    else
+        status = bnn_dataset_load(&paths, BNN_TEST, data, error);
+    if (status) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "--%s", option);
+        return bnn_fail_in(error, status, prefix);
+    }
+    return fit_to_model(model, *data, error);
 }
 
 bnn_status cmd_print_json(cJSON *json, bnn_error *error)

@@ -10,6 +10,7 @@
 
 #include "bnn/batch.h"
 #include "bnn/dataset.h"
+#include "bnn/evaluate.h"
 #include "bnn/group.h"
 #include "bnn/model.h"
 #include "bnn/status.h"
@@ -71,12 +72,19 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
 /* Puts --group, where given, in the place of the model's own group. */
 bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *error);
 
+/* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive and --threads, by
+ * default those of the model's configuration. */
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
+                               bnn_error *error);
+
 /* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its
  * configuration; padded as the model wants them. */
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error);
 
-/* Test images of another data set (--ood), shaped for the model. */
-bnn_status cmd_other_data(const char *name, const bnn_model *model, bnn_dataset **data, bnn_error *error);
+/* The test images of the data set that `option` (--ood, --data) names, or the images of the file, shaped for the model.
+ */
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+                          bnn_dataset **data, bnn_error *error);
 
 /* Prints the JSON on standard output and frees it; NULL means that memory was short. */
 bnn_status cmd_print_json(cJSON *json, bnn_error *error);

@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +70,7 @@ static bnn_status check_model(const cmd_line *line, bnn_error *error)
     if (!status) status = bnn_certify(symmetry, model->posterior, &certificate, error);
     if (status != BNN_FAILED) {
         if (error) error->message[0] = '\0'; /* that there is no action is a condition below */
-        bnn_conditions_of_model(model, certificate ? certificate->residual : NAN, conditions);
+        bnn_conditions_of_model(model, certificate, conditions);
         status = show(line, conditions, certificate, error);
     }
     bnn_certificate_free(certificate);

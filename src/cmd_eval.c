@@ -1,6 +1,4 @@
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "bnn/evaluate.h"
@@ -8,8 +6,6 @@
 #include "bnn/symmetry.h"
 #include "cmd.h"
 #include "figures.h"
-
-static const char *const predictive_draws[] = {"shared", "independent", NULL};
 
 /* What the command works on. */
 typedef struct evaluation {
@@ -78,7 +74,7 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     bnn_dataset *other = NULL;
     bnn_metrics *figures = NULL;
     if (!name) return BNN_OK;
-    bnn_status status = cmd_other_data(name, e->model, &other, error);
+    bnn_status status = cmd_other_data(e->line, "ood", e->model, &other, error);
     if (!status) {
         free(other->labels); /* other classes: only the scores count */
         other->labels = NULL;
@@ -171,28 +167,13 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
 
 static bnn_status read_options(evaluation *e, bnn_error *error)
 {
-    const bnn_config *config = &e->model->config;
-    int draws, threads;
-    size_t samples;
-    bnn_status status = cmd_size(e->line, "samples", 1, 1 << 20, config->eval.samples, &samples, error);
-    if (!status) status = cmd_choice(e->line, "draws", predictive_draws, config->eval.draws, &draws, error);
+    bnn_status status = cmd_predict_options(e->line, e->model, &e->options, error);
     if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
     if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);
-    if (!status) status = cmd_threads(e->line, &threads, error);
-    if (status) return status;
-    e->options =
-        (bnn_predict_options){.samples = samples,
-                              .mean = cmd_flag(e->line, "mean"),
-                              .group_averaged = config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED,
-                              .draws = (bnn_draws)draws,
-                              .seed = config->seed,
-                              .purpose = BNN_STREAM_EVALUATION_NOISE,
-                              .threads = threads};
-    if (cmd_value(e->line, "predictive")) {
-        int predictive;
-        status = cmd_choice(e->line, "predictive", bnn_predictive_names, 0, &predictive, error);
-        e->options.group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
-    }
+    if (!status && e->options.mean && cmd_flag(e->line, "sample-sweep"))
+        status =
+            bnn_fail(error, BNN_BAD_INPUT,
+                     "bnn eval: found --mean and --sample-sweep, expected one of them: w = mu has no draws");
     return status;
 }
 
@@ -216,15 +197,16 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 
 static const cmd_option options[] = {
     {"equivariance", NULL, "the figures over the orbit, and the certificate"},
-    {"uncertainty", NULL, "entropies, mutual informations, reliability, AURC"},
-    {"ood", "DATA", "AUROC of the uncertainties against another data set's test images"},
-    {"sample-sweep", NULL, "the defect for T = 1, 2, 4, ... --samples draws, --repeats times"},
-    {"repeats", "K", "repeats of the sample sweep (default 16)"},
+    {"uncertainty", NULL, "entropy, mutual information, its orbit part, reliability, AURC"},
+    {"ood", "DATA", "AUROC of entropy, mutual information and its orbit part; DATA: a data set, or a file"},
+    {"sample-sweep", NULL, "the defect for T = 1, 2, 4, ... --samples draws, also on training images"},
+    {"repeats", "K", "repeats of the sample sweep, with draws of their own (default 16)"},
     {"worst", "N", "list the N images whose prediction changes most over the orbit"},
     {"samples", "T", "weight draws a prediction (default: eval.samples)"},
     {"mean", NULL, "the network at w = mu, with no draw"},
-    {"draws", "shared|independent", "the same draws for every element (default), or new ones"},
-    {"predictive", "NAME", "posterior, or group-averaged: the mean over the orbit"},
+    {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
+    {"predictive", "NAME",
+     "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
     {"group", "G", "another group than the model's"},
     {"data", "NAME", "the test images of another data set"},
     {"images", "F", "images from an IDX or .npy file"},
@@ -234,8 +216,13 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_eval = {.name = "eval",
-                             .operands = "MODEL",
-                             .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
-                             .options = options,
-                             .run = run};
+const subcommand cmd_eval = {
+    .name = "eval",
+    .operands = "MODEL",
+    .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
+    .details =
+        "Entropies, KL and ELBO are in nats. elbo is that of the evaluated images: expected "
+        "log-likelihood minus\nKL, both totals; per_example divides by n. Defects are means over images and "
+        "over the group, identity\nincluded; per_element is the unbiased one.\n",
+    .options = options,
+    .run = run};

@@ -1,4 +1,3 @@
-#include <string.h>
 
 #include "bnn/mode.h"
 #include "bnn/symmetry.h"

@@ -1,42 +1,44 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "bnn/evaluate.h"
 #include "bnn/npy.h"
 #include "cmd.h"
 
-/* Gathers chunks (T, G, images, C) into one array: every draw, or the mean over draws. */
+/* Gathers chunks (T, G, images, C) into one array: every draw or their mean, the whole orbit or the identity. */
 typedef struct gathering {
     size_t draws, order, images, classes;
-    bool each_draw;
-    double *out; /* (T, G, N, C) or (G, N, C) */
+    size_t kept_draws, kept_order; /* of what is written: 1 for the mean over draws, 1 without the orbit */
+    double *out;                   /* (kept_draws, kept_order, N, C) */
 } gathering;
 
 static bnn_status gather(void *context, const double *values, size_t first, size_t images, bnn_error *error)
 {
     const gathering *g = context;
     const size_t row = images * g->classes, whole = g->images * g->classes;
+    const double share = (double)g->kept_draws / (double)g->draws;
     (void)error;
     for (size_t t = 0; t < g->draws; t++)
         for (size_t h = 0; h < g->order; h++, values += row) {
-            double *out = g->out + ((g->each_draw ? t : 0) * g->order + h) * whole + first * g->classes;
-            for (size_t i = 0; i < row; i++)
-                out[i] += g->each_draw ? values[i] : values[i] / (double)g->draws;
+            if (h >= g->kept_order) continue;
+            double *out = g->out + (t % g->kept_draws * g->kept_order + h) * whole + first * g->classes;
+            for (size_t i = 0; i < row; i++) out[i] += values[i] * share;
         }
     return BNN_OK;
 }
 
-static bnn_status predict(const cmd_line *line, const bnn_model *model, const bnn_group *group,
-                          const bnn_dataset *data, const bnn_predict_options *options, bnn_error *error)
+static bnn_status predict(const cmd_line *line, const bnn_model *model, const bnn_dataset *data,
+                          const bnn_predict_options *options, bnn_error *error)
 {
+    const bool each_draw = cmd_flag(line, "each-draw"), orbit = each_draw || cmd_flag(line, "orbit");
     gathering g = {.draws = options->mean ? 1 : options->samples,
-                   .order = options->group ? group->order : 1,
+                   .order = options->group ? options->group->order : 1,
                    .images = data->count,
-                   .classes = model->network->spec.classes,
-                   .each_draw = cmd_flag(line, "each-draw")};
-    const size_t shape[] = {g.draws, g.order, g.images, g.classes};
-    const size_t skip = g.each_draw ? 0 : cmd_flag(line, "orbit") ? 1 : 2;
-    const size_t count = (g.each_draw ? g.draws : 1) * g.order * g.images * g.classes;
+                   .classes = model->network->spec.classes};
+    g.kept_draws = each_draw ? g.draws : 1;
+    g.kept_order = orbit ? g.order : 1;
+    const size_t shape[] = {g.kept_draws, g.kept_order, g.images, g.classes};
+    const size_t skip = each_draw ? 0 : orbit ? 1 : 2;
+    const size_t count = g.kept_draws * g.kept_order * g.images * g.classes;
     g.out = bnn_alloc(count, sizeof *g.out);
     if (!g.out) return bnn_no_memory(error, "predictions", count, sizeof *g.out);
     bnn_status status = bnn_predict(model, data, options, gather, &g, error);
@@ -54,23 +56,25 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_model *model = NULL;
     bnn_group *group = NULL;
     bnn_dataset *data = NULL;
-    bnn_predict_options options = {.purpose = BNN_STREAM_EVALUATION_NOISE};
+    bnn_predict_options options;
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     if (!cmd_value(&line, "out"))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: --out P.npy is missing");
     status = bnn_model_load(line.operands[0], &model, NULL, error);
-    if (!status)
-        status = cmd_size(&line, "samples", 1, 1 << 20, model->config.eval.samples, &options.samples, error);
-    if (!status) status = cmd_threads(&line, &options.threads, error);
+    if (!status) status = cmd_predict_options(&line, model, &options, error);
+    if (!status && options.group_averaged && cmd_flag(&line, "logits"))
+        status = bnn_fail(
+            error, BNN_BAD_INPUT,
+            "bnn predict: --logits: the group-averaged predictive is a mean of probabilities, expected "
+            "--predictive posterior too");
     if (!status) status = cmd_group(&line, model, &group, error);
     if (!status) status = cmd_data(&line, model, &data, error);
     if (!status) {
-        options.group = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw") ? group : NULL;
-        options.mean = cmd_flag(&line, "mean");
+        const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
+        options.group = orbit || options.group_averaged ? group : NULL;
         options.logits = cmd_flag(&line, "logits");
-        options.seed = model->config.seed;
-        status = predict(&line, model, group, data, &options, error);
+        status = predict(&line, model, data, &options, error);
     }
     bnn_dataset_free(data);
     bnn_group_free(group);
@@ -88,6 +92,9 @@ static const cmd_option options[] = {
     {"logits", NULL, "logits instead of probabilities"},
     {"samples", "T", "weight draws (default: eval.samples); their mean is written"},
     {"each-draw", NULL, "every draw over the orbit instead of the mean"},
+    {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
+    {"predictive", "NAME",
+     "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
     {"group", "G", "another group than the model's"},
     {"threads", "N", "worker threads (default: all processors)"},
     {NULL, NULL, NULL},

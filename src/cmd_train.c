@@ -1,7 +1,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "bnn/io.h"
@@ -53,13 +52,14 @@ static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
 {
     const progress *p = context;
-    char left[32] = "-";
-    const double done = (double)(epoch - 1), each = done > 0 ? p->spent / done : 0;
+    char left[32];
+    const double done = (double)(epoch - 1);
     if (!p->live) return;
-    if (each > 0) format_duration(each * ((double)epochs - done - fraction), left, sizeof left);
-    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f  kl %.1f  acc %.4f  %.0f/s  %s left", epoch,
-            epochs, 100 * fraction, nll, p->last.kl, p->last.train_accuracy, p->last.image_samples_per_second,
-            left);
+    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
+    if (epoch == 1) return; /* the rest is known from the last epoch */
+    format_duration(p->spent / done * ((double)epochs - done - fraction), left, sizeof left);
+    fprintf(stderr, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl, p->last.train_accuracy,
+            p->last.image_samples_per_second, left);
 }
 
 static void print_epoch(void *context, const bnn_epoch *epoch)
@@ -128,8 +128,15 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_train = {.name = "train",
-                              .operands = "[CONFIG.json]",
-                              .summary = "train a network as a configuration says",
-                              .options = options,
-                              .run = run};
+const subcommand cmd_train = {
+    .name = "train",
+    .operands = "[CONFIG.json]",
+    .summary = "train a network as a configuration says",
+    .details =
+        "metrics.jsonl has a line an epoch. train_nll: nats, the mean over items and draws; kl: nats, "
+        "never\nrescaled; kl_weight: beta; n: items that the objective counts (|G| N0 with augmentation); "
+        "n_base: N0;\nelbo: -train_nll n - kl; elbo_base: -train_nll n_base - kl; elbo_per_example: "
+        "elbo / n; layers: kl, and\nsigma_over_prior, the mean of sigma/s (1 at the prior, near 0 where "
+        "the variance vanishes).\n",
+    .options = options,
+    .run = run};

@@ -6,6 +6,10 @@
 
 #include "bnn/mode.h"
 
+#define EXACT_GROUPS                                                                                         \
+    "group: C1, C2, D1 or D2, on square images C4 or D4, or a T<k> whose k divides both sides"
+#define SIGNS_DIFFER "signs of weights differ within orbits: KL(q || rho(h) q) is infinite"
+
 static void kept(bnn_condition *condition, const char *name, const char *reason)
 {
     *condition = (bnn_condition){.name = name, .kept = true};
@@ -43,13 +47,19 @@ static void check_prior(const bnn_symmetry *symmetry, const bnn_posterior *q, bn
                "prior.mean: zero");
 }
 
+/* Whether the signs of a family that has them differ within orbits: such a q has values that rho(h) q has not. */
+static bool signs_differ(const bnn_symmetry *symmetry, const bnn_posterior *q)
+{
+    return q->sign && !(symmetry && is_invariant(symmetry, q->sign));
+}
+
 static void check_family(const bnn_config *config, const bnn_symmetry *symmetry, const bnn_posterior *q,
                          bnn_condition *condition)
 {
     const char *name = "family closed";
     const bool averages = strcmp(config->symmetrization.mode, "average") == 0;
     char reason[256];
-    if (q->family->signs && !(symmetry && is_invariant(symmetry, q->sign)))
+    if (signs_differ(symmetry, q))
         broken(condition, name,
                "each weight has a fixed sign, which differs within orbits: rho(h) q has other signs and "
                "lies outside the family",
@@ -75,14 +85,19 @@ static bool symmetrizes(const bnn_config *config)
     return mode->symmetrize && (!expands || config->symmetrization.arrangement == BNN_GCNN);
 }
 
-static void check_initial(const bnn_config *config, bnn_condition *condition)
+static void check_initial(const bnn_config *config, const bnn_model *model, const bnn_symmetry *symmetry,
+                          bnn_condition *condition)
 {
     const char *name = "initial q invariant";
     const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
     const bool zero = config->posterior.mean_init == BNN_INIT_ZERO ||
                       (config->posterior.mean_init == BNN_INIT_PRIOR && config->prior.mean == 0);
     char reason[256];
-    if (symmetrizes(config)) {
+    if (model->group->order == 1)
+        kept(condition, name, "the group is trivial");
+    else if (signs_differ(symmetry, model->posterior))
+        broken(condition, name, SIGNS_DIFFER, "posterior.family: gaussian");
+    else if (symmetrizes(config)) {
         snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger", mode->name);
         kept(condition, name, reason);
     } else if (zero)
@@ -100,14 +115,20 @@ static void check_data(const bnn_config *config, const bnn_model *model, bnn_con
     const char *name = "data complete over G";
     const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
     bnn_plan plan;
+    char ignored[320];
     mode->plan(config, model->group->order, &plan);
+    const bool held = plan.augmentation == BNN_AUGMENT_NONE && bnn_mode_holds(config);
     if (model->group->order == 1)
         kept(condition, name, "the group is trivial");
     else if (plan.views == model->group->order)
         kept(condition, name, "every step sees whole orbits");
     else if (plan.augmentation == BNN_AUGMENT_FULL)
         kept(condition, name, "every g.x is an item of the objective");
-    else if (plan.augmentation == BNN_AUGMENT_NONE && bnn_mode_holds(config))
+    else if (held && !bnn_network_commutes(model->group, model->network, ignored, sizeof ignored))
+        broken(condition, name,
+               "training sees no g.x but x itself, and E_q log p(y|g.x,w) differs from that of x",
+               "an architecture that commutes with G");
+    else if (held)
         kept(condition, name, "a held q needs no augmented data: E_q log p(y|g.x,w) is the same for every g");
     else if (plan.augmentation == BNN_AUGMENT_RANDOM)
         broken(condition, name, "random augmentation shows an incomplete orbit of every image in an epoch",
@@ -121,29 +142,42 @@ static void check_action(const bnn_model *model, bnn_condition *condition)
 {
     const char *name = "group acts exactly on images";
     const size_t *input = model->network->spec.input;
+    bnn_grid_action *action = NULL;
+    bnn_error error = {BNN_OK, ""};
     char reason[256];
-    const bool exact = bnn_group_is_exact(model->group, input[1], input[2]);
+    const bool acts = bnn_grid_action_create(model->group, input[1], input[2], &action, &error) == BNN_OK;
+    const bool exact = acts && action->exact;
+    bnn_grid_action_free(action);
     snprintf(reason, sizeof reason, "%s %s the pixels of %zu x %zu images", model->group->name,
              exact ? "permutes" : "interpolates between", input[1], input[2]);
-    if (exact)
+    if (!acts)
+        broken(condition, name, error.message, EXACT_GROUPS);
+    else if (exact)
         kept(condition, name, reason);
     else
-        broken(condition, name, reason, "group: C1, C2, C4, D1, D2, D4 or a T<k> that divides the image");
+        broken(condition, name, reason, EXACT_GROUPS);
 }
 
 static void check_architecture(const bnn_model *model, const char *no_action, bnn_condition *condition)
 {
     const char *name = "architecture commutes with G";
+    const size_t *input = model->network->spec.input;
+    const bool shifts = model->group->kind == BNN_GROUP_TRANSLATION;
     char reason[320];
     if (no_action)
-        broken(condition, name, no_action, "another group, model.type or model.channel_representation");
+        broken(condition, name, no_action,
+               "another group, model.type, model.channels or model.channel_representation");
     else if (bnn_network_commutes(model->group, model->network, reason, sizeof reason))
         kept(condition, name,
              "f(h.x; rho(h)w) = f(x; w): every pooled size is even and every layer has an action");
+    else if (!bnn_group_is_exact(model->group, input[1], input[2]))
+        broken(condition, name, reason, EXACT_GROUPS);
     else
         broken(condition, name, reason,
-               "data.pad or fewer model.channels, so that every size before a pool is even; "
-               "model.padding: circular for translations");
+               shifts
+                   ? "model.padding: circular, and data.pad or fewer conv layers, so that translations shift "
+                     "every pool by whole windows"
+                   : "data.pad or fewer conv layers, so that every size before a pool is even");
 }
 
 static void check_optimizer(const bnn_config *config, bnn_condition *condition)
@@ -193,24 +227,27 @@ void bnn_conditions_of_training(const bnn_config *config, const bnn_model *model
     bnn_error reason;
     const bool acts = bnn_symmetry_create(model->group, model->network, &symmetry, &reason) == BNN_OK;
     check_rest(config, model, symmetry, acts ? NULL : reason.message, conditions);
-    check_initial(config, &conditions[2]);
+    check_initial(config, model, symmetry, &conditions[2]);
     bnn_symmetry_free(symmetry);
 }
 
-void bnn_conditions_of_model(const bnn_model *model, double residual,
+void bnn_conditions_of_model(const bnn_model *model, const bnn_certificate *certificate,
                              bnn_condition conditions[BNN_CONDITION_COUNT])
 {
     const char *name = "q invariant";
     char text[128];
     bnn_conditions_of_training(&model->config, model, conditions);
-    snprintf(text, sizeof text, "residual |theta - P theta|/|theta| = %.3e", residual);
-    if (residual == 0)
-        kept(&conditions[2], name, "the posterior equals its projection bit for bit");
-    else if (isnan(residual))
+    if (!certificate)
         broken(&conditions[2], name, "the group has no action on these weights",
                "another group or representation");
-    else
+    else if (certificate->residual == 0 && certificate->kl_max == 0)
+        kept(&conditions[2], name, "the posterior equals its projection bit for bit");
+    else if (isinf(certificate->kl_max))
+        broken(&conditions[2], name, SIGNS_DIFFER, "posterior.family: gaussian");
+    else {
+        snprintf(text, sizeof text, "residual |theta - P theta|/|theta| = %.3e", certificate->residual);
         broken(&conditions[2], name, text, "bnn symmetrize --project, or train with hold");
+    }
 }
 
 bnn_status bnn_final_model(const bnn_config *config, const size_t shape[3], size_t classes, bnn_model **model,

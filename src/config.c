@@ -68,7 +68,7 @@ typedef struct key {
 /* clang-format off */
 static const key keys[] = {
     SIZE("seed", seed, 0, ANY, "0", "seed of every random stream"),
-    TEXT("data.name", data.paths.name, "\"\"", "the data set: fashion-mnist, mnist, idx, npy, ..."),
+    TEXT("data.name", data.paths.name, "\"\"", "the data set: fashion-mnist, mnist, cifar10, cifar100, or idx or npy with files of your own"),
     TEXT("data.dir", data.paths.dir, "\"\"", "folder of its files; otherwise data/NAME, then the system's"),
     TEXT("data.train_images", data.paths.train_images, "\"\"", "file (data.name idx or npy)"),
     TEXT("data.train_labels", data.paths.train_labels, "\"\"", "file (data.name idx or npy)"),
@@ -91,10 +91,10 @@ static const key keys[] = {
            "how the group acts on hidden channels; auto: regular for project, tie and expanded networks, else trivial"),
     CHOICE("prior.mean", prior.mean, prior_mean_names, "\"zero\"", "zero, or a draw from N(0, std^2) a weight"),
     REAL("prior.std", prior.std, 1e-30, 1e30, "1.0", "standard deviation of the prior"),
-    TEXT("posterior.family", posterior.family, "\"gaussian\"", "family of q"),
+    TEXT("posterior.family", posterior.family, "\"gaussian\"", "family of q: gaussian, laplace or lognormal"),
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
-    TEXT("symmetrization.mode", symmetrization.mode, "\"augment\"", "the symmetrization mode"),
+    TEXT("symmetrization.mode", symmetrization.mode, "\"augment\"", "none, augment, group-elbo, average, project, orbit-expansion or tie"),
     CHOICE("symmetrization.augmentation", symmetrization.augmentation, augmentation_names, "\"full\"",
            "full: every g.x an item; random: one g a visit; none: with hold, base images only"),
     TEXT("symmetrization.average", symmetrization.average, "\"\"",
@@ -102,7 +102,8 @@ static const key keys[] = {
     SIZE("symmetrization.trigger_epoch", symmetrization.trigger_epoch, 0, ANY, "0",
          "epochs before average or project; 0: right after initialisation"),
     REAL("symmetrization.trigger_accuracy", symmetrization.trigger_accuracy, 0, 1, "0.0",
-         "training accuracy that triggers average or project instead; 0: none"),
+         "training accuracy that triggers average, project or orbit-expansion; beside trigger_epoch or stage1_epochs, what "
+         "comes first; 0: none"),
     SIZE("symmetrization.stage1_epochs", symmetrization.stage1_epochs, 0, ANY, "100",
          "orbit-expansion: epochs of the small network"),
     CHOICE("symmetrization.arrangement", symmetrization.arrangement, bnn_arrangement_names, "\"gcnn\"",
@@ -119,7 +120,7 @@ static const key keys[] = {
     FLAG("train.optimizer.nesterov", train.optimizer.options.nesterov, "true", "sgd"),
     {"train.optimizer.rho_lr_factor", KEY_REAL_OR_AUTO, AT(train.optimizer.options.rho_lr_factor), 0, 1e6, NULL,
      "\"auto\"", "learning rate of rho over that of mu; auto: 10 for sgd, 1 for adamw"},
-    REAL("train.optimizer.weight_decay", train.optimizer.options.weight_decay, 0, 1e6, "0.0", "on mu and rho"),
+    REAL("train.optimizer.weight_decay", train.optimizer.options.weight_decay, 0, 1e6, "0.0", "sgd: on mu; adamw: on mu and rho"),
     REAL("train.optimizer.beta1", train.optimizer.options.beta1, 0, 0.999999, "0.9", "adamw"),
     REAL("train.optimizer.beta2", train.optimizer.options.beta2, 0, 0.9999999, "0.999", "adamw"),
     REAL("train.optimizer.epsilon", train.optimizer.options.epsilon, 0, 1, "1e-8", "adamw"),
@@ -128,11 +129,11 @@ static const key keys[] = {
     {"train.kl_weight", KEY_REAL_OR_AUTO, AT(train.kl_weight), 0, 1e30, NULL, "\"auto\"",
      "beta, the weight of the KL in nats; auto: 1/N"},
     SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, ANY, "0", "epochs with beta = 0"),
-    SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, ANY, "0", "epoch at which beta, rising linearly, is whole"),
+    SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, ANY, "0", "epochs after which beta, rising linearly from the warm-up on, is whole; 0: at once"),
     {"train.kl_head_warmup_epochs", KEY_REAL_OR_AUTO, AT(train.kl_head_warmup_epochs), 0, 1e9, NULL, "\"auto\"",
-     "the same for the last layer alone; auto: as the others"},
+     "kl_warmup_epochs of the last layer; auto: as the others"},
     {"train.kl_head_ramp_end", KEY_REAL_OR_AUTO, AT(train.kl_head_ramp_end), 0, 1e9, NULL, "\"auto\"",
-     "the same for the last layer alone; auto: as the others"},
+     "kl_ramp_end of the last layer; auto: as the others"},
     REAL("train.free_bits", train.free_bits, 0, 1e6, "0.0",
          "nats a parameter that a layer's KL may have for free: below, its KL pulls no more"),
     CHOICE("train.estimator", train.estimator, bnn_estimator_names, "\"weight\"",
@@ -141,14 +142,13 @@ static const key keys[] = {
            "the model kept: best on the validation split, or last"),
     SIZE("eval.samples", eval.samples, 1, 1048576, "16", "weight draws a prediction"),
     SIZE("eval.every", eval.every, 1, ANY, "5", "epochs between validations"),
-    CHOICE("eval.predictive", eval.predictive, bnn_predictive_names, "\"posterior\"", "predictive distribution"),
+    CHOICE("eval.predictive", eval.predictive, bnn_predictive_names, "\"posterior\"", "of validation and evaluation; group-averaged: the mean over the orbit"),
     CHOICE("eval.draws", eval.draws, bnn_draws_names, "\"shared\"", "weight draws over the orbit"),
 };
 /* clang-format on */
 static const size_t key_count = sizeof keys / sizeof *keys;
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -217,8 +217,7 @@ static bnn_status unknown_key(const char *name, const char *path, bnn_error *err
                     best);
 }
 
-/* ---- values
- * ------------------------------------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------------------------------------- */
 
 static void list_names(const char *const *names, char *text, size_t size)
 {
@@ -364,8 +363,7 @@ static cJSON *get_value(const key *row, const bnn_config *config)
     return NULL;
 }
 
-/* ---- defaults, load
- * ---------------------------------------------------------------------------------------- */
+/* ---- defaults, load ------------------------------------------------------------------------------------ */
 
 void bnn_config_default(bnn_config *config)
 {
@@ -448,8 +446,7 @@ static void place_of(const char *text, const char *at, size_t *line, size_t *col
     }
 }
 
-/* ---- check
- * ------------------------------------------------------------------------------------------------- */
+/* ---- check --------------------------------------------------------------------------------------------- */
 
 static bnn_status check_names(const char *name, const bnn_config *c, bnn_error *error)
 {
@@ -484,13 +481,28 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
     return BNN_OK;
 }
 
+/* The value of a key that may be "auto" (stored as a negative number). */
+static double auto_or(double value, double fallback)
+{
+    return value < 0 ? fallback : value;
+}
+
+static bnn_status check_ramp(const char *name, const char *which, double warmup, double end, bnn_error *error)
+{
+    if (end == 0 || end >= warmup) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: train.%s_ramp_end: found %g, expected 0 or at least train.%s_warmup_epochs = %g",
+                    name, which, end, which, warmup);
+}
+
 static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *error)
 {
-    if (c->train.kl_ramp_end != 0 && c->train.kl_ramp_end < c->train.kl_warmup_epochs)
-        return bnn_fail(
-            error, BNN_BAD_INPUT,
-            "%s: train.kl_ramp_end: found %zu, expected 0 or at least train.kl_warmup_epochs = %zu", name,
-            c->train.kl_ramp_end, c->train.kl_warmup_epochs);
+    const double warmup = (double)c->train.kl_warmup_epochs, end = (double)c->train.kl_ramp_end;
+    bnn_status status = check_ramp(name, "kl", warmup, end, error);
+    if (!status)
+        status = check_ramp(name, "kl_head", auto_or(c->train.kl_head_warmup_epochs, warmup),
+                            auto_or(c->train.kl_head_ramp_end, end), error);
+    if (status) return status;
     if (c->train.optimizer.options.nesterov && c->train.optimizer.options.momentum == 0 &&
         strcmp(c->train.optimizer.name, "sgd") == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.nesterov: true needs momentum > 0", name);
@@ -512,9 +524,9 @@ static void resolve(bnn_config *c)
 {
     if (c->train.optimizer.options.rho_lr_factor < 0)
         c->train.optimizer.options.rho_lr_factor = bnn_optimizer_find(c->train.optimizer.name)->rho_lr_factor;
-    if (c->train.kl_head_warmup_epochs < 0)
-        c->train.kl_head_warmup_epochs = (double)c->train.kl_warmup_epochs;
-    if (c->train.kl_head_ramp_end < 0) c->train.kl_head_ramp_end = (double)c->train.kl_ramp_end;
+    c->train.kl_head_warmup_epochs =
+        auto_or(c->train.kl_head_warmup_epochs, (double)c->train.kl_warmup_epochs);
+    c->train.kl_head_ramp_end = auto_or(c->train.kl_head_ramp_end, (double)c->train.kl_ramp_end);
 }
 
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
@@ -562,8 +574,7 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     return status;
 }
 
-/* ---- dump
- * -------------------------------------------------------------------------------------------------- */
+/* ---- dump ---------------------------------------------------------------------------------------------- */
 
 /* The object that holds key `path`, made where missing; *last <- the key's own name. */
 static cJSON *object_for(cJSON *root, const char *path, const char **last)
@@ -613,8 +624,7 @@ char *bnn_config_help(void)
     return text;
 }
 
-/* ---- the network
- * ------------------------------------------------------------------------------------------- */
+/* ---- the network --------------------------------------------------------------------------------------- */
 
 void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec)
 {

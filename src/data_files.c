@@ -1,7 +1,6 @@
 /* Where data sets lie: the folders of the known ones, and the user's own files (`idx`, `npy`), which are read
  * by their contents. */
 #include <stdio.h>
-#include <string.h>
 
 #include "bnn/io.h"
 #include "data.h"

@@ -169,8 +169,7 @@ void figures_add_worst(cJSON *json, const bnn_metrics *m, size_t n)
     }
 }
 
-/* ---- the table
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------------------- */
 
 /* A line of the table: where the figure stands in the JSON, and what a person calls it. */
 static const struct row {
@@ -274,11 +273,11 @@ static void print_worst(const cJSON *json)
                find(entry, "orbit_mutual_information")->valuedouble);
 }
 
-static void print_reliability(const cJSON *json)
+static void print_reliability(const cJSON *json, const char *path, const char *what)
 {
-    const cJSON *table = find(json, "uncertainty.reliability"), *row;
+    const cJSON *table = find(json, path), *row;
     if (!table) return;
-    printf("\n%12s %8s %12s %10s\n", "confidence", "images", "mean", "accuracy");
+    printf("\nreliability, %s\n%12s %8s %12s %10s\n", what, "confidence", "images", "mean", "accuracy");
     cJSON_ArrayForEach(row, table)
     {
         if (find(row, "count")->valuedouble == 0) continue;
@@ -304,7 +303,8 @@ void figures_print(const cJSON *json)
     }
     if (reason) printf("%-38s %s\n", "no certificate", reason->valuestring);
     print_elements(json);
-    print_reliability(json);
+    print_reliability(json, "uncertainty.reliability", "F(x)");
+    print_reliability(json, "uncertainty.reliability_orbit", "F(g.x) over the orbit");
     print_sweep(json, "sample_sweep", "sample sweep, test images");
     print_sweep(json, "sample_sweep_train", "sample sweep, training images");
     print_worst(json);

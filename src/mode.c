@@ -74,6 +74,32 @@ static bnn_status check_average(const char *name, const bnn_mode *mode, const ch
                     expected, mode->name);
 }
 
+/* Settings that the mode would silently pass over. */
+static bnn_status check_unused(const char *name, const bnn_mode *mode, const bnn_config *config,
+                               bnn_error *error)
+{
+    const bool configured = mode->trigger_epoch == bnn_trigger_configured;
+    if (config->symmetrization.trigger_epoch > 0 && !configured)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: symmetrization.trigger_epoch: found %zu with mode %s, expected mode average or project%s",
+            name, config->symmetrization.trigger_epoch, mode->name,
+            mode == &bnn_mode_orbit_expansion ? " (stage1_epochs is that of orbit-expansion)" : "");
+    if (config->symmetrization.trigger_accuracy > 0 && !configured && mode != &bnn_mode_orbit_expansion)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: symmetrization.trigger_accuracy: found %g with mode %s, expected mode average, project or "
+            "orbit-expansion",
+            name, config->symmetrization.trigger_accuracy, mode->name);
+    if (config->symmetrization.keep_optimizer_state && !configured)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: symmetrization.keep_optimizer_state: true with mode %s, expected mode average or "
+            "project: the buffers of other modes have no trigger to outlive",
+            name, mode->name);
+    return BNN_OK;
+}
+
 static bnn_status check_trigger(const char *name, const bnn_mode *mode, const bnn_config *config,
                                 bnn_error *error)
 {
@@ -126,5 +152,6 @@ bnn_status bnn_mode_check(const char *name, const bnn_config *config, bool model
                         "invariant",
                         name, bnn_arrangement_names[config->symmetrization.arrangement]);
     bnn_status status = check_average(name, mode, config->symmetrization.average, error);
+    if (!status) status = check_unused(name, mode, config, error);
     return status ? status : check_trigger(name, mode, config, error);
 }

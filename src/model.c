@@ -56,8 +56,7 @@ void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *po
     bnn_config_set_network(&model->config, &network->spec);
 }
 
-/* ---- the tensors of a model
- * --------------------------------------------------------------------------------- */
+/* ---- the tensors of a model ---------------------------------------------------------------------------- */
 
 /* Calls `visit` for every tensor of the file format that the posterior has. */
 typedef bnn_status visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
@@ -110,8 +109,7 @@ static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visit
     return BNN_OK;
 }
 
-/* ---- load
- * --------------------------------------------------------------------------------------------------- */
+/* ---- load ---------------------------------------------------------------------------------------------- */
 
 typedef struct loading {
     const bnn_safetensors *file;
@@ -206,8 +204,7 @@ bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors *
     return status;
 }
 
-/* ---- save
- * --------------------------------------------------------------------------------------------------- */
+/* ---- save ---------------------------------------------------------------------------------------------- */
 
 typedef struct saving {
     bnn_tensor *tensors;

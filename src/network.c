@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 const char *const bnn_network_type_names[] = {"fcnn", "cnn", "mlp", NULL};
 
@@ -160,15 +159,4 @@ void bnn_network_free(bnn_network *network)
     if (!network) return;
     free(network->layers);
     free(network);
-}
-
-const bnn_layer *bnn_network_layer_of(const bnn_network *network, size_t index, bool *bias)
-{
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const bnn_layer *layer = &network->layers[l];
-        if (layer->bias_count == 0 || index >= layer->bias_offset + layer->bias_count) continue;
-        if (bias) *bias = index >= layer->bias_offset;
-        return layer;
-    }
-    return NULL;
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
@@ -59,8 +58,7 @@ static void say(const run *r, const char *format, ...)
     r->options->callbacks.message(r->options->callbacks.context, line);
 }
 
-/* ---- set-up
- * ------------------------------------------------------------------------------------------------ */
+/* ---- set-up -------------------------------------------------------------------------------------------- */
 
 /* The configuration with everything explicit, once the data is known. */
 static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bnn_config *resolved,
@@ -186,8 +184,7 @@ static bnn_status open_directory(run *r, bnn_error *error)
     return status ? status : bnn_write_file(r->metrics_path, "", 0, error);
 }
 
-/* ---- the trigger
- * ------------------------------------------------------------------------------------------- */
+/* ---- the trigger --------------------------------------------------------------------------------------- */
 
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
@@ -212,8 +209,7 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
     return (epoch != SIZE_MAX && epochs_done >= epoch) || (wanted > 0 && accuracy >= wanted);
 }
 
-/* ---- an epoch
- * ---------------------------------------------------------------------------------------------- */
+/* ---- an epoch ------------------------------------------------------------------------------------------ */
 
 static double whole_kl_weight(const run *r, size_t n)
 {
@@ -337,8 +333,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     return BNN_OK;
 }
 
-/* ---- what is written
- * --------------------------------------------------------------------------------------- */
+/* ---- what is written ----------------------------------------------------------------------------------- */
 
 static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
 {
@@ -362,17 +357,24 @@ static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error
                                    .data = which ? r->optimizer->rho_state[b] : r->optimizer->mu_state[b]};
             snprintf(tensor->name, sizeof tensor->name, "optimizer.%s.%zu", which ? "rho" : "mu", b);
         }
-    char *training = bnn_log_line(log, r->model, false);
-    bnn_status status = training ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
-                                 : bnn_no_memory(error, "a log line", 1, 0);
+    char *training =
+        log->epoch ? bnn_log_line(log, r->model, false) : NULL; /* NULL before the first epoch's end */
+    bnn_status status = training || !log->epoch
+                            ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
+                            : bnn_no_memory(error, "a log line", 1, 0);
     free(training);
     r->checkpointed = r->checkpointed || !status;
     return status;
 }
 
+/* By the predictive that the model will be used with: the best model is that of the best predictions. */
 static bnn_status validate(run *r, bnn_epoch *log, bnn_error *error)
 {
-    const bnn_predict_options options = {.samples = r->config->eval.samples,
+    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
+    const bnn_predict_options options = {.group = group_averaged ? r->model->group : NULL,
+                                         .samples = r->config->eval.samples,
+                                         .group_averaged = group_averaged,
+                                         .draws = (bnn_draws)r->config->eval.draws,
                                          .seed = r->config->seed,
                                          .purpose = BNN_STREAM_VALIDATION_NOISE,
                                          .threads = r->options->threads};

@@ -180,6 +180,22 @@ static void opposite_signs_are_as_far_as_can_be(void **state)
     test_fixture_free(&f);
 }
 
+/* A pool that drops a row breaks f(h.x; rho(h)w) = f(x; w): then an invariant q promises nothing. */
+static void bounds_nothing_where_the_network_does_not_commute(void **state)
+{
+    static const bnn_network_spec spec = {BNN_NETWORK_FCNN, {1, 7, 7}, 3, {4}, 1, 3, false, BNN_REGULAR};
+    fixture f = test_fixture("C4", &spec);
+    bnn_posterior *q = test_posterior(f.network, 1);
+    (void)state;
+    bnn_posterior_project(f.symmetry, q);
+    bnn_certificate *c = certificate_of(&f, q);
+    assert_true(c->residual == 0 && c->kl_max == 0);
+    assert_true(c->l1[0] == 0 && c->l1[1] == 2 && c->l1_bound == 2);
+    bnn_certificate_free(c);
+    bnn_posterior_free(q);
+    test_fixture_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +204,7 @@ int main(void)
         cmocka_unit_test(agrees_with_quadrature),
         cmocka_unit_test(small_asymmetries_are_resolved),
         cmocka_unit_test(opposite_signs_are_as_far_as_can_be),
+        cmocka_unit_test(bounds_nothing_where_the_network_does_not_commute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

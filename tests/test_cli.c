@@ -217,6 +217,9 @@ static void missing_models_are_named(void **state)
     assert_one_line(
         bnn_run("symmetrize", MODEL, "--project", "--average", "geometric", "--out", in_temporary("x")), 2,
         "one of");
+    assert_one_line(
+        bnn_run("eval", MODEL, "--mean", "--sample-sweep", "--images", REFERENCE "fcnn/images.npy"), 2,
+        "--mean", "--sample-sweep");
     assert_one_line(bnn_run("expand", MODEL), 2, "--out");
     assert_one_line(bnn_run("expand", MODEL, "--arrangement", "rolled", "--out", in_temporary("x")), 2,
                     "rolled", "row_rolled");
@@ -258,32 +261,48 @@ static void predictions_are_the_reference_logits(void **state)
     compare_npy(out, 3, REFERENCE "fcnn/mean_logits_orbit.npy", 4 * 6 * 5);
 }
 
-/* predict writes what score reads: the same figures as eval prints. */
-static void score_of_predictions_is_eval(void **state)
+/* `bnn score` of what `bnn predict MODEL more...` wrote gives these figures of `bnn eval MODEL more...`. */
+static void check_scored(const char *const *more, const char *shape, const char *const *names)
 {
-    const char *draws = in_temporary("draws.npy");
-    (void)state;
-    succeeded(bnn_run("predict", MODEL, "--images", REFERENCE "fcnn/images.npy", "--each-draw", "--samples",
-                      "6", "--out", draws));
-    cJSON *scored =
-        json_of(bnn_run("score", "--probs", draws, "--labels", REFERENCE "fcnn/labels.npy", "--json"));
-    cJSON *evaluated = json_of(bnn_run("eval", "--images", REFERENCE "fcnn/images.npy", "--labels",
-                                       REFERENCE "fcnn/labels.npy", "--samples", "6", "--equivariance",
-                                       "--uncertainty", "--json", MODEL));
-    static const char *const names[] = {"accuracy",
-                                        "accuracy_orbit",
-                                        "nll",
-                                        "nll_orbit",
-                                        "ece",
-                                        "brier",
-                                        "equivariance.defect.plugin",
-                                        "equivariance.defect.unbiased",
-                                        "equivariance.symmetric_kl.mean",
-                                        "uncertainty.mutual_information"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        assert_close(figure(scored, names[i]), figure(evaluated, names[i]), 1e-4, 1e-3);
+    const char *images = REFERENCE "fcnn/images.npy", *labels = REFERENCE "fcnn/labels.npy";
+    const char *probs = in_temporary("probs.npy");
+    const char *predict[16] = {"predict", MODEL, "--images", images, "--out", probs, shape},
+               *eval[16] = {"eval",           MODEL,           "--images", images, "--labels", labels,
+                            "--equivariance", "--uncertainty", "--json"};
+    size_t p = shape ? 7 : 6, e = 9;
+    for (; *more; more++) predict[p++] = eval[e++] = *more;
+    succeeded(finish_program(start_program(NULL, predict)));
+    cJSON *scored = json_of(bnn_run("score", "--probs", probs, "--labels", labels, "--json"));
+    cJSON *evaluated = json_of(finish_program(start_program(NULL, eval)));
+    for (; *names; names++) /* the file holds float32 */
+        assert_close(figure(scored, *names), figure(evaluated, *names), 1e-5, 1e-2);
     cJSON_Delete(evaluated);
     cJSON_Delete(scored);
+}
+
+/* predict writes what score reads, in every shape: the same figures as eval prints, whatever the predictive. */
+static void score_of_predictions_is_eval(void **state)
+{
+#define PLAIN "accuracy", "nll", "ece", "brier", "uncertainty.entropy", "uncertainty.aurc"
+#define ORBIT                                                                                                \
+    PLAIN, "accuracy_orbit", "nll_orbit", "ece_orbit", "brier_orbit", "equivariance.orbit_agreement",        \
+        "equivariance.defect.plugin", "equivariance.symmetric_kl.mean",                                      \
+        "uncertainty.orbit_mutual_information"
+    const char *const *const settings[] = {
+        ARGUMENTS("--samples", "6"), ARGUMENTS("--samples", "6", "--draws", "independent"),
+        ARGUMENTS("--samples", "5", "--predictive", "group-averaged"), ARGUMENTS("--mean", "--group", "D4")};
+    (void)state;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        check_scored(settings[i], NULL, ARGUMENTS(PLAIN));
+        check_scored(settings[i], "--orbit", ARGUMENTS(ORBIT));
+        check_scored(settings[i], "--each-draw", ARGUMENTS(ORBIT));
+    }
+    check_scored(settings[0], "--each-draw",
+                 ARGUMENTS("equivariance.defect.unbiased", "equivariance.defect.standard_error",
+                           "uncertainty.mutual_information"));
+    assert_one_line(bnn_run("predict", MODEL, "--images", REFERENCE "fcnn/images.npy", "--logits",
+                            "--predictive", "group-averaged", "--out", in_temporary("logits.npy")),
+                    2, "--logits", "--predictive posterior");
 }
 
 static cJSON *expected_figures(const char *path)
@@ -389,6 +408,18 @@ static void eval_prints_the_documented_keys(void **state)
     assert_null(cJSON_GetObjectItemCaseSensitive(json, "equivariance"));
     assert_null(cJSON_GetObjectItemCaseSensitive(json, "uncertainty"));
     cJSON_Delete(json);
+    json = json_of(bnn_run("eval", MODEL, "--images", REFERENCE "fcnn/images.npy", "--ood",
+                           REFERENCE "fcnn/images.npy", "--json"));
+    assert_true(figure(json, "uncertainty.ood.auroc_entropy") == 0.5); /* the same images: all are ties */
+    assert_true(figure(json, "uncertainty.ood.auroc_mutual_information") == 0.5);
+    assert_true(figure(json, "uncertainty.ood.auroc_orbit_mutual_information") == 0.5);
+    cJSON_Delete(json);
+    assert_one_line(bnn_run("eval", MODEL, "--images", REFERENCE "fcnn/images.npy", "--ood", "mnits"), 2,
+                    "--ood", "mnits", "mnist");
+    run = succeeded(bnn_run("eval", "--uncertainty", MODEL, "--images", REFERENCE "fcnn/images.npy",
+                            "--labels", REFERENCE "fcnn/labels.npy"));
+    assert_non_null(strstr(run->out, "reliability, F(x)"));
+    assert_non_null(strstr(run->out, "reliability, F(g.x) over the orbit"));
     run = succeeded(bnn_run("eval", "--equivariance", MODEL, "--images", REFERENCE "fcnn/images.npy"));
     assert_non_null(strstr(run->out, "orbit agreement"));
     assert_null(strstr(run->out, "accuracy")); /* there are no labels */
@@ -510,6 +541,14 @@ static void check_names_the_broken_conditions(void **state)
     assert_broken("group acts exactly on images", "--set", "model.type=mlp", "--set", "group=C8");
     assert_broken("architecture commutes with G", HELD, "--set", "model.input=[1, 28, 28]", "--set",
                   "model.channels=[8, 8, 8]");
+    assert_broken("group acts exactly on images", "--set", "group=T3"); /* 8 is no multiple of 3 */
+    assert_broken("data complete over G", HELD, "--set", "symmetrization.augmentation=none", "--set",
+                  "model.input=[1, 28, 28]", "--set", "model.channels=[8, 8, 8]");
+    assert_broken("initial q invariant", "--set", "symmetrization.mode=tie", "--set",
+                  "posterior.family=lognormal");
+    check_broken(
+        bnn_run("check", config(), "--json", "--set", "group=C1", "--set", "symmetrization.mode=augment"),
+        NULL);
     const program_run *run =
         bnn_run("check", config(), "--set", "model.input=[1, 28, 28]", "--set", "model.channels=[8, 8, 8]");
     assert_int_equal(run->code, 1);

@@ -272,6 +272,14 @@ static void impossible_combinations_are_refused(void **state)
                    "adamw");
     assert_refused("{" BASE ", \"train\": {\"kl_warmup_epochs\": 5, \"kl_ramp_end\": 3}}",
                    "train.kl_ramp_end");
+    assert_refused("{" BASE ", \"train\": {\"kl_head_warmup_epochs\": 5, \"kl_head_ramp_end\": 3}}",
+                   "train.kl_head_ramp_end", "kl_head_warmup_epochs = 5");
+    assert_refused("{" BASE ", \"train\": {\"kl_ramp_end\": 3, \"kl_head_warmup_epochs\": 4}}",
+                   "train.kl_head_ramp_end: found 3");
+    assert_refused(MODE("tie", "\"trigger_epoch\": 1"), "symmetrization.trigger_epoch", "mode tie");
+    assert_refused(MODE("orbit-expansion", "\"trigger_epoch\": 1"), "trigger_epoch", "stage1_epochs");
+    assert_refused(MODE("augment", "\"trigger_accuracy\": 0.5"), "trigger_accuracy", "mode augment");
+    assert_refused(MODE("orbit-expansion", "\"keep_optimizer_state\": true"), "keep_optimizer_state");
     assert_refused("{" BASE ", \"train\": {\"optimizer\": {\"momentum\": 0}}}", "train.optimizer.nesterov",
                    "momentum");
 }

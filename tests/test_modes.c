@@ -2,6 +2,8 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
+#include "bnn/batch.h"
+#include "bnn/evaluate.h"
 #include "bnn/model.h"
 #include "bnn/symmetry.h"
 #include "bnn/train.h"
@@ -288,10 +290,77 @@ static void the_kl_warms_up(void **state)
     const history h = train("warm", SETS("train.epochs=7", "train.kl_warmup_epochs=2", "train.kl_ramp_end=5",
                                          "data.train_size=16"));
     assert_true(h.epochs[0].kl_weight == 0 && h.epochs[1].kl_weight == 0);
-    for (size_t e = 2; e < 5; e++) assert_true(h.epochs[e].kl_weight > h.epochs[e - 1].kl_weight);
-    assert_close(h.epochs[4].kl_weight - h.epochs[3].kl_weight, h.epochs[3].kl_weight - h.epochs[2].kl_weight,
-                 1e-9, 0);
+    for (size_t e = 2; e < 5; e++) /* 1/4, 2/4, 3/4 of beta; whole after 5 epochs */
+        assert_close(h.epochs[e].kl_weight, (double)(e - 1) / 4 / 64, 1e-12, 0);
+    assert_close(h.epochs[5].kl_weight, 1.0 / 64, 1e-12, 0);
     assert_close(h.epochs[6].kl_weight, 1.0 / 64, 1e-12, 0);
+}
+
+/* Whether layer l of two runs' posteriors is the same bit for bit. */
+static bool same_layer(const char *a, const char *b, size_t l)
+{
+    bnn_model *first = load(a, NULL), *second = load(b, NULL);
+    const bnn_layer *layer = &first->network->layers[l];
+    const size_t at = layer->weight_offset,
+                 bytes = (layer->weight_count + layer->bias_count) * sizeof(bnn_real);
+    const bool same = memcmp(first->posterior->mu + at, second->posterior->mu + at, bytes) == 0 &&
+                      memcmp(first->posterior->rho + at, second->posterior->rho + at, bytes) == 0;
+    bnn_model_free(first);
+    bnn_model_free(second);
+    return same;
+}
+
+/* One step of the small network (conv, conv, mean, classifier), so that what a layer's KL did is seen in that layer. */
+#define ONE_STEP                                                                                             \
+    "train.epochs=1", "data.train_size=16", "train.batch_size=64", "train.clip_norm=0", "train.kl_weight=1"
+enum { HEAD = 3 };
+
+static void the_head_may_warm_up_by_itself(void **state)
+{
+    (void)state;
+    train("full", SETS(ONE_STEP));
+    train("none", SETS(ONE_STEP, "train.kl_warmup_epochs=1"));
+    train("half", SETS(ONE_STEP, "train.kl_ramp_end=1"));
+    for (size_t l = 0; l <= HEAD; l++) {
+        if (l == 2) continue; /* no parameters */
+        assert_false(same_layer("full", "none", l) || same_layer("half", "none", l) ||
+                     same_layer("half", "full", l));
+    }
+    train("head", SETS(ONE_STEP, "train.kl_head_warmup_epochs=1"));
+    assert_true(same_layer("head", "full", 0) && same_layer("head", "full", 1) &&
+                same_layer("head", "none", HEAD));
+    train("ramp", SETS(ONE_STEP, "train.kl_warmup_epochs=1", "train.kl_head_warmup_epochs=0",
+                       "train.kl_head_ramp_end=1"));
+    assert_true(same_layer("ramp", "none", 0) && same_layer("ramp", "none", 1) &&
+                same_layer("ramp", "half", HEAD));
+}
+
+/* A layer whose KL is within its free bits is not pulled; the others are as without. */
+static void free_bits_spare_the_layers_within_them(void **state)
+{
+    double each[HEAD + 1] = {0}, least = INFINITY, most = 0;
+    char set[64];
+    (void)state;
+    train("full", SETS(ONE_STEP));
+    train("none", SETS(ONE_STEP, "train.kl_warmup_epochs=1"));
+    train("start", SETS(ONE_STEP, "train.optimizer.lr=0"));
+    bnn_model *start = load("start", NULL);
+    for (size_t l = 0; l <= HEAD; l++) {
+        const bnn_layer *layer = &start->network->layers[l];
+        if (l == 2) continue;
+        each[l] = bnn_posterior_layer_kl(start->posterior, layer) /
+                  (double)(layer->weight_count + layer->bias_count);
+        least = fmin(least, each[l]);
+        most = fmax(most, each[l]);
+    }
+    bnn_model_free(start);
+    assert_true(most - least > 1e-3);
+    snprintf(set, sizeof set, "train.free_bits=%.9g", (least + most) / 2);
+    train("free", SETS(ONE_STEP, set));
+    for (size_t l = 0; l <= HEAD; l++) {
+        if (l == 2) continue;
+        assert_true(same_layer("free", each[l] < (least + most) / 2 ? "none" : "full", l));
+    }
 }
 
 /* ---- reproducible ------------------------------------------------------------------------------------------- */
@@ -387,6 +456,32 @@ static void the_best_epoch_on_the_validation_split_is_kept(void **state)
     assert_int_equal(epoch_of("last"), 12);
 }
 
+/* The validation figures are those of the configured predictive. */
+static void validation_is_by_the_predictive(void **state)
+{
+    static const char *const sets[] = {"eval.predictive=group-averaged", "eval.predictive=posterior"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        bnn_dataset *training, *validation;
+        bnn_metrics *metrics;
+        const history h = train("averaged", SETS("data.validation_size=32", "train.select=last", sets[i]));
+        bnn_model *model = load("averaged", NULL);
+        const bnn_predict_options options = {.group = i == 0 ? model->group : NULL,
+                                             .group_averaged = i == 0,
+                                             .samples = model->config.eval.samples,
+                                             .seed = model->config.seed,
+                                             .purpose = BNN_STREAM_VALIDATION_NOISE,
+                                             .threads = 1};
+        assert_int_equal(bnn_training_data(&model->config, &training, &validation, NULL), BNN_OK);
+        assert_int_equal(bnn_evaluate(model, validation, &options, &metrics, NULL), BNN_OK);
+        assert_true(h.epochs[1].validation_nll == metrics->nll);
+        bnn_metrics_free(metrics);
+        bnn_dataset_free(validation);
+        bnn_dataset_free(training);
+        bnn_model_free(model);
+    }
+}
+
 /* Models from before the trigger do not compete: they were not symmetrized. */
 static void a_model_from_before_the_trigger_is_not_kept(void **state)
 {
@@ -457,9 +552,12 @@ int main(void)
         cmocka_unit_test(accuracy_can_pull_the_trigger),
         cmocka_unit_test(buffers_are_cleared_at_the_trigger_unless_kept),
         cmocka_unit_test(the_kl_warms_up),
+        cmocka_unit_test(the_head_may_warm_up_by_itself),
+        cmocka_unit_test(free_bits_spare_the_layers_within_them),
         cmocka_unit_test(the_result_depends_on_the_seed_alone),
         cmocka_unit_test(the_log_has_a_line_an_epoch),
         cmocka_unit_test(the_best_epoch_on_the_validation_split_is_kept),
+        cmocka_unit_test(validation_is_by_the_predictive),
         cmocka_unit_test(a_model_from_before_the_trigger_is_not_kept),
         cmocka_unit_test(impossible_data_is_refused_before_anything_is_written),
         cmocka_unit_test(a_run_that_diverges_says_where),

@@ -25,8 +25,8 @@ void bnn_conditions_of_training(const bnn_config *config, const bnn_model *model
                                 bnn_condition conditions[BNN_CONDITION_COUNT]);
 
 /* Of a trained model: the same, with its own prior and with q as it is now in the place of the initial q.
- * `residual` is the certificate's, or NaN where there is none. */
-void bnn_conditions_of_model(const bnn_model *model, double residual,
+ * `certificate`: NULL where the group has no action on the weights. */
+void bnn_conditions_of_model(const bnn_model *model, const bnn_certificate *certificate,
                              bnn_condition conditions[BNN_CONDITION_COUNT]);
 
 /* The network that a configuration ends with, on a fresh posterior; `shape` (C, H, W) and `classes` of the

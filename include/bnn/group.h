@@ -1,8 +1,8 @@
 /* Finite groups and their action on an H x W grid. A group is data: elements, multiplication table, inverses.
  *
- * C<n>  rotations by 360/n degrees counter-clockwise; element k is the k-th (k = 1 of C4 is numpy's rot90(x,
- * 1)). D<n>  the n rotations r^k, then r^k f with f the left-right flip (first flip, then rotate). T<k>  the
- * k^2 cyclic translations; element a*k + b shifts down by a*H/k and right by b*W/k.
+ *   C<n>  rotations by 360/n degrees counter-clockwise; element k is the k-th (k = 1 of C4: numpy's rot90(x, 1))
+ *   D<n>  the n rotations r^k, then r^k f with f the left-right flip (first flip, then rotate)
+ *   T<k>  the k^2 cyclic translations; element a*k + b shifts down by a*H/k and right by b*W/k
  *
  * (g.x)(p) = x(g^-1 p). C1, C2, C4, D1, D2, D4 and T<k> permute pixels (exact); any other n interpolates. */
 #ifndef BNN_GROUP_H

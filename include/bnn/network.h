@@ -12,9 +12,9 @@
 
 /* The three architectures (channels first in their description, L = number of channels or hidden entries):
  *   fcnn  [conv k x k -> ReLU -> maxpool 2x2] x L, conv 1x1 to the classes, global average pool. Both of the
- * last are linear, so the pool runs first (exact, and 49 times less work on 28 x 28 images). cnn   [conv k x
- * k -> ReLU -> maxpool 2x2] x L, flatten, one dense layer to the classes. mlp   flatten, [dense -> ReLU] x L,
- * dense to the classes. */
+ *         last are linear, so the pool runs first (exact, and 49 times less work on 7 x 7 pixels).
+ *   cnn   [conv k x k -> ReLU -> maxpool 2x2] x L, flatten, one dense layer to the classes.
+ *   mlp   flatten, [dense -> ReLU] x L, dense to the classes. */
 typedef enum bnn_network_type { BNN_NETWORK_FCNN, BNN_NETWORK_CNN, BNN_NETWORK_MLP } bnn_network_type;
 extern const char *const bnn_network_type_names[]; /* "fcnn", "cnn", "mlp", NULL */
 
@@ -41,9 +41,6 @@ typedef struct bnn_network {
 /* Builds the layers. BNN_BAD_INPUT when an image is too small to be pooled that often or a size is 0. */
 bnn_status bnn_network_create(const bnn_network_spec *spec, bnn_network **network, bnn_error *error);
 void bnn_network_free(bnn_network *network); /* NULL is legal */
-
-/* The layer that holds parameter `index`, and whether it is one of its biases. */
-const bnn_layer *bnn_network_layer_of(const bnn_network *network, size_t index, bool *bias);
 
 /* What one worker needs to run a network on blocks of at most `block` images; no function below allocates. */
 typedef struct bnn_workspace bnn_workspace;

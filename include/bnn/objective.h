@@ -18,8 +18,7 @@ typedef enum bnn_view_average {
 extern const char *const bnn_view_average_names[]; /* "loss", "logits", "probs", NULL */
 
 /* Returns the negative log-likelihood in nats. logits (views, classes); gradient (views, classes), where not
- * NULL,
- * <- scale * d nll / d logits; probabilities (classes) <- the mean over views of softmax(logits), or the
+ * NULL, <- scale * d nll / d logits; probabilities (classes) <- the mean over views of softmax(logits), or the
  * softmax of the mean logits for BNN_AVERAGE_LOGITS. */
 double bnn_objective(bnn_view_average average, const bnn_real *logits, size_t views, size_t classes,
                      size_t label, double scale, bnn_real *gradient, double *probabilities);

@@ -3,9 +3,11 @@
  *
  * Each activation carries a permutation of its channels: trivial (fixed) or regular (channels in blocks of
  * |G|, index (c, k) -> c*|G| + k, h.(c, k) = (c, hk)). Then rho(h) is a permutation of the parameter vector
- * and f(h.x; rho(h) w) = f(x; w): conv             (rho(h)W)[o,i,p]     = W[h^-1 o, h^-1 i, h^-1 p]     p:
- * offset from the kernel's centre dense on a grid  (rho(h)W)[o,(i,p)]   = W[h^-1 o, (h^-1 i, h^-1 p)] dense
- * (rho(h)W)[o,i]       = W[h^-1 o, h^-1 i] bias             (rho(h)b)[o]         = b[h^-1 o] */
+ * and f(h.x; rho(h) w) = f(x; w):
+ *   conv             (rho(h)W)[o,i,p]    = W[h^-1 o, h^-1 i, h^-1 p]     p: offset from the kernel's centre
+ *   dense on a grid  (rho(h)W)[o,(i,p)]  = W[h^-1 o, (h^-1 i, h^-1 p)]
+ *   dense            (rho(h)W)[o,i]      = W[h^-1 o, h^-1 i]
+ *   bias             (rho(h)b)[o]        = b[h^-1 o] */
 #ifndef BNN_SYMMETRY_H
 #define BNN_SYMMETRY_H
 
@@ -55,23 +57,25 @@ void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values);
 
 /* One-shot operators on a posterior (arXiv:2606.26273). Each acts on every orbit of parameters, and leaves q
  * exactly invariant, bit for bit. sigma (not rho) is averaged; what an orbit's entries already agree on is
- * left as it is, so each operator applied twice is applied once. The prior is not touched. project     m~ =
- * mean m_h                      s~ = mean s_h geometric   m~ = s~^2 mean(m_h / s_h^2)        1/s~^2 = mean
- * 1/s_h^2              (product of experts) arithmetic  m~ = mean m_h                      s~^2 = mean(s_h^2
- * + m_h^2) - m~^2  (moment matching) */
+ * left as it is, so each operator applied twice is applied once. The prior is not touched.
+ *   project     m~ = mean m_h                  s~ = mean s_h
+ *   geometric   m~ = s~^2 mean(m_h / s_h^2)    1/s~^2 = mean 1/s_h^2              (product of experts)
+ *   arithmetic  m~ = mean m_h                  s~^2 = mean(s_h^2 + m_h^2) - m~^2  (moment matching) */
 void bnn_posterior_project(const bnn_symmetry *symmetry, bnn_posterior *posterior);
 void bnn_posterior_average_geometric(const bnn_symmetry *symmetry, bnn_posterior *posterior);
 void bnn_posterior_average_arithmetic(const bnn_symmetry *symmetry, bnn_posterior *posterior);
 
-/* Orbit expansion of a posterior on a network with trivial channels C_l into one with regular channels |G|
- * C_l: first layer  W'[(o,g), i]     =            R_g W[o,i]     bias repeated inner layer  W'[(o,g), (i,k)]
- * = |G|^-1/2   R_r W[o,i]     bias repeated last layer   W'[c, (i,k)]     = |G|^-1     R_k W[c,i] R acts on a
- * kernel's offsets or on the grid under a dense layer, and not at all where there is neither. gcnn makes q
- * exactly invariant, bit for bit: rho(h) W' = W' asks for r(hg, hk) = h r(g, k), which g k^-1 g satisfies in
- * every group, commutative or not. The others do not satisfy it, and serve as ablations (row_rolled leaves
- * the function of an fcnn invariant all the same where G commutes: layer l's channels then follow (c, g) ->
- * (c, h^l g), whose order its global average does not see; rho and the certificate know only (c, g) -> (c, h
- * g)). */
+/* Orbit expansion of a posterior on a network with trivial channels C_l into one with regular channels
+ * |G| C_l:
+ *   first layer  W'[(o,g), i]     =          R_g W[o,i]     bias repeated
+ *   inner layer  W'[(o,g), (i,k)] = |G|^-1/2 R_r W[o,i]     bias repeated
+ *   last layer   W'[c, (i,k)]     = |G|^-1   R_k W[c,i]
+ * R acts on a kernel's offsets or on the grid under a dense layer, and not at all where there is neither.
+ * gcnn makes q exactly invariant, bit for bit: rho(h) W' = W' asks for r(hg, hk) = h r(g, k), which g k^-1 g
+ * satisfies in every group, commutative or not. The others do not satisfy it, and serve as ablations
+ * (row_rolled leaves the function of an fcnn invariant all the same where G commutes: layer l's channels then
+ * follow (c, g) -> (c, h^l g), whose order its global average does not see; rho and the certificate know only
+ * (c, g) -> (c, h g)). */
 typedef enum bnn_arrangement {
     BNN_GCNN,        /* r = g k^-1 g */
     BNN_ROW_ROLLED,  /* r = g k^-1 */
@@ -93,7 +97,8 @@ bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangem
 /* How far q is from invariance. `residual` = ||theta - P theta|| / ||theta|| with theta = (mu, sigma); 0
  * exactly when q is invariant. `kl` = KL(q || rho(h) q) in nats; `l1_bound`: for every input x, with F the
  * predictive,
- * ||F(h.x) - F(x)||_1 <= 2 TV(q, rho(h) q) <= 2 sqrt(1 - BC^2), BC the Bhattacharyya coefficient. */
+ *     ||F(h.x) - F(x)||_1 <= 2 TV(q, rho(h) q) <= 2 sqrt(1 - BC^2),  BC the Bhattacharyya coefficient.
+ * That needs f(h.x; rho(h) w) = f(x; w): where bnn_network_commutes says no, the bound is the trivial 2. */
 typedef struct bnn_certificate_layer {
     char name[40];
     double residual;
