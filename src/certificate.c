@@ -85,7 +85,7 @@ static void certify_all(const bnn_symmetry *symmetry, const moments *q, bnn_cert
     }
     result->residual = ratio_of(squares);
     for (size_t h = 0; h < result->order; h++) {
-        result->l1[h] = commutes || h == 0 ? 2 * sqrt(-expm1(2 * log_bhattacharyya[h])) : 2;
+        result->l1[h] = commutes || h == 0 ? 2 * sqrt(fabs(expm1(2 * log_bhattacharyya[h]))) : 2;
         result->kl_max = fmax(result->kl_max, result->kl[h]);
         result->l1_bound = fmax(result->l1_bound, result->l1[h]);
     }
