@@ -86,7 +86,7 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     return status;
 }
 
-static bnn_status sweep_sink(void *context, const double *values, size_t first, size_t images,
+static bnn_status sweep_sink(void *context, double *values, size_t first, size_t images,
                              bnn_error *error)
 {
     (void)first, (void)error;

@@ -11,7 +11,7 @@ typedef struct gathering {
     double *out;                   /* (kept_draws, kept_order, N, C) */
 } gathering;
 
-static bnn_status gather(void *context, const double *values, size_t first, size_t images, bnn_error *error)
+static bnn_status gather(void *context, double *values, size_t first, size_t images, bnn_error *error)
 {
     const gathering *g = context;
     const size_t row = images * g->classes, whole = g->images * g->classes;

@@ -1,5 +1,7 @@
 #include "bnn/evaluate.h"
 
+#include <float.h>
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 
@@ -144,25 +146,37 @@ bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bn
 typedef struct evaluation {
     bnn_metrics_accumulator *accumulator;
     const uint32_t *labels;
+    size_t draws, order, classes;
+    bool group_averaged;
+    double nll; /* sum over draws, elements and images of -log p of the label; for group_averaged */
 } evaluation;
 
-static bnn_status add_to_metrics(void *context, const double *values, size_t first, size_t images,
-                                 bnn_error *error)
+static bnn_status add_to_metrics(void *context, double *values, size_t first, size_t images, bnn_error *error)
 {
-    const evaluation *e = context;
-    return bnn_metrics_add(e->accumulator, values, images, e->labels ? e->labels + first : NULL, error);
+    evaluation *e = context;
+    const uint32_t *labels = e->labels ? e->labels + first : NULL;
+    for (size_t row = 0; labels && e->group_averaged && row < e->draws * e->order * images; row++)
+        e->nll -= log(fmax(values[row * e->classes + labels[row % images]], DBL_MIN));
+    if (e->group_averaged) bnn_metrics_group_average(values, e->draws, e->order, images, e->classes);
+    return bnn_metrics_add(e->accumulator, values, images, labels, error);
 }
 
 bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                         bnn_metrics **metrics, bnn_error *error)
 {
-    evaluation e = {NULL, data->labels};
+    bnn_predict_options raw = *options;
+    evaluation e = {.labels = data->labels,
+                    .draws = options->mean ? 1 : options->samples,
+                    .order = options->group ? options->group->order : 1,
+                    .classes = model->network->spec.classes,
+                    .group_averaged = options->group_averaged};
     *metrics = NULL;
-    bnn_status status =
-        bnn_metrics_begin(options->mean ? 1 : options->samples, options->group ? options->group->order : 1,
-                          model->network->spec.classes, &e.accumulator, error);
-    if (!status) status = bnn_predict(model, data, options, add_to_metrics, &e, error);
+    raw.group_averaged = false; /* averaged above, once the likelihoods have been taken */
+    bnn_status status = bnn_metrics_begin(e.draws, e.order, e.classes, &e.accumulator, error);
+    if (!status) status = bnn_predict(model, data, &raw, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
+    if (!status && e.group_averaged && e.labels)
+        (*metrics)->expected_nll = e.nll / (double)(e.draws * e.order * data->count);
     bnn_metrics_discard(e.accumulator);
     return status;
 }

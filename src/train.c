@@ -447,6 +447,9 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
         if (r.plan.count_factor > 1)
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);
+        char reason[512];
+        if (r.mode->symmetrize && !bnn_network_commutes(r.model->group, r.model->network, reason, sizeof reason))
+            say(&r, "no exact equivariance, whatever q: %s", reason);
         status = train_epochs(&r, error);
         if (!status && r.mode->symmetrize && !r.triggered)
             say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",

@@ -28,8 +28,9 @@ typedef struct bnn_predict_options {
     const char *kernels; /* NULL, or a name for bnn_layer_ops_for */
 } bnn_predict_options;
 
-/* Receives the predictions of `images` consecutive images from `first` on: values (T, G, images, classes). */
-typedef bnn_status bnn_prediction_sink(void *context, const double *values, size_t first, size_t images,
+/* Receives the predictions of `images` consecutive images from `first` on: values (T, G, images, classes), which it
+ * may overwrite. */
+typedef bnn_status bnn_prediction_sink(void *context, double *values, size_t first, size_t images,
                                        bnn_error *error);
 
 /* Predicts every image of the data set, chunk by chunk. The draws are the same for every chunk. BNN_BAD_INPUT
@@ -37,7 +38,9 @@ typedef bnn_status bnn_prediction_sink(void *context, const double *values, size
 bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                        bnn_prediction_sink *sink, void *context, bnn_error *error);
 
-/* bnn_predict into metrics. Labels are used when the data set has them. */
+/* bnn_predict into metrics. Labels are used when the data set has them. With group_averaged the figures are those of
+ * the mixture q_G = 1/|G| sum_h rho(h) q, and so is expected_nll: mean_g E_q -log p(y | g.x, w), not the likelihood of the
+ * averaged probabilities. KL(q || p) then overstates KL(q_G || p) by at most log |G| nats (DESIGN section 4). */
 bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                         bnn_metrics **metrics, bnn_error *error);
 
