@@ -171,9 +171,10 @@ static void prepare_perturbation(bnn_engine *engine, size_t s)
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
     prepare_sigma(engine);
+    /* Run by run, so that mu and sigma stay in the cache for all samples. */
 #pragma omp parallel for num_threads(engine->options.threads) schedule(static)
     for (size_t task = 0; task < engine->options.samples * engine->run_count; task++) {
-        const size_t s = task / engine->run_count, r = task % engine->run_count;
+        const size_t s = task % engine->options.samples, r = task / engine->options.samples;
         bnn_posterior_draw_run(engine->posterior, engine->sigma, &engine->runs[r], seed, purpose, step, s,
                                engine->noise + s * engine->count, engine->weights + s * engine->count);
     }
@@ -254,6 +255,18 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_ru
     }
 }
 
+/* Brings a sample's noise and gradient closer while another's are added up: they come from memory, each in pieces too
+ * short for the processor to foresee. */
+static void ask_for(const bnn_engine *engine, size_t s, const bnn_run *part)
+{
+    const bnn_real *noise = engine->noise + s * engine->count + part->from;
+    const bnn_real *gradient = engine->unit_gradient + s * engine->chunks * engine->count + part->from;
+    for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT) {
+        __builtin_prefetch(noise + j);
+        __builtin_prefetch(gradient + j);
+    }
+}
+
 /* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
 static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
 {
@@ -266,6 +279,7 @@ static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
     for (size_t s = 0; s < engine->options.samples; s++) {
+        if (s + 1 < engine->options.samples) ask_for(engine, s + 1, part);
         if (perturbed)
             pull_back_perturbed(engine, s, part, mu_gradient, rho_gradient);
         else

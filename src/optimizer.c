@@ -115,24 +115,44 @@ void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_rea
     }
 }
 
-double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradient, size_t count)
+/* The sum of squares of n reals. Several sums side by side need not wait for each other. */
+static double sum_of_squares(const bnn_real *x, size_t n)
 {
-    double sum = 0;
-    for (size_t j = 0; j < count; j++)
-        sum += (double)mu_gradient[j] * (double)mu_gradient[j] +
-               (double)rho_gradient[j] * (double)rho_gradient[j];
+    enum { LANES = 8 };
+    double lane[LANES] = {0}, sum = 0;
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+        for (size_t l = 0; l < LANES; l++) lane[l] += (double)x[j + l] * (double)x[j + l];
+    for (; j < n; j++) sum += (double)x[j] * (double)x[j];
+    for (size_t l = 0; l < LANES; l++) sum += lane[l];
+    return sum;
+}
+
+double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradient, size_t count, int threads)
+{
+    enum { PARTS = 64 }; /* the same for any number of threads, and so is the sum */
+    double part[PARTS], sum = 0;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (size_t p = 0; p < PARTS; p++) {
+        const size_t from = p * count / PARTS, n = (p + 1) * count / PARTS - from;
+        part[p] = sum_of_squares(mu_gradient + from, n) + sum_of_squares(rho_gradient + from, n);
+    }
+    for (size_t p = 0; p < PARTS; p++) sum += part[p];
     return sqrt(sum);
 }
 
-double bnn_clip_gradient(bnn_real *mu_gradient, bnn_real *rho_gradient, size_t count, double most)
+double bnn_clip_gradient(bnn_real *mu_gradient, bnn_real *rho_gradient, size_t count, double most,
+                         int threads)
 {
-    const double norm = bnn_gradient_norm(mu_gradient, rho_gradient, count);
+    const double norm = bnn_gradient_norm(mu_gradient, rho_gradient, count, threads);
     const double scale = most / (norm + 1e-6);
-    if (most > 0 && scale < 1)
+    if (most > 0 && scale < 1) {
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (size_t j = 0; j < count; j++) {
             mu_gradient[j] *= (bnn_real)scale;
             rho_gradient[j] *= (bnn_real)scale;
         }
+    }
     return norm;
 }
 

@@ -284,8 +284,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
         bnn_symmetry_project(r->symmetry, mu_gradient);
         bnn_symmetry_project(r->symmetry, rho_gradient);
     }
-    const double norm =
-        bnn_clip_gradient(mu_gradient, rho_gradient, r->model->posterior->count, r->config->train.clip_norm);
+    const double norm = bnn_clip_gradient(mu_gradient, rho_gradient, r->model->posterior->count,
+                                          r->config->train.clip_norm, r->options->threads);
     if (!isfinite(step.nll) || !isfinite(norm))
         return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
     bnn_optimizer_step(

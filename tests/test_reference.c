@@ -145,7 +145,7 @@ static void compare_with(const char *folder, const char *kernels, int threads)
     compare_gradient(&f, "weight_rho", rho, false);
     compare_gradient(&f, "bias_mu", mu, true);
     compare_gradient(&f, "bias_rho", rho, true);
-    assert_close(bnn_gradient_norm(mu, rho, f.model->posterior->count), figure(&f, "gradient_norm"),
+    assert_close(bnn_gradient_norm(mu, rho, f.model->posterior->count, 2), figure(&f, "gradient_norm"),
                  TOLERANCE, 0);
     close_fixture(&f);
 }
@@ -208,7 +208,7 @@ static void follow_trajectory(const cJSON *trajectory, const char *rule_name, do
         read_array(step, "grad_rho", rho_gradient, N);
         read_array(step, "mu", expected_mu, N);
         read_array(step, "rho", expected_rho, N);
-        const double norm = bnn_clip_gradient(mu_gradient, rho_gradient, N, clip);
+        const double norm = bnn_clip_gradient(mu_gradient, rho_gradient, N, clip, 2);
         assert_close(norm, setting(step, "norm_before_clip", 0), TOLERANCE / 10, 0);
         bnn_optimizer_step(optimizer, 1, mu_gradient, rho_gradient, mu, rho, 1);
         for (size_t j = 0; j < N; j++) {

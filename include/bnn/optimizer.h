@@ -56,12 +56,14 @@ void bnn_optimizer_reset(bnn_optimizer *optimizer);
 void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_real *mu_gradient,
                         const bnn_real *rho_gradient, bnn_real *mu, bnn_real *rho, int threads);
 
-/* sqrt of the sum of squares of both gradients, summed in double in one fixed order. */
-double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradient, size_t count);
+/* sqrt of the sum of squares of both gradients, summed in double in one fixed order whatever `threads`. */
+double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradient, size_t count,
+                         int threads);
 
 /* Scales both so that their norm is at most `most` (as torch: by most / (norm + 1e-6) when that is below 1);
  * most <= 0 leaves them. Returns the norm before. */
-double bnn_clip_gradient(bnn_real *mu_gradient, bnn_real *rho_gradient, size_t count, double most);
+double bnn_clip_gradient(bnn_real *mu_gradient, bnn_real *rho_gradient, size_t count, double most,
+                         int threads);
 
 typedef enum bnn_schedule { BNN_SCHEDULE_CONSTANT, BNN_SCHEDULE_COSINE } bnn_schedule;
 extern const char *const bnn_schedule_names[]; /* "constant", "cosine", NULL */
