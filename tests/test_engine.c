@@ -219,6 +219,53 @@ static void threads_do_not_change_a_bit(void **state)
         }
 }
 
+/* The gradient of a whole step, mu then rho (2 count), by the kernels of a name; freed with free(). */
+static bnn_real *step_gradient(const char *kernels, size_t *count)
+{
+    static const bnn_network_spec spec = {.type = BNN_NETWORK_FCNN,
+                                          .input = {1, 28, 28},
+                                          .classes = CLASSES,
+                                          .widths = {16, 24},
+                                          .width_count = 2,
+                                          .kernel = 3};
+    fixture f;
+    set_up(&f, &spec, &bnn_family_gaussian,
+           (bnn_engine_options){.samples = 2, .items = ITEMS, .views = 1, .threads = 2, .kernels = kernels});
+    bnn_engine_draw(f.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
+    bnn_engine_step(f.engine, f.in, f.labels, 1e-4);
+    *count = f.posterior->count;
+    bnn_real *gradient = bnn_alloc(2 * *count, sizeof *gradient);
+    assert_non_null(gradient);
+    memcpy(gradient, bnn_engine_mu_gradient(f.engine), *count * sizeof *gradient);
+    memcpy(gradient + *count, bnn_engine_rho_gradient(f.engine), *count * sizeof *gradient);
+    tear_down(&f);
+    return gradient;
+}
+
+/* A whole step by the kernels of every instruction set against one by plain loops, which add up in twice the precision,
+ * relative in the Euclidean norm. A maximum that flips within its window would show as 1e-3. */
+static void fast_kernels_cost_no_accuracy(void **state)
+{
+    static const char *const kernels[] = {NULL, "avx512", "avx2", "portable", "gemm"};
+    size_t n;
+    bnn_real *plain = step_gradient("naive", &n);
+    (void)state;
+    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
+        double difference = 0, size = 0;
+        bnn_real *fast = step_gradient(kernels[k], &n);
+        for (size_t j = 0; j < 2 * n; j++) {
+            const double d = (double)fast[j] - (double)plain[j];
+            difference += d * d;
+            size += (double)plain[j] * (double)plain[j];
+        }
+        const double relative = sqrt(difference / size);
+        if (!(relative < (sizeof(bnn_real) == sizeof(float) ? 5e-6 : 1e-13)))
+            fail_msg("%s: the whole gradient differs by %.2e", kernels[k] ? kernels[k] : "default", relative);
+        free(fast);
+    }
+    free(plain);
+}
+
 /* -log of the average likelihood, straight from the definitions. */
 static void objective_follows_its_definition(void **state)
 {
@@ -259,6 +306,7 @@ int main(void)
 #endif
         cmocka_unit_test(estimators_have_equal_means),
         cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(fast_kernels_cost_no_accuracy),
         cmocka_unit_test(objective_follows_its_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
