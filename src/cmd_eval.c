@@ -1,7 +1,7 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include "bnn/evaluate.h"
+#include "bnn/io.h"
 #include "bnn/sweep.h"
 #include "bnn/symmetry.h"
 #include "cmd.h"
@@ -16,13 +16,6 @@ typedef struct evaluation {
     bnn_predict_options options;
     size_t repeats, worst; /* of the sample sweep; images listed */
 } evaluation;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* Whether the orbit has to be predicted: everything but plain accuracy and uncertainty asks for it. */
 static bool wants_orbit(const evaluation *e)
@@ -86,8 +79,7 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     return status;
 }
 
-static bnn_status sweep_sink(void *context, double *values, size_t first, size_t images,
-                             bnn_error *error)
+static bnn_status sweep_sink(void *context, double *values, size_t first, size_t images, bnn_error *error)
 {
     (void)first, (void)error;
     bnn_sweep_add(context, values, images);
@@ -144,10 +136,10 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
 {
     bnn_metrics *metrics = NULL;
     cJSON *json = cJSON_CreateObject();
-    const double start = now();
+    const double start = bnn_seconds();
     if (wants_orbit(e)) e->options.group = e->group;
     bnn_status status = bnn_evaluate(e->model, e->data, &e->options, &metrics, error);
-    const double seconds = now() - start;
+    const double seconds = bnn_seconds() - start;
     if (!status) status = fill(e, json, metrics, error);
     if (!status) {
         cJSON *timing = cJSON_AddObjectToObject(json, "timing");

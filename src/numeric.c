@@ -17,15 +17,6 @@ double bnn_sigmoid(double x)
     return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
-double bnn_log_sum_exp(const double *x, size_t n)
-{
-    double most = x[0], sum = 0;
-    for (size_t i = 1; i < n; i++)
-        if (x[i] > most) most = x[i];
-    for (size_t i = 0; i < n; i++) sum += exp(x[i] - most);
-    return most + log(sum);
-}
-
 void bnn_softmax(const bnn_real *logits, size_t n, double *probabilities)
 {
     double most = (double)logits[0], sum = 0;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
@@ -38,13 +37,6 @@ typedef struct run {
     bool checkpointed;
     char model_path[4096], checkpoint_path[4096], metrics_path[4096], config_path[4096];
 } run;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void say(const run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(const run *r, const char *format, ...)
@@ -302,7 +294,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
 {
     const bnn_config *c = r->config;
     const size_t batches = r->batches->batches;
-    const double start = now();
+    const double start = bnn_seconds();
     *log = (bnn_epoch){.epoch = epoch + 1,
                        .epochs = c->train.epochs,
                        .stage = r->triggered ? 2 : 1,
@@ -321,7 +313,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
             r->options->callbacks.step(r->options->callbacks.context, epoch + 1, c->train.epochs,
                                        (double)(b + 1) / (double)batches, log->train_nll / (double)(b + 1));
     }
-    log->seconds = now() - start;
+    log->seconds = bnn_seconds() - start;
     log->train_nll /= (double)batches;
     log->gradient_norm /= (double)batches;
     log->train_accuracy /= (double)(batches * c->train.batch_size);
@@ -448,7 +440,8 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);
         char reason[512];
-        if (r.mode->symmetrize && !bnn_network_commutes(r.model->group, r.model->network, reason, sizeof reason))
+        if (r.mode->symmetrize &&
+            !bnn_network_commutes(r.model->group, r.model->network, reason, sizeof reason))
             say(&r, "no exact equivariance, whatever q: %s", reason);
         status = train_epochs(&r, error);
         if (!status && r.mode->symmetrize && !r.triggered)

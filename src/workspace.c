@@ -222,8 +222,3 @@ void bnn_workspace_end(bnn_workspace *workspace)
                                           unit->gradient + layer->bias_offset);
     }
 }
-
-const char *bnn_workspace_ops_name(const bnn_workspace *workspace, size_t layer)
-{
-    return workspace->layers[layer].ops->name;
-}

@@ -41,13 +41,11 @@ static void softplus_and_its_inverse(void **state)
     assert_close(bnn_softplus(800), 800, 1e-15, 0);
 }
 
-static void sums_of_exponentials(void **state)
+static void softmax_of_large_logits(void **state)
 {
-    const double x[] = {1000, 1000, -1000};
     const bnn_real logits[] = {500, 500, -500};
     double p[3];
     (void)state;
-    assert_close(bnn_log_sum_exp(x, 3), 1000 + log(2), 1e-15, 0);
     bnn_softmax(logits, 3, p);
     assert_close(p[0], 0.5, 1e-15, 0);
     assert_true(p[2] == 0);
@@ -59,7 +57,7 @@ int main(void)
         cmocka_unit_test(softplus_and_its_slope),
         cmocka_unit_test(softplus_never_reaches_zero),
         cmocka_unit_test(softplus_and_its_inverse),
-        cmocka_unit_test(sums_of_exponentials),
+        cmocka_unit_test(softmax_of_large_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,4 +33,7 @@ bool bnn_file_exists(const char *path);
 /* Whether the two paths name the same existing file. */
 bool bnn_same_file(const char *a, const char *b);
 
+/* Seconds on a clock that never goes back. */
+double bnn_seconds(void);
+
 #endif

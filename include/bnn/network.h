@@ -96,7 +96,4 @@ void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient);
 /* Completes the gradient of a training unit. */
 void bnn_workspace_end(bnn_workspace *workspace);
 
-/* The name of the implementation that runs layer l. */
-const char *bnn_workspace_ops_name(const bnn_workspace *workspace, size_t layer);
-
 #endif

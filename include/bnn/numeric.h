@@ -17,9 +17,6 @@ void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *
 /* 1 / (1 + e^-x), the derivative of softplus. */
 double bnn_sigmoid(double x);
 
-/* log sum_i e^x_i of n >= 1 numbers. */
-double bnn_log_sum_exp(const double *x, size_t n);
-
 /* probabilities (n) <- softmax of logits (n). */
 void bnn_softmax(const bnn_real *logits, size_t n, double *probabilities);
 
