@@ -79,7 +79,7 @@ static void release(predictor *p)
     bnn_grid_action_free(p->action);
 }
 
-/* The weights of draw t for element g on a thread: independent draws count on through the elements. */
+/* The weights of draw t on a thread; g tells the draws of one element from those of another, 0 where they are shared. */
 static void begin_draw(predictor *p, size_t t, size_t g, int thread)
 {
     const bnn_predict_options *o = p->options;
@@ -88,7 +88,7 @@ static void begin_draw(predictor *p, size_t t, size_t g, int thread)
     if (o->mean)
         bnn_posterior_centre(p->model->posterior, weights);
     else
-        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, o->first_draw + t, weights);
+        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, t, weights);
     bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights});
 }
 

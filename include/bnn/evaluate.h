@@ -23,7 +23,6 @@ typedef struct bnn_predict_options {
     bnn_draws draws;
     uint64_t seed;
     bnn_purpose purpose; /* of the stream of draws */
-    uint64_t first_draw; /* draws are numbered from here: independent repeats take different numbers */
     int threads;
     const char *kernels; /* NULL, or a name for bnn_layer_ops_for */
 } bnn_predict_options;

@@ -6,7 +6,8 @@
  *   planar         (C, H, W)                      the network's input
  *   channels-last  (H, W, bnn_channel_stride(C))  the output of a conv layer; channels beyond C are zero
  *   flat           (F)                            the output of mean and dense layers
- * A block of n images is n of these one after the other. Pointers to blocks are aligned to 64 bytes. */
+ * A block of n images is n of these one after the other. Channels-last blocks are aligned to 64
+ * bytes; planar and flat ones need not be. */
 #ifndef BNN_LAYER_H
 #define BNN_LAYER_H
 
@@ -59,8 +60,8 @@ size_t bnn_layer_out_count(const bnn_layer *layer);
 
 /* One implementation of a kind of layer. A unit of work is one weight draw and several blocks of images:
  *     pack; for each block { forward; backward }; unpack_gradient
- * Nothing allocates; every buffer is the caller's, aligned to 64 bytes and as large as the *_count functions
- * say (in bnn_real; they may return 0). The functions may be called from several threads on different
+ * Nothing allocates; every buffer is the caller's, aligned to 64 bytes (but for planar and flat blocks, and for
+ * parameters) and as large as the *_count functions say (in bnn_real; they may return 0). The functions may be called from several threads on different
  * buffers. */
 typedef struct bnn_layer_ops {
     const char *name; /* "naive", "gemm", "winograd-avx512", ... */
