@@ -7,7 +7,7 @@
 
 #include "bnn/numeric.h"
 
-/* A chunk's predictions take at most this much memory. */
+/* A chunk's predictions take at most this much memory, and so do its moved images. */
 #define CHUNK_BYTES ((size_t)32 << 20)
 #define CHUNK_IMAGES 1024
 
@@ -24,7 +24,7 @@ typedef struct predictor {
     bnn_workspace **workspaces; /* (threads) */
     bnn_real *sigma;            /* (parameters) */
     bnn_real *weights;          /* (threads, parameters) */
-    bnn_real *in;               /* (threads, block, image) */
+    bnn_real *moved;            /* (order, chunk, image) a chunk's images under every element */
     double *values;             /* (draws, order, chunk, classes) */
 } predictor;
 
@@ -37,6 +37,19 @@ static bnn_status check_shape(const bnn_model *model, const bnn_dataset *data, b
                     data->channels, data->height, data->width, input[0], input[1], input[2]);
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t chunk_of(const predictor *p)
+{
+    const size_t predictions = CHUNK_BYTES / (p->draws * p->order * p->classes * sizeof *p->values);
+    const size_t images = CHUNK_BYTES / (p->order * p->image * sizeof *p->moved);
+    const size_t chunk = least(least(predictions, images), least(CHUNK_IMAGES, p->data->count));
+    return chunk ? chunk : 1;
+}
+
 static bnn_status prepare(predictor *p, bnn_error *error)
 {
     const size_t threads = (size_t)p->options->threads, parameters = p->model->posterior->count;
@@ -47,18 +60,15 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     p->order = p->options->group ? p->action->order : 1;
     p->classes = p->model->network->spec.classes;
     p->image = p->data->channels * p->data->height * p->data->width;
-    p->chunk = CHUNK_BYTES / (p->draws * p->order * p->classes * sizeof(double));
-    if (p->chunk > CHUNK_IMAGES) p->chunk = CHUNK_IMAGES;
-    if (p->chunk > p->data->count) p->chunk = p->data->count;
-    if (p->chunk == 0) p->chunk = 1;
+    p->chunk = chunk_of(p);
     p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
     p->block = bnn_network_block(p->model->network, 128, 1);
     p->sigma = bnn_alloc(parameters, sizeof *p->sigma);
     p->weights = bnn_alloc(threads * parameters, sizeof *p->weights);
-    p->in = bnn_alloc(threads * p->block * p->image, sizeof *p->in);
+    p->moved = bnn_alloc(p->order * p->chunk * p->image, sizeof *p->moved);
     p->values = bnn_alloc(p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
     p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
-    if (!p->sigma || !p->weights || !p->in || !p->values || !p->workspaces)
+    if (!p->sigma || !p->weights || !p->moved || !p->values || !p->workspaces)
         return bnn_no_memory(error, "predictions", p->draws * p->order * p->chunk * p->classes,
                              sizeof *p->values);
     for (size_t t = 0; !status && t < threads; t++)
@@ -73,10 +83,18 @@ static void release(predictor *p)
     for (int t = 0; p->workspaces && t < p->options->threads; t++) bnn_workspace_free(p->workspaces[t]);
     free(p->workspaces);
     free(p->values);
-    free(p->in);
+    free(p->moved);
     free(p->weights);
     free(p->sigma);
     bnn_grid_action_free(p->action);
+}
+
+/* One of the (order, chunk) moved images. */
+static void move_image(predictor *p, size_t first, size_t row)
+{
+    const size_t g = row / p->chunk, i = row % p->chunk;
+    bnn_grid_action_apply(p->action, g, p->data->images + (first + i) * p->image, p->data->channels,
+                          p->data->background, p->moved + row * p->image);
 }
 
 /* The weights of draw t on a thread; g tells the draws of one element from those of another, 0 where they are shared. */
@@ -92,13 +110,10 @@ static void begin_draw(predictor *p, size_t t, size_t g, int thread)
     bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights});
 }
 
-/* One block of images under one element: moved, run, written to values. */
-static void run_block(predictor *p, size_t t, size_t g, size_t first, size_t at, size_t images, int thread)
+/* One block of moved images: run, written to values. */
+static void run_block(predictor *p, size_t t, size_t g, size_t at, size_t images, int thread)
 {
-    bnn_real *in = p->in + (size_t)thread * p->block * p->image;
-    for (size_t i = 0; i < images; i++)
-        bnn_grid_action_apply(p->action, g, p->data->images + (first + at + i) * p->image, p->data->channels,
-                              p->data->background, in + i * p->image);
+    const bnn_real *in = p->moved + (g * p->chunk + at) * p->image;
     const bnn_real *logits = bnn_workspace_forward(p->workspaces[thread], in, images);
     double *out = p->values + ((t * p->order + g) * p->chunk + at) * p->classes;
     for (size_t i = 0; i < images; i++, logits += p->classes, out += p->classes) {
@@ -110,7 +125,7 @@ static void run_block(predictor *p, size_t t, size_t g, size_t first, size_t at,
 }
 
 /* Draw t over one part of a chunk: every image, every element. */
-static void run_unit(predictor *p, size_t unit, size_t first, size_t images, int thread)
+static void run_unit(predictor *p, size_t unit, size_t images, int thread)
 {
     const size_t t = unit / p->parts, part = unit % p->parts;
     const size_t begin = part * images / p->parts, end = (part + 1) * images / p->parts;
@@ -119,7 +134,7 @@ static void run_unit(predictor *p, size_t unit, size_t first, size_t images, int
     for (size_t g = 0; g < p->order; g++) {
         if (g == 0 || independent) begin_draw(p, t, independent ? g : 0, thread);
         for (size_t at = begin; at < end; at += p->block)
-            run_block(p, t, g, first, at, end - at < p->block ? end - at : p->block, thread);
+            run_block(p, t, g, at, least(end - at, p->block), thread);
     }
 }
 
@@ -131,11 +146,16 @@ bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bn
     if (status) return status;
     status = prepare(&p, error);
     for (size_t first = 0; !status && first < data->count; first += p.chunk) {
-        const size_t images = data->count - first < p.chunk ? data->count - first : p.chunk;
+        const size_t images = least(data->count - first, p.chunk);
         p.chunk = images; /* the last chunk may be shorter: values are packed by its own size */
-#pragma omp parallel for num_threads(options->threads) schedule(dynamic, 1)
-        for (size_t unit = 0; unit < p.draws * p.parts; unit++)
-            run_unit(&p, unit, first, images, omp_get_thread_num());
+#pragma omp parallel num_threads(options->threads)
+        {
+#pragma omp for schedule(static)
+            for (size_t row = 0; row < p.order * images; row++) move_image(&p, first, row);
+#pragma omp for schedule(dynamic, 1)
+            for (size_t unit = 0; unit < p.draws * p.parts; unit++)
+                run_unit(&p, unit, images, omp_get_thread_num());
+        }
         if (options->group_averaged) bnn_metrics_group_average(p.values, p.draws, p.order, images, p.classes);
         status = sink(context, p.values, first, images, error);
     }

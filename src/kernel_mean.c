@@ -30,12 +30,14 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
     const size_t stride = bnn_channel_stride(channels);
     const bnn_real scale = (bnn_real)1 / (bnn_real)pixels;
     (void)packed, (void)saved, (void)scratch;
-    for (size_t n = 0; n < images; n++, in += pixels * stride, out += channels) {
-        for (size_t c = 0; c < channels; c++) out[c] = 0;
-        for (size_t p = 0; p < pixels; p++)
-            for (size_t c = 0; c < channels; c++) out[c] += in[p * stride + c];
-        for (size_t c = 0; c < channels; c++) out[c] *= scale;
-    }
+    for (size_t n = 0; n < images; n++, in += pixels * stride, out += channels)
+        for (size_t first = 0; first < channels; first += BNN_CHANNEL_UNIT) {
+            bnn_real sum[BNN_CHANNEL_UNIT] = {0}; /* in registers */
+            for (size_t p = 0; p < pixels; p++)
+                for (size_t c = 0; c < BNN_CHANNEL_UNIT; c++) sum[c] += in[p * stride + first + c];
+            for (size_t c = first; c < channels && c < first + BNN_CHANNEL_UNIT; c++)
+                out[c] = sum[c - first] * scale;
+        }
 }
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,

@@ -7,6 +7,13 @@
 
 enum { TAPS = 9 };
 
+/* Vectors of output channels at a time: two vectors' weights fit in the 32 registers of AVX-512 alone. */
+#if defined(__AVX512F__)
+#define VECTORS 2
+#else
+#define VECTORS 1
+#endif
+
 static size_t packed_count(const bnn_layer *layer)
 {
     return (layer->in_channels * TAPS + 1) * bnn_channel_stride(layer->out_channels);
@@ -44,32 +51,50 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
     }
 }
 
-/* One image and one vector of output channels; `pool` and, where it is 1, `channels` are constants.
- * `weights`, `out` and `codes` are those of the vector. */
-INLINE void forward_channels(bool pool, size_t channels, const bnn_layer *layer, const bnn_real *weights,
-                             const bnn_real *padded, bnn_real *out, bnn_code *codes)
+/* One image and one or two vectors of output channels; `pool`, `vectors` and, where it is 1, `channels` are
+ * constants. `weights`, `out` and `codes` are those of the first vector. */
+INLINE void forward_channels(bool pool, size_t vectors, size_t channels, const bnn_layer *layer,
+                             const bnn_real *weights, const bnn_real *padded, bnn_real *out, bnn_code *codes)
 {
     const size_t stride = bnn_channel_stride(layer->out_channels), window = pool ? 2 : 1;
     const size_t width = layer->in_width + 2, plane = width * (layer->in_height + 2);
-    const vec bias = load(weights + channels * TAPS * stride);
-    vec first[TAPS]; /* the first channel's weights stay in registers */
-    for (size_t t = 0; t < TAPS; t++) first[t] = load(weights + t * stride);
+    vec first[2][TAPS], bias[2]; /* the first channel's weights stay in registers */
+    for (size_t j = 0; j < vectors; j++) {
+        for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights + t * stride + j * LANES);
+        bias[j] = load(weights + channels * TAPS * stride + j * LANES);
+    }
     for (size_t y = 0; y < layer->out_height; y++)
         for (size_t x = 0; x < layer->out_width; x++, out += stride) {
             const bnn_real *patch = padded + window * (y * width + x);
-            vec values[4] = {{0}};
+            vec values[2][4] = {{{0}}};
             for (size_t c = 0; c < channels; c++, patch += plane)
 #pragma GCC unroll 9
-                for (size_t t = 0; t < TAPS; t++) {
-                    const vec weight = c == 0 ? first[t] : load(weights + (c * TAPS + t) * stride);
+                for (size_t t = 0; t < TAPS; t++)
 #pragma GCC unroll 4
-                    for (size_t v = 0; v < window * window; v++)
-                        values[v] += patch[(t / 3 + v / 2) * width + t % 3 + v % 2] * weight;
-                }
-            finish_window(pool, layer->relu, values, 2, bias, out, codes);
+                    for (size_t v = 0; v < window * window; v++) {
+                        const bnn_real in = patch[(t / 3 + v / 2) * width + t % 3 + v % 2];
+#pragma GCC unroll 2
+                        for (size_t j = 0; j < vectors; j++)
+                            values[j][v] +=
+                                in *
+                                (c == 0 ? first[j][t] : load(weights + (c * TAPS + t) * stride + j * LANES));
+                    }
+#pragma GCC unroll 2
+            for (size_t j = 0; j < vectors; j++)
+                finish_window(pool, layer->relu, values[j], 2, bias[j], out + j * LANES,
+                              codes ? codes + j * LANES : NULL);
             codes += codes ? stride : 0;
         }
 }
+
+/* Whether there are codes is a constant too. */
+#define CHANNELS(pool, vectors, channels)                                                                    \
+    do {                                                                                                     \
+        if (to)                                                                                              \
+            forward_channels(pool, vectors, channels, layer, packed + o, scratch, out + o, to);              \
+        else                                                                                                 \
+            forward_channels(pool, vectors, channels, layer, packed + o, scratch, out + o, NULL);            \
+    } while (0)
 
 static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
                     bnn_real *out, bnn_real *saved, bnn_real *scratch)
@@ -78,14 +103,17 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
     bnn_code *codes = (bnn_code *)saved;
     for (; images > 0; images--, in += bnn_layer_in_count(layer), out += bnn_layer_out_count(layer)) {
         bnn_conv_pad(layer, in, scratch);
-        for (size_t o = 0; o < stride; o += LANES) {
+        for (size_t o = 0, vectors; o < stride; o += vectors * LANES) {
             bnn_code *to = codes ? codes + o : NULL;
+            vectors = layer->pool && channels == 1 && stride - o >= VECTORS * LANES ? VECTORS : 1;
             if (!layer->pool)
-                forward_channels(false, channels, layer, packed + o, scratch, out + o, to);
-            else if (channels == 1)
-                forward_channels(true, 1, layer, packed + o, scratch, out + o, to);
+                CHANNELS(false, 1, channels);
+            else if (channels > 1)
+                CHANNELS(true, 1, channels);
+            else if (vectors == 1)
+                CHANNELS(true, 1, 1);
             else
-                forward_channels(true, channels, layer, packed + o, scratch, out + o, to);
+                CHANNELS(true, VECTORS, 1);
         }
         codes += codes ? bnn_layer_out_count(layer) : 0;
     }

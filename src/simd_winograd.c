@@ -240,7 +240,7 @@ INLINE void finish_tile(bool short_y, bool short_x, const bnn_layer *layer, cons
                         vec bias, const outputs *o, bnn_real *out, bnn_code *codes)
 {
     const size_t windows_y = short_y ? 1 : 2, windows_x = short_x ? 1 : 2;
-    vec tile[4][4];
+    vec tile[4][4] = {{{0}}};
     output_tile(short_y, short_x, m, m_plane, tile);
     if (layer->pool) {
         UNROLL
@@ -289,8 +289,12 @@ static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_
                 const bnn_real *from = m + tile_number(s, n, y, x) * s->out_stride;
                 const outputs o = outputs_of(layer, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
-                    BY_KIND(finish_tile, y == s->long_y, x == s->long_x, layer, from + c, s->m_plane,
-                            load(bias + c), &o, out + o.at + c, codes ? codes + o.at + c : NULL);
+                    if (codes)
+                        BY_KIND(finish_tile, y == s->long_y, x == s->long_x, layer, from + c, s->m_plane,
+                                load(bias + c), &o, out + o.at + c, codes + o.at + c);
+                    else
+                        BY_KIND(finish_tile, y == s->long_y, x == s->long_x, layer, from + c, s->m_plane,
+                                load(bias + c), &o, out + o.at + c, NULL);
             }
 }
 
