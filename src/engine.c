@@ -140,59 +140,54 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine);
 }
 
-/* sigma and its slope, one run at a time. */
-static void prepare_sigma(bnn_engine *engine)
+/* sigma of a run and its slope. */
+static void prepare_sigma(bnn_engine *engine, const bnn_run *part)
 {
-    const bnn_posterior *q = engine->posterior;
-#pragma omp parallel for num_threads(engine->options.threads) schedule(static)
-    for (size_t r = 0; r < engine->run_count; r++) {
-        const size_t from = engine->runs[r].from;
-        bnn_softplus_array(q->rho + from, engine->runs[r].count, engine->sigma + from, engine->slope + from);
-    }
+    bnn_softplus_array(engine->posterior->rho + part->from, part->count, engine->sigma + part->from,
+                       engine->slope + part->from);
 }
 
-/* What perturbed layers take in the place of a draw: mu, and dW or sigma^2. */
-static void prepare_perturbation(bnn_engine *engine, size_t s)
+/* A run of a sample's weights, and spread, from its noise: its draw, or for perturbed layers mu and dW or sigma^2. */
+static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
 {
-    const bnn_posterior *q = engine->posterior;
-    const bnn_real *noise = engine->noise + s * engine->count;
-    bnn_real *weights = engine->weights + s * engine->count, *spread = engine->spread + s * engine->count;
-    for (size_t l = 0; l < q->network->layer_count; l++) {
-        const bnn_layer *layer = &q->network->layers[l];
-        if (!bnn_estimator_perturbs(engine->options.estimator, layer)) continue;
-        for (size_t j = layer->weight_offset; j < layer->bias_offset + layer->bias_count; j++) {
-            const bnn_real sigma = engine->sigma[j];
-            weights[j] = q->mu[j];
-            spread[j] = engine->options.estimator == BNN_ESTIMATOR_LOCAL ? sigma * sigma : sigma * noise[j];
-        }
+    const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
+    const bnn_real *noise = engine->noise + s * engine->count + part->from;
+    bnn_real *weights = engine->weights + s * engine->count + part->from;
+    if (!bnn_estimator_perturbs(engine->options.estimator, layer_of(engine, part))) {
+        bnn_posterior_family(engine->posterior, layer_of(engine, part))->draw(&slice, noise, weights);
+        return;
+    }
+    bnn_real *spread = engine->spread + s * engine->count + part->from;
+    const bnn_real *factor = engine->options.estimator == BNN_ESTIMATOR_LOCAL ? slice.sigma : noise;
+    for (size_t j = 0; j < part->count; j++) {
+        weights[j] = slice.mu[j];
+        spread[j] = slice.sigma[j] * factor[j];
     }
 }
 
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
-    prepare_sigma(engine);
-    /* Run by run, so that mu and sigma stay in the cache for all samples. */
 #pragma omp parallel for num_threads(engine->options.threads) schedule(static)
-    for (size_t task = 0; task < engine->options.samples * engine->run_count; task++) {
-        const size_t s = task % engine->options.samples, r = task / engine->options.samples;
-        bnn_posterior_draw_run(engine->posterior, engine->sigma, &engine->runs[r], seed, purpose, step, s,
-                               engine->noise + s * engine->count, engine->weights + s * engine->count);
+    for (size_t r = 0; r < engine->run_count; r++) {
+        const bnn_run *part = &engine->runs[r];
+        prepare_sigma(engine, part);
+        for (size_t s = 0; s < engine->options.samples; s++) {
+            const size_t at = s * engine->count + part->from;
+            for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT)
+                __builtin_prefetch(engine->weights + at + j, 1); /* while noise is made */
+            bnn_posterior_noise(engine->posterior, part, seed, purpose, step, s, engine->noise + at);
+            draw_weights(engine, part, s);
+        }
     }
     engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
-    for (size_t s = 0; engine->options.estimator != BNN_ESTIMATOR_WEIGHT && s < engine->options.samples; s++)
-        prepare_perturbation(engine, s);
 }
 
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
 {
-    prepare_sigma(engine);
     memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
     for (size_t r = 0; r < engine->run_count; r++) {
-        const bnn_run *part = &engine->runs[r];
-        const bnn_slice slice =
-            bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
-        bnn_posterior_family(engine->posterior, layer_of(engine, part))
-            ->draw(&slice, eps + part->from, engine->weights + sample * engine->count + part->from);
+        prepare_sigma(engine, &engine->runs[r]);
+        draw_weights(engine, &engine->runs[r], sample);
     }
 }
 
@@ -255,18 +250,6 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_ru
     }
 }
 
-/* Brings a sample's noise and gradient closer while another's are added up: they come from memory, each in pieces too
- * short for the processor to foresee. */
-static void ask_for(const bnn_engine *engine, size_t s, const bnn_run *part)
-{
-    const bnn_real *noise = engine->noise + s * engine->count + part->from;
-    const bnn_real *gradient = engine->unit_gradient + s * engine->chunks * engine->count + part->from;
-    for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT) {
-        __builtin_prefetch(noise + j);
-        __builtin_prefetch(gradient + j);
-    }
-}
-
 /* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
 static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
 {
@@ -279,7 +262,6 @@ static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
     for (size_t s = 0; s < engine->options.samples; s++) {
-        if (s + 1 < engine->options.samples) ask_for(engine, s + 1, part);
         if (perturbed)
             pull_back_perturbed(engine, s, part, mu_gradient, rho_gradient);
         else

@@ -1,22 +1,9 @@
 /* w = mu + sigma eps, eps ~ N(0, 1); prior N(m, s^2).
- * KL = 1/2 [log(s^2/sigma^2) + (sigma^2 + (mu - m)^2)/s^2 - 1]. */
+ * KL = 1/2 [log(s^2/sigma^2) + (sigma^2 + (mu - m)^2)/s^2 - 1]. What a training step does with every parameter is in
+ * simd_gaussian.c. */
 #include <math.h>
 
 #include "families.h"
-
-void bnn_gaussian_draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
-{
-    for (size_t j = 0; j < slice->count; j++) w[j] = slice->mu[j] + slice->sigma[j] * eps[j];
-}
-
-void bnn_gaussian_pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
-                            bnn_real *mu_gradient, bnn_real *sigma_gradient)
-{
-    for (size_t j = 0; j < slice->count; j++) {
-        mu_gradient[j] += w_gradient[j];
-        sigma_gradient[j] += w_gradient[j] * eps[j];
-    }
-}
 
 /* log(s'/s) + (s^2 + d^2)/(2 s'^2) - 1/2 and -log BC = 1/2 log((s^2 + s'^2)/(2 s s')) + d^2/(4 (s^2 + s'^2)), both
  * written so that nothing cancels when the two are close. */
@@ -40,17 +27,6 @@ double bnn_gaussian_kl(const bnn_slice *slice)
         sum += log(s / sigma) + (sigma * sigma + distance * distance) / (2 * s * s) - 0.5;
     }
     return sum;
-}
-
-void bnn_gaussian_kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
-                              bnn_real *sigma_gradient)
-{
-    for (size_t j = 0; j < slice->count; j++) {
-        const bnn_real sigma = slice->sigma[j], s = slice->prior_std[j];
-        const bnn_real precision = weight / (s * s);
-        mu_gradient[j] += precision * (slice->mu[j] - slice->prior_mean[j]);
-        sigma_gradient[j] += precision * sigma - weight / sigma;
-    }
 }
 
 const bnn_family bnn_family_gaussian = {.name = "gaussian",

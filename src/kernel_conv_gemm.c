@@ -159,14 +159,15 @@ static void scatter_gradient(const bnn_layer *layer, const bnn_real *gradient, c
 }
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch)
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
+                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
     const size_t stride = bnn_channel_stride(layer->out_channels), in_count = bnn_layer_in_count(layer);
     const size_t pixels = layer->in_height * layer->in_width, patch = patch_size(layer);
     const buffers b = buffers_in(layer, scratch);
     const bnn_code *codes = (const bnn_code *)saved;
     (void)out;
+    if (!add) memset(packed_gradient, 0, packed_count(layer) * sizeof *packed_gradient);
     for (size_t n = 0; n < images; n++, in += in_count) {
         const size_t at = n * bnn_layer_out_count(layer);
         scatter_gradient(layer, out_gradient + at, codes + at, b.values, packed_gradient + patch * stride);

@@ -94,12 +94,13 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
 }
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch)
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
+                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
     const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
     const size_t k = layer->kernel, in_count = bnn_layer_in_count(layer);
     (void)out, (void)scratch;
+    if (!add) memset(packed_gradient, 0, packed_count(layer) * sizeof *packed_gradient);
     if (in_gradient) memset(in_gradient, 0, images * in_count * sizeof *in_gradient);
     for (size_t n = 0; n < images; n++, in += in_count, in_gradient += in_gradient ? in_count : 0)
         for (size_t p = 0; p < layer->out_height * layer->out_width;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bnn/blas.h"
+#include "dense.h"
 #include "kernels.h"
 
 static bool supports_flat(const bnn_layer *layer)
@@ -49,7 +50,7 @@ static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real 
     memcpy(packed + out * in, bias, out * sizeof *packed);
 }
 
-static void pack_flat(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+void bnn_dense_pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
 {
     memcpy(packed, weight, layer->weight_count * sizeof *packed);
     memcpy(packed + layer->weight_count, bias, layer->bias_count * sizeof *packed);
@@ -59,31 +60,20 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
                     bnn_real *out, bnn_real *saved, bnn_real *scratch)
 {
     const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    const bnn_real *bias = packed + outputs * inputs;
     (void)saved, (void)scratch;
     bnn_gemm(false, true, images, outputs, inputs, 1, in, inputs, packed, inputs, 0, out, outputs);
-    for (size_t n = 0; n < images; n++, out += outputs)
-        for (size_t o = 0; o < outputs; o++) {
-            const bnn_real sum = out[o] + bias[o];
-            out[o] = layer->relu && sum < 0 ? 0 : sum;
-        }
+    dense_finish(layer, packed + outputs * inputs, images, out);
 }
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch)
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
+                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
     const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    bnn_real *restrict bias_gradient = packed_gradient + outputs * inputs;
     (void)saved, (void)scratch;
-    for (size_t n = 0; n < images; n++) {
-        bnn_real *restrict gradient = &out_gradient[n * outputs];
-        for (size_t o = 0; layer->relu && o < outputs; o++)
-            gradient[o] = out[n * outputs + o] > 0 ? gradient[o] : 0;
-        for (size_t o = 0; o < outputs; o++) bias_gradient[o] += gradient[o];
-    }
-    bnn_gemm(true, false, outputs, inputs, images, 1, out_gradient, outputs, in, inputs, 1, packed_gradient,
-             inputs);
+    dense_start_backward(layer, out, out_gradient, images, add, packed_gradient + outputs * inputs);
+    bnn_gemm(true, false, outputs, inputs, images, 1, out_gradient, outputs, in, inputs, add ? 1 : 0,
+             packed_gradient, inputs);
     if (in_gradient)
         bnn_gemm(false, false, images, inputs, outputs, 1, out_gradient, outputs, packed, inputs, 0,
                  in_gradient, inputs);
@@ -97,14 +87,16 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
     memcpy(bias_gradient, packed_gradient + out * in, out * sizeof *packed_gradient);
 }
 
-static void unpack_gradient_flat(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                                 bnn_real *bias_gradient)
+void bnn_dense_unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
+                               bnn_real *bias_gradient)
 {
     memcpy(weight_gradient, packed_gradient, layer->weight_count * sizeof *packed_gradient);
     memcpy(bias_gradient, packed_gradient + layer->weight_count, layer->bias_count * sizeof *packed_gradient);
 }
 
-const bnn_layer_ops bnn_dense_ops = {"dense", supports_flat, packed_count,         none, none, pack_flat,
-                                     forward, backward,      unpack_gradient_flat, true};
+const bnn_layer_ops bnn_dense_ops = {"dense-blas", supports_flat, packed_count,
+                                     none,         none,          bnn_dense_pack,
+                                     forward,      backward,      bnn_dense_unpack_gradient,
+                                     true};
 const bnn_layer_ops bnn_dense_grid_ops = {"dense-grid", supports_grid, packed_count,    none, none, pack,
                                           forward,      backward,      unpack_gradient, false};

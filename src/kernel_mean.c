@@ -41,13 +41,13 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
 }
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch)
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
+                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
     const size_t pixels = layer->in_height * layer->in_width, channels = layer->in_channels;
     const size_t stride = bnn_channel_stride(channels);
     const bnn_real scale = (bnn_real)1 / (bnn_real)pixels;
-    (void)packed, (void)in, (void)out, (void)packed_gradient, (void)saved, (void)scratch;
+    (void)packed, (void)in, (void)out, (void)add, (void)packed_gradient, (void)saved, (void)scratch;
     if (!in_gradient) return;
     for (size_t n = 0; n < images; n++, out_gradient += channels)
         for (size_t p = 0; p < pixels; p++, in_gradient += stride) {

@@ -23,12 +23,14 @@ size_t bnn_layer_out_count(const bnn_layer *layer)
                : layer->out_channels;
 }
 
+#define DENSE(isa) &bnn_dense_ops_##isa,
 #define THIN(isa) &bnn_conv_thin_ops_##isa,
 #define WINOGRAD(isa) &bnn_conv_winograd_ops_##isa,
 
 // clang-format off
 const bnn_layer_ops *const bnn_layer_ops_list[] = {
     &bnn_mean_ops,
+    BNN_EACH_ISA(DENSE)
     &bnn_dense_ops, &bnn_dense_grid_ops,
     BNN_EACH_ISA(THIN)
     BNN_EACH_ISA(WINOGRAD)

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void sgd(const bnn_optimizer_options *options, double lr, size_t step, const bnn_real *gradient,
-                size_t n, bnn_real *value, bnn_real *const *state)
+static void sgd(const bnn_optimizer_options *options, double lr, size_t step, bnn_real factor,
+                const bnn_real *gradient, size_t n, bnn_real *value, bnn_real *const *state)
 {
     const bnn_real decay = (bnn_real)options->weight_decay, momentum = (bnn_real)options->momentum;
     const bnn_real keep = step > 1 ? momentum : 0;
@@ -13,14 +13,14 @@ static void sgd(const bnn_optimizer_options *options, double lr, size_t step, co
     const bnn_real rate = (bnn_real)lr;
     bnn_real *velocity = state[0];
     for (size_t j = 0; j < n; j++) {
-        const bnn_real g = gradient[j] + decay * value[j];
+        const bnn_real g = factor * gradient[j] + decay * value[j];
         velocity[j] = keep * velocity[j] + g;
         value[j] -= rate * (now * g + ahead * velocity[j]);
     }
 }
 
-static void adamw(const bnn_optimizer_options *options, double lr, size_t step, const bnn_real *gradient,
-                  size_t n, bnn_real *value, bnn_real *const *state)
+static void adamw(const bnn_optimizer_options *options, double lr, size_t step, bnn_real factor,
+                  const bnn_real *gradient, size_t n, bnn_real *value, bnn_real *const *state)
 {
     const bnn_real b1 = (bnn_real)options->beta1, b2 = (bnn_real)options->beta2;
     const bnn_real rest1 = (bnn_real)(1 - options->beta1), rest2 = (bnn_real)(1 - options->beta2);
@@ -29,7 +29,7 @@ static void adamw(const bnn_optimizer_options *options, double lr, size_t step, 
     const bnn_real decay = (bnn_real)(1 - lr * options->weight_decay), epsilon = (bnn_real)options->epsilon;
     bnn_real *first = state[0], *second = state[1];
     for (size_t j = 0; j < n; j++) {
-        const bnn_real g = gradient[j];
+        const bnn_real g = factor * gradient[j];
         first[j] = b1 * first[j] + rest1 * g;
         second[j] = b2 * second[j] + rest2 * g * g;
 #ifdef BNN_DOUBLE
@@ -94,11 +94,13 @@ void bnn_optimizer_reset(bnn_optimizer *optimizer)
     }
 }
 
-void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_real *mu_gradient,
-                        const bnn_real *rho_gradient, bnn_real *mu, bnn_real *rho, int threads)
+void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, double gradient_factor,
+                        const bnn_real *mu_gradient, const bnn_real *rho_gradient, bnn_real *mu,
+                        bnn_real *rho, int threads)
 {
     enum { RUN = 4096 };
     const size_t step = ++optimizer->step, count = optimizer->count;
+    const bnn_real factor = (bnn_real)gradient_factor;
     bnn_optimizer_options rho_options = optimizer->options;
     if (!optimizer->rule->decays_rho) rho_options.weight_decay = 0;
     const double lr = optimizer->options.lr * lr_scale, rho_lr = lr * optimizer->options.rho_lr_factor;
@@ -110,8 +112,8 @@ void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_rea
             mu_state[b] = optimizer->mu_state[b] + from;
             rho_state[b] = optimizer->rho_state[b] + from;
         }
-        optimizer->rule->update(&optimizer->options, lr, step, mu_gradient + from, n, mu + from, mu_state);
-        optimizer->rule->update(&rho_options, rho_lr, step, rho_gradient + from, n, rho + from, rho_state);
+        optimizer->rule->update(&optimizer->options, lr, step, factor, mu_gradient + from, n, mu + from, mu_state);
+        optimizer->rule->update(&rho_options, rho_lr, step, factor, rho_gradient + from, n, rho + from, rho_state);
     }
 }
 
@@ -141,19 +143,10 @@ double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradie
     return sqrt(sum);
 }
 
-double bnn_clip_gradient(bnn_real *mu_gradient, bnn_real *rho_gradient, size_t count, double most,
-                         int threads)
+double bnn_clip_factor(double norm, double most)
 {
-    const double norm = bnn_gradient_norm(mu_gradient, rho_gradient, count, threads);
-    const double scale = most / (norm + 1e-6);
-    if (most > 0 && scale < 1) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-        for (size_t j = 0; j < count; j++) {
-            mu_gradient[j] *= (bnn_real)scale;
-            rho_gradient[j] *= (bnn_real)scale;
-        }
-    }
-    return norm;
+    const double factor = most / (norm + 1e-6);
+    return most > 0 && factor < 1 ? factor : 1;
 }
 
 const char *const bnn_schedule_names[] = {"constant", "cosine", NULL};

@@ -86,7 +86,6 @@ void perturbation_begin(perturbation *p, const bnn_real *mean, const bnn_real *s
     for (size_t i = 0; i < 2; i++) {
         p->ops->pack(&p->linear, parameters[i] + p->layer->weight_offset,
                      parameters[i] + p->layer->bias_offset, p->packed[i]);
-        memset(p->packed_gradient[i], 0, p->ops->packed_count(&p->linear) * sizeof(bnn_real));
     }
     p->stream = stream;
     p->views = views;
@@ -187,7 +186,7 @@ void perturbation_forward(perturbation *p, const bnn_real *in, size_t images, bn
 }
 
 void perturbation_backward(perturbation *p, const bnn_real *in, const bnn_real *out_gradient, size_t images,
-                           bnn_real *in_gradient, bnn_real *scratch)
+                           bnn_real *in_gradient, bool add, bnn_real *scratch)
 {
     const size_t inputs = bnn_layer_in_count(p->layer), outputs = bnn_layer_out_count(&p->linear);
     const size_t pooled = bnn_layer_out_count(p->layer);
@@ -201,10 +200,10 @@ void perturbation_backward(perturbation *p, const bnn_real *in, const bnn_real *
     for (size_t j = 0; j < images * outputs; j++)
         p->out_gradient[1][j] =
             p->out_gradient[0][j] * p->out_noise[j] / (local ? 2 * deviation(p->out[1][j]) : (bnn_real)1);
-    p->ops->backward(&p->linear, p->packed[0], in, p->out[0], p->out_gradient[0], images, in_gradient,
+    p->ops->backward(&p->linear, p->packed[0], in, p->out[0], p->out_gradient[0], images, in_gradient, add,
                      p->packed_gradient[0], p->saved[0], scratch);
     p->ops->backward(&p->linear, p->packed[1], p->in, p->out[1], p->out_gradient[1], images,
-                     in_gradient ? p->in_gradient : NULL, p->packed_gradient[1], p->saved[1], scratch);
+                     in_gradient ? p->in_gradient : NULL, add, p->packed_gradient[1], p->saved[1], scratch);
     for (size_t j = 0; in_gradient && j < images * inputs; j++)
         in_gradient[j] += p->in_gradient[j] * (local ? 2 * in[j] : p->in_noise[j]);
 }

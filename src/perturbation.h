@@ -30,7 +30,7 @@ void perturbation_begin(perturbation *p, const bnn_real *mean, const bnn_real *s
 void perturbation_forward(perturbation *p, const bnn_real *in, size_t images, bnn_real *out,
                           bnn_real *scratch);
 void perturbation_backward(perturbation *p, const bnn_real *in, const bnn_real *out_gradient, size_t images,
-                           bnn_real *in_gradient, bnn_real *scratch);
+                           bnn_real *in_gradient, bool add, bnn_real *scratch);
 void perturbation_end(perturbation *p, bnn_real *gradient, bnn_real *spread_gradient);
 
 #endif

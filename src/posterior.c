@@ -166,22 +166,11 @@ size_t bnn_network_runs(const bnn_network *network, bnn_run *runs)
     return n;
 }
 
-/* eps and w: of the run's own parameters. */
-static void draw_run(const bnn_posterior *posterior, const bnn_real *sigma, const bnn_run *run, uint64_t seed,
-                     bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps, bnn_real *w)
+void bnn_posterior_noise(const bnn_posterior *posterior, const bnn_run *run, uint64_t seed,
+                         bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps)
 {
-    const bnn_family *family = bnn_posterior_family(posterior, &posterior->network->layers[run->layer]);
-    const bnn_slice slice = bnn_posterior_slice(posterior, sigma, run->from, run->count);
-    family->noise(bnn_stream_of(seed, purpose, step, sample, run->layer + (run->index << 16)), eps,
-                  run->count);
-    family->draw(&slice, eps, w);
-}
-
-void bnn_posterior_draw_run(const bnn_posterior *posterior, const bnn_real *sigma, const bnn_run *run,
-                            uint64_t seed, bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps,
-                            bnn_real *w)
-{
-    draw_run(posterior, sigma, run, seed, purpose, step, sample, eps + run->from, w + run->from);
+    bnn_posterior_family(posterior, &posterior->network->layers[run->layer])
+        ->noise(bnn_stream_of(seed, purpose, step, sample, run->layer + (run->index << 16)), eps, run->count);
 }
 
 void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
@@ -190,8 +179,11 @@ void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, u
     bnn_real eps[BNN_RUN] __attribute__((aligned(64)));
     for (size_t l = 0; l < posterior->network->layer_count; l++)
         for (bnn_run run = run_of(posterior->network, l, 0); run.count > 0;
-             run = run_of(posterior->network, l, run.index + 1))
-            draw_run(posterior, sigma, &run, seed, purpose, step, sample, eps, w + run.from);
+             run = run_of(posterior->network, l, run.index + 1)) {
+            const bnn_slice slice = bnn_posterior_slice(posterior, sigma, run.from, run.count);
+            bnn_posterior_noise(posterior, &run, seed, purpose, step, sample, eps);
+            bnn_posterior_family(posterior, &posterior->network->layers[l])->draw(&slice, eps, w + run.from);
+        }
 }
 
 void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w)

@@ -62,6 +62,19 @@ INLINE void store(bnn_real *to, vec value)
     *(vec *)to = value;
 }
 
+/* The same for any address. */
+typedef bnn_real loose_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(bnn_real)), may_alias));
+
+INLINE vec load_anywhere(const bnn_real *from)
+{
+    return (vec)*(const loose_vec *)from;
+}
+
+INLINE void store_anywhere(bnn_real *to, vec value)
+{
+    *(loose_vec *)to = (loose_vec)value;
+}
+
 /* Lane by lane: where ? yes : no. (GCC has vector ?: in C++ only.) */
 INLINE vec choose(mask where, vec yes, vec no)
 {

@@ -16,11 +16,10 @@ void NAME(bnn_normals)(bnn_stream stream, bnn_real *out, size_t n)
 
 #define PI 3.14159265358979323846f
 
-typedef uint64_t words __attribute__((vector_size(VECTOR_BYTES)));      /* states */
-typedef uint32_t halves __attribute__((vector_size(VECTOR_BYTES / 2))); /* their outputs */
+typedef uint64_t words __attribute__((vector_size(VECTOR_BYTES))); /* states */
 typedef uint32_t integers __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef int32_t signed_integers __attribute__((vector_size(VECTOR_BYTES)));
-enum { WORDS = VECTOR_BYTES / 8, GROUPS = BNN_NORMAL_LANES / WORDS, TURNS = 32 };
+enum { WORDS = VECTOR_BYTES / 8, GROUPS = BNN_NORMAL_LANES / WORDS, TURNS = 8 };
 
 #define MULTIPLIER UINT64_C(6364136223846793005)
 
@@ -30,32 +29,49 @@ typedef struct generator {
     words state[2 * GROUPS], increment[2 * GROUPS]; /* (x and y, lanes) */
 } generator;
 
+/* bnn_pcg32_seed of every lane. */
 static void seed(generator *g, bnn_stream stream)
 {
-    for (size_t l = 0; l < BNN_NORMAL_LANES; l++) {
-        bnn_pcg32 lane;
-        bnn_pcg32_seed(&lane, stream.state, stream.sequence + l);
-        for (size_t j = l / WORDS; j < 2 * GROUPS; j += GROUPS) {
-            g->state[j][l % WORDS] = lane.state;
-            g->increment[j][l % WORDS] = (MULTIPLIER + 1) * lane.increment;
-            bnn_pcg32_next(&lane);
-        }
+    static const uint64_t numbers[BNN_NORMAL_LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (size_t j = 0; j < GROUPS; j++) {
+        words lane;
+        memcpy(&lane, numbers + j * WORDS, sizeof lane);
+        const words increment = (stream.sequence + lane) << 1 | 1;
+        g->state[j] = (stream.state + increment) * MULTIPLIER + increment;
+        g->state[GROUPS + j] = g->state[j] * MULTIPLIER + increment;
+        g->increment[j] = g->increment[GROUPS + j] = (MULTIPLIER + 1) * increment;
     }
 }
 
-/* raw (turns, x and y, lanes) <- the next draws of every lane: bnn_pcg32_next. */
+INLINE integers rotate_right(integers x, integers turn)
+{
+#if defined(__AVX512F__)
+    return (integers)_mm512_rorv_epi32((__m512i)x, (__m512i)turn);
+#else
+    return (x >> (turn & 31)) | (x << (-turn & 31));
+#endif
+}
+
+/* raw (turns, x and y, lanes) <- the next draws of every lane: bnn_pcg32_next, two vectors of states to one of
+ * outputs. */
 static void draw(generator *g, size_t turns, uint32_t *raw)
 {
+    static const uint32_t numbers[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+    integers even; /* the lower halves of states */
+    memcpy(&even, numbers, sizeof even);
     generator local = *g;
     for (size_t i = 0; i < turns; i++)
-#pragma GCC unroll 16
-        for (size_t j = 0; j < 2 * GROUPS; j++, raw += WORDS) {
-            const words state = local.state[j];
-            const halves shifted = __builtin_convertvector(((state >> 18) ^ state) >> 27, halves);
-            const halves turn = __builtin_convertvector(state >> 59, halves);
-            const halves value = (shifted >> turn) | (shifted << (-turn & 31));
+#pragma GCC unroll 8
+        for (size_t j = 0; j < 2 * GROUPS; j += 2, raw += 2 * WORDS) {
+            const words first = local.state[j], second = local.state[j + 1];
+            const integers low = __builtin_shuffle((integers)first, (integers)second, even);
+            const integers high = __builtin_shuffle((integers)first, (integers)second, even + 1);
+            const integers shifted =
+                (high << 5 | low >> 27) ^ (high >> 13); /* ((state >> 18) ^ state) >> 27 */
+            const integers value = rotate_right(shifted, high >> 27);
             memcpy(raw, &value, sizeof value);
-            local.state[j] = state * (MULTIPLIER * MULTIPLIER) + local.increment[j];
+            for (size_t k = j; k < j + 2; k++)
+                local.state[k] = local.state[k] * (MULTIPLIER * MULTIPLIER) + local.increment[k];
         }
     *g = local;
 }

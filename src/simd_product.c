@@ -34,7 +34,7 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
     for (; a != end; a += a_column, b += b_row) {
         vec row[2];
 #pragma GCC unroll 2
-        for (size_t j = 0; j < vectors; j++) row[j] = load(b + j * LANES);
+        for (size_t j = 0; j < vectors; j++) row[j] = load_anywhere(b + j * LANES);
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
@@ -44,11 +44,11 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
-            for (size_t j = 0; j < vectors; j++) sum[i][j] += load(c + i * c_row + j * LANES);
+            for (size_t j = 0; j < vectors; j++) sum[i][j] += load_anywhere(c + i * c_row + j * LANES);
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
-        for (size_t j = 0; j < vectors; j++) store(c + i * c_row + j * LANES, sum[i][j]);
+        for (size_t j = 0; j < vectors; j++) store_anywhere(c + i * c_row + j * LANES, sum[i][j]);
 }
 
 /* outer() for any number of rows up to ROWS. */
@@ -89,19 +89,19 @@ void NAME(bnn_multiply)(const bnn_product *p)
     if (p->m == 0) return;
     /* Strips of nearly equal height, the first `more` one higher: a low one would wait for its few sums. */
     const size_t strips = (p->m + ROWS - 1) / ROWS, height = p->m / strips, more = p->m % strips;
-    const bnn_real *b = p->b;
-    for (size_t column = 0; column < p->n; column += PANEL, b += p->b_panel) {
-        const bool whole = p->n - column >= PANEL;
-        const bnn_real *a = p->a;
-        bnn_real *c = p->c + column;
-        for (size_t s = 0; s < strips; s++) {
-            const size_t rows = height + (s < more);
+    const bnn_real *a = p->a;
+    bnn_real *c = p->c;
+    for (size_t s = 0; s < strips; s++) {
+        const size_t rows = height + (s < more);
+        const bnn_real *b = p->b;
+        for (size_t column = 0; column < p->n; column += PANEL, b += p->b_panel) {
+            const bool whole = p->n - column >= PANEL;
             if (p->a_column == 1)
-                (whole ? strip_of_rows_2 : strip_of_rows_1)(rows, p, a, b, c);
+                (whole ? strip_of_rows_2 : strip_of_rows_1)(rows, p, a, b, c + column);
             else
-                (whole ? strip_of_columns_2 : strip_of_columns_1)(rows, p, a, b, c);
-            a += rows * p->a_row;
-            c += rows * p->c_row;
+                (whole ? strip_of_columns_2 : strip_of_columns_1)(rows, p, a, b, c + column);
         }
+        a += rows * p->a_row;
+        c += rows * p->c_row;
     }
 }

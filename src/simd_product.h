@@ -10,8 +10,7 @@
 
 /* A (m, k): element (i, l) at a[i * a_row + l * a_column]; one of the two steps is 1.
  * B (k, n): in panels of PANEL columns (the last may be narrower), `b_panel` apart; a panel's rows `b_row`
- * apart. C (m, n): rows `c_row` apart. B, C and their steps are multiples of a vector; n is a multiple of
- * LANES. */
+ * apart. C (m, n): rows `c_row` apart. n is a multiple of LANES; nothing need be aligned. */
 typedef struct bnn_product {
     size_t m, n, k;
     const bnn_real *a;

@@ -166,13 +166,14 @@ static void inputs_gradient(const bnn_layer *layer, const bnn_real *packed, cons
 }
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch)
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
+                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
     const size_t stride = bnn_channel_stride(layer->out_channels), out_count = bnn_layer_out_count(layer);
     const size_t height = layer->in_height + 2, width = layer->in_width + 2;
     const bnn_code *codes = (const bnn_code *)saved;
     (void)out;
+    if (!add) memset(packed_gradient, 0, packed_count(layer) * sizeof *packed_gradient);
     for (size_t n = 0; n < images; n++, out_gradient += out_count, codes += out_count) {
         bnn_conv_pad(layer, in + n * bnn_layer_in_count(layer), scratch);
         for (size_t o = 0; o < stride; o += LANES)

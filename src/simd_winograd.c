@@ -342,16 +342,18 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
 }
 
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch)
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
+                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
     const shape s = shape_of(layer, images);
     const buffers b = buffers_in(&s, scratch);
     const size_t panel = NAME(bnn_panel);
     const bnn_real *transposed = packed + PLANES * s.u_plane;
+    bnn_real *bias_gradient = packed_gradient + PLANES * (s.u_plane + s.ut_plane);
     (void)in, (void)out;
+    if (!add) memset(bias_gradient, 0, s.out_stride * sizeof *bias_gradient);
     transform_outputs_adjoint(layer, &s, out_gradient, (const bnn_code *)(saved + PLANES * s.v_plane), b.m,
-                              packed_gradient + PLANES * (s.u_plane + s.ut_plane));
+                              bias_gradient);
     for (size_t p = 0; p < PLANES; p++) {
         size_t first, tiles = tiles_of_plane(&s, p, &first);
         const bnn_real *v = saved + p * s.v_plane + first * s.in_stride;
@@ -367,7 +369,7 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                                      panel,
                                      packed_gradient + p * s.u_plane,
                                      s.out_stride,
-                                     true};
+                                     add};
         NAME(bnn_multiply)(&weights);
         if (!in_gradient) continue;
         const bnn_product inputs = {tiles,

@@ -276,13 +276,14 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
         bnn_symmetry_project(r->symmetry, mu_gradient);
         bnn_symmetry_project(r->symmetry, rho_gradient);
     }
-    const double norm = bnn_clip_gradient(mu_gradient, rho_gradient, r->model->posterior->count,
-                                          r->config->train.clip_norm, r->options->threads);
+    const double norm =
+        bnn_gradient_norm(mu_gradient, rho_gradient, r->model->posterior->count, r->options->threads);
     if (!isfinite(step.nll) || !isfinite(norm))
         return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
     bnn_optimizer_step(
         r->optimizer,
         bnn_schedule_scale((bnn_schedule)r->config->train.schedule, epoch, r->config->train.epochs),
+        bnn_clip_factor(norm, r->config->train.clip_norm),
         mu_gradient, rho_gradient, r->model->posterior->mu, r->model->posterior->rho, r->options->threads);
     log->train_nll += step.nll;
     log->gradient_norm += norm;

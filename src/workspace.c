@@ -25,6 +25,7 @@ struct bnn_workspace {
     bnn_unit unit;
     const bnn_real *in; /* the block that forward saw last */
     size_t images;
+    bool add; /* whether this unit has gradients already */
 };
 
 void bnn_workspace_free(bnn_workspace *workspace)
@@ -157,6 +158,7 @@ static bnn_real *packed_gradient(const bnn_workspace *workspace, size_t l)
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
 {
     workspace->unit = *unit;
+    workspace->add = false;
     for (size_t l = 0; l < workspace->network->layer_count; l++) {
         const bnn_layer *layer = &workspace->network->layers[l];
         layer_buffers *buffers = &workspace->layers[l];
@@ -169,8 +171,6 @@ void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
         if (!buffers->ops->in_place)
             buffers->ops->pack(layer, unit->weights + layer->weight_offset,
                                unit->weights + layer->bias_offset, buffers->packed);
-        if (unit->gradient)
-            memset(packed_gradient(workspace, l), 0, buffers->ops->packed_count(layer) * sizeof(bnn_real));
     }
 }
 
@@ -199,13 +199,14 @@ void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
         const bnn_real *in = l > 0 ? workspace->layers[l - 1].out : workspace->in;
         if (buffers->perturbed)
             perturbation_backward(buffers->perturbed, in, out_gradient, workspace->images, in_gradient,
-                                  workspace->scratch);
+                                  workspace->add, workspace->scratch);
         else
             buffers->ops->backward(&workspace->network->layers[l], packed_weights(workspace, l), in,
-                                   buffers->out, out_gradient, workspace->images, in_gradient,
+                                   buffers->out, out_gradient, workspace->images, in_gradient, workspace->add,
                                    packed_gradient(workspace, l), buffers->saved, workspace->scratch);
         out_gradient = in_gradient;
     }
+    workspace->add = true;
 }
 
 void bnn_workspace_end(bnn_workspace *workspace)

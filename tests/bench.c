@@ -81,8 +81,8 @@ static parts time_step(bnn_model *model, bnn_engine *engine, bnn_optimizer *opti
     bnn_engine_step(engine, in, labels, 1e-4);
     const double passed = now();
     bnn_real *mu = bnn_engine_mu_gradient(engine), *rho = bnn_engine_rho_gradient(engine);
-    bnn_clip_gradient(mu, rho, model->posterior->count, 1, threads);
-    bnn_optimizer_step(optimizer, 1, mu, rho, model->posterior->mu, model->posterior->rho, threads);
+    const double norm = bnn_gradient_norm(mu, rho, model->posterior->count, threads);
+    bnn_optimizer_step(optimizer, 1, bnn_clip_factor(norm, 1), mu, rho, model->posterior->mu, model->posterior->rho, threads);
     return (parts){drawn - start, passed - drawn, now() - passed};
 }
 

@@ -67,7 +67,6 @@ static void run_unit(stage *stages, size_t layers, const bnn_real *images, size_
     for (size_t l = 0; l < layers; l++) {
         stage *s = &stages[l];
         s->ops->pack(s->layer, s->weight, s->weight + s->layer->weight_count, s->packed);
-        memset(s->packed_gradient, 0, s->ops->packed_count(s->layer) * sizeof *s->packed_gradient);
     }
     for (size_t first = 0; first < count; first += block) {
         const size_t n = count - first < block ? count - first : block;
@@ -80,7 +79,7 @@ static void run_unit(stage *stages, size_t layers, const bnn_real *images, size_
         for (size_t l = layers; l-- > 0;) {
             stage *s = &stages[l];
             s->ops->backward(s->layer, s->packed, l ? stages[l - 1].out : in, s->out, s->out_gradient, n,
-                             l ? stages[l - 1].out_gradient : NULL, s->packed_gradient, s->saved, s->scratch);
+                             l ? stages[l - 1].out_gradient : NULL, first > 0, s->packed_gradient, s->saved, s->scratch);
             SPENT(l, 1, n);
         }
     }

@@ -144,7 +144,7 @@ static void a_lognormal_network_keeps_its_signs_and_a_gaussian_head(void **state
     const bnn_run run = {
         .layer = 1, .from = network->layers[1].weight_offset, .count = network->layers[1].weight_count};
     bnn_posterior_draw(q, sigma, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, w);
-    bnn_posterior_draw_run(q, sigma, &run, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, eps, w);
+    bnn_posterior_noise(q, &run, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, eps + run.from);
     const bnn_layer *head = &network->layers[1];
     for (size_t j = 0; j < head->weight_offset; j++) {
         assert_true(q->sign[j] == 1 || q->sign[j] == -1);

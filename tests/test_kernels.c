@@ -1,5 +1,6 @@
-/* Every convolution in bnn_layer_ops_list that runs on this processor against the plain loops of "naive":
- * outputs and all gradients, over odd shapes; and the properties that hold whatever the numbers are. */
+/* Every convolution in bnn_layer_ops_list that runs on this processor against the plain loops of "naive", and every dense
+ * layer against those of bnn_gemm_naive: outputs and all gradients, over odd shapes; and the properties that hold
+ * whatever the numbers are. */
 #include "testing.h"
 
 #include <stdio.h>
@@ -87,11 +88,11 @@ static pass pass_of(const bnn_layer *layer, size_t images)
               .out_count = images * bnn_layer_out_count(layer)};
     p.in = normals(p.in_count, 1, 1);
     if (layer->in_layout == BNN_LAYOUT_CHANNELS_LAST) clear_padding(layer->in_channels, p.in, p.in_count);
-    p.weight = normals(layer->weight_count,
-                       1 / sqrt((double)(layer->in_channels * layer->kernel * layer->kernel)), 2);
+    p.weight =
+        normals(layer->weight_count, 1 / sqrt((double)layer->weight_count / (double)layer->out_channels), 2);
     p.bias = normals(layer->bias_count, 0.5, 3);
     p.out_gradient = normals(p.out_count, 1, 4);
-    clear_padding(layer->out_channels, p.out_gradient, p.out_count);
+    if (layer->kind == BNN_LAYER_CONV) clear_padding(layer->out_channels, p.out_gradient, p.out_count);
     p.out = reals(p.out_count);
     p.in_gradient = reals(p.in_count);
     p.weight_gradient = reals(layer->weight_count);
@@ -106,12 +107,15 @@ static void pass_free(pass *p)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
-/* A unit of one block in `parts` blocks. Outputs and gradients start as garbage, as in a reused workspace. */
+/* A unit of one block in `parts` blocks. Outputs and gradients start as garbage, as in a reused workspace, and what
+ * works in place is not aligned. */
 static void run(const bnn_layer_ops *ops, const bnn_layer *layer, pass *p, size_t images, size_t parts,
                 bool backward)
 {
     const size_t block = (images + parts - 1) / parts, packed_count = ops->packed_count(layer);
-    bnn_real *packed = normals(packed_count, 1, 7), *packed_gradient = reals(packed_count);
+    const size_t shift = ops->in_place ? 1 : 0;
+    bnn_real *packed = normals(shift + packed_count, 1, 7) + shift;
+    bnn_real *packed_gradient = normals(shift + packed_count, 1, 10) + shift;
     bnn_real *saved = normals(ops->saved_count(layer, block), 1, 8);
     bnn_real *scratch = normals(ops->scratch_count(layer, block), 1, 9);
     bnn_real *gradient = reals(p->out_count);
@@ -125,14 +129,14 @@ static void run(const bnn_layer_ops *ops, const bnn_layer *layer, pass *p, size_
         ops->forward(layer, packed, p->in + in, n, p->out + out, backward ? saved : NULL, scratch);
         if (backward)
             ops->backward(layer, packed, p->in + in, p->out + out, gradient + out, n, p->in_gradient + in,
-                          packed_gradient, saved, scratch);
+                          first > 0, packed_gradient, saved, scratch);
     }
     if (backward) ops->unpack_gradient(layer, packed_gradient, p->weight_gradient, p->bias_gradient);
     free(gradient);
     free(scratch);
     free(saved);
-    free(packed_gradient);
-    free(packed);
+    free(packed_gradient - shift);
+    free(packed - shift);
 }
 
 /* Whether output (n, y, x, o) is decided by a clear margin, given the values before ReLU and pooling. */
@@ -258,6 +262,70 @@ static void other_kernels(void **state)
         }
 }
 
+static bnn_layer dense_layer(bnn_layout layout, size_t inputs, size_t outputs, bool relu)
+{
+    const size_t pixels = layout == BNN_LAYOUT_FLAT ? 1 : 4;
+    return (bnn_layer){.kind = BNN_LAYER_DENSE,
+                       .in_layout = layout,
+                       .in_channels = inputs / pixels,
+                       .in_height = pixels / 2 + pixels % 2,
+                       .in_width = pixels / 2 + pixels % 2,
+                       .out_channels = outputs,
+                       .out_height = 1,
+                       .out_width = 1,
+                       .relu = relu,
+                       .weight_count = outputs * inputs,
+                       .bias_count = outputs};
+}
+
+/* One dense layer by three loops: what run() does with a kernel. */
+static void run_dense_naive(const bnn_layer *layer, pass *p, size_t images)
+{
+    const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
+    bnn_real *gradient = reals(p->out_count);
+    bnn_gemm_naive(false, true, images, outputs, inputs, 1, p->in, inputs, p->weight, inputs, 0, p->out,
+                   outputs);
+    memset(p->bias_gradient, 0, outputs * sizeof *p->bias_gradient);
+    for (size_t i = 0; i < p->out_count; i++) {
+        p->out[i] += p->bias[i % outputs];
+        const bool alive = !layer->relu || p->out[i] > 0;
+        if (!alive) p->out[i] = 0;
+        gradient[i] = alive ? p->out_gradient[i] : 0;
+        p->bias_gradient[i % outputs] += gradient[i];
+    }
+    bnn_gemm_naive(true, false, outputs, inputs, images, 1, gradient, outputs, p->in, inputs, 0,
+                   p->weight_gradient, inputs);
+    bnn_gemm_naive(false, false, images, inputs, outputs, 1, gradient, outputs, p->weight, inputs, 0,
+                   p->in_gradient, inputs);
+    free(gradient);
+}
+
+static void dense_layers(void **state)
+{
+    static const size_t inputs[] = {16, 20, 48, 144}, outputs[] = {1, 3, 10, 33}, batches[] = {1, 3, 17, 128};
+    (void)state;
+    for (unsigned i = 0; i < 4 * 4 * 4; i++) {
+        const bnn_layer layer = dense_layer(i & 1 ? BNN_LAYOUT_FLAT : BNN_LAYOUT_PLANAR, inputs[i % 4],
+                                            outputs[i / 4 % 4], i % 3 > 0);
+        const size_t images = batches[i / 16];
+        pass expected = pass_of(&layer, images), found = pass_of(&layer, images);
+        run_dense_naive(&layer, &expected, images);
+        for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
+            if (!(*ops)->supports(&layer)) continue;
+            const char *which = describe(&layer, (*ops)->name, images);
+            run(*ops, &layer, &found, images, images == 17 ? 3 : 1, true);
+            assert_same("out", which, found.out, expected.out, found.out_count);
+            assert_same("in_gradient", which, found.in_gradient, expected.in_gradient, found.in_count);
+            assert_same("weight_gradient", which, found.weight_gradient, expected.weight_gradient,
+                        layer.weight_count);
+            assert_same("bias_gradient", which, found.bias_gradient, expected.bias_gradient,
+                        layer.bias_count);
+        }
+        pass_free(&expected);
+        pass_free(&found);
+    }
+}
+
 /* With all weights zero every value of a window is the bias: the first of them takes the gradient when the
  * bias is positive, none when it is zero or negative. */
 static void ties_go_to_the_first(void **state)
@@ -352,6 +420,7 @@ int main(void)
         cmocka_unit_test(odd_shapes),
         cmocka_unit_test(every_flag),
         cmocka_unit_test(other_kernels),
+        cmocka_unit_test(dense_layers),
         cmocka_unit_test(ties_go_to_the_first),
         cmocka_unit_test(not_a_number_is_kept),
     };

@@ -81,12 +81,12 @@ typedef struct bnn_layer_ops {
                     bnn_real *out, bnn_real *saved, bnn_real *scratch);
 
     /* Given d loss / d out of the block that forward() saw last with this `saved`:
-     * packed_gradient += d loss / d packed weights and bias, in a form of packed_count reals of the kernel's
-     * own choosing (zero before a unit's first block); in_gradient <- d loss / d in, unless it is NULL (the
+     * packed_gradient <- (or with `add`, after a unit's first block, +=) d loss / d packed weights and bias, in a form
+     * of packed_count reals of the kernel's own choosing; in_gradient <- d loss / d in, unless it is NULL (the
      * first layer). `in` and `out` are those of forward(). out_gradient may be overwritten. */
     void (*backward)(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bnn_real *packed_gradient,
-                     const bnn_real *saved, bnn_real *scratch);
+                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
+                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch);
 
     /* weight_gradient, bias_gradient <- the accumulated packed_gradient in the layout of the parameters.
      * packed_gradient may be overwritten. */

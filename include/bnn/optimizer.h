@@ -24,9 +24,9 @@ typedef struct bnn_optimizer_rule {
     double rho_lr_factor; /* the default */
     bool decays_rho;      /* whether weight decay acts on rho too; it always acts on mu */
     size_t buffers;       /* arrays of state a parameter array needs: at most 2 */
-    /* One update of n values at learning rate lr; step counts from 1. */
-    void (*update)(const bnn_optimizer_options *options, double lr, size_t step, const bnn_real *gradient,
-                   size_t n, bnn_real *value, bnn_real *const *state);
+    /* One update of n values at learning rate lr, by factor times the gradient; step counts from 1. */
+    void (*update)(const bnn_optimizer_options *options, double lr, size_t step, bnn_real factor,
+                   const bnn_real *gradient, size_t n, bnn_real *value, bnn_real *const *state);
 } bnn_optimizer_rule;
 
 /* As the published code groups its parameters, sgd decays mu alone and adamw both.
@@ -52,18 +52,19 @@ void bnn_optimizer_free(bnn_optimizer *optimizer);
 /* Forgets momentum and moments. */
 void bnn_optimizer_reset(bnn_optimizer *optimizer);
 
-/* One step at lr_scale times the options' learning rate, over the parameters on `threads` threads. */
-void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, const bnn_real *mu_gradient,
-                        const bnn_real *rho_gradient, bnn_real *mu, bnn_real *rho, int threads);
+/* One step at lr_scale times the options' learning rate with gradient_factor times the gradients, over the parameters on
+ * `threads` threads. */
+void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, double gradient_factor,
+                        const bnn_real *mu_gradient, const bnn_real *rho_gradient, bnn_real *mu,
+                        bnn_real *rho, int threads);
 
 /* sqrt of the sum of squares of both gradients, summed in double in one fixed order whatever `threads`. */
 double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradient, size_t count,
                          int threads);
 
-/* Scales both so that their norm is at most `most` (as torch: by most / (norm + 1e-6) when that is below 1);
- * most <= 0 leaves them. Returns the norm before. */
-double bnn_clip_gradient(bnn_real *mu_gradient, bnn_real *rho_gradient, size_t count, double most,
-                         int threads);
+/* The factor that takes gradients of this norm to at most `most` (as torch: most / (norm + 1e-6) when that is below 1,
+ * else 1); 1 for most <= 0. */
+double bnn_clip_factor(double norm, double most);
 
 typedef enum bnn_schedule { BNN_SCHEDULE_CONSTANT, BNN_SCHEDULE_COSINE } bnn_schedule;
 extern const char *const bnn_schedule_names[]; /* "constant", "cosine", NULL */

@@ -101,7 +101,7 @@ void bnn_posterior_sigma(const bnn_posterior *posterior, bnn_real *sigma, bnn_re
 
 /* Parameters are drawn, and their gradients reduced, in runs: up to BNN_RUN consecutive ones of a layer, few enough for
  * the arrays of a run to stay in the first-level cache. */
-#define BNN_RUN 2048
+#define BNN_RUN 512
 typedef struct bnn_run {
     size_t layer, index; /* index: the run's number within its layer */
     size_t from, count;  /* parameters from .. from + count - 1 */
@@ -110,13 +110,12 @@ typedef struct bnn_run {
 /* Returns the number of runs of a network, and fills `runs` where it is not NULL. */
 size_t bnn_network_runs(const bnn_network *network, bnn_run *runs);
 
-/* eps and w (count, of which a run's part is written) <- the run's noise and weights in one draw. The noise comes from
- * bnn_stream_of(seed, purpose, step, sample, layer + 2^16 index), so it does not depend on who draws what when. */
-void bnn_posterior_draw_run(const bnn_posterior *posterior, const bnn_real *sigma, const bnn_run *run,
-                            uint64_t seed, bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps,
-                            bnn_real *w);
+/* eps (run->count) <- the noise of a run of parameters in one draw, from bnn_stream_of(seed, purpose, step, sample,
+ * layer + 2^16 index), so it does not depend on who draws what when. */
+void bnn_posterior_noise(const bnn_posterior *posterior, const bnn_run *run, uint64_t seed,
+                         bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps);
 
-/* w (count) <- one draw; eps (BNN_RUN) is overwritten. */
+/* w (count) <- one draw. */
 void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
                         bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *w);
 
