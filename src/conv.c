@@ -7,13 +7,6 @@ size_t bnn_code_reals(size_t n)
     return (n + sizeof(bnn_real) - 1) / sizeof(bnn_real);
 }
 
-size_t bnn_conv_source(const bnn_layer *layer, size_t i, size_t size)
-{
-    const size_t margin = layer->kernel / 2;
-    if (layer->circular) return (i + (margin / size + 1) * size - margin) % size;
-    return i >= margin && i - margin < size ? i - margin : size;
-}
-
 /* A layout as `planes` grids of cells of `cell` reals: planar (C, 1), channels-last (1, stride of C). */
 static size_t planes_of(const bnn_layer *layer, size_t *cell)
 {
@@ -28,32 +21,27 @@ size_t bnn_conv_padded_count(const bnn_layer *layer)
     return planes * cell * (layer->in_height + layer->kernel - 1) * (layer->in_width + layer->kernel - 1);
 }
 
-static void pad_row(const bnn_layer *layer, const bnn_real *row, size_t cell, bnn_real *padded)
+/* A padded row by column: the pixels that circular padding repeats. */
+static void wrap_row(const bnn_layer *layer, const bnn_real *row, size_t cell, bnn_real *padded)
 {
-    const size_t w = layer->in_width, margin = layer->kernel / 2;
-    memcpy(padded + margin * cell, row, w * cell * sizeof *row);
-    for (size_t x = 0; x < w + 2 * margin; x++) {
-        const size_t from = bnn_conv_source(layer, x, w);
-        if (x == margin)
-            x += w - 1;
-        else if (from == w)
-            memset(padded + x * cell, 0, cell * sizeof *row);
-        else
-            memcpy(padded + x * cell, row + from * cell, cell * sizeof *row);
-    }
+    for (size_t x = 0; x < layer->in_width + layer->kernel - 1; x++)
+        memcpy(padded + x * cell, row + bnn_conv_source(layer, x, layer->in_width) * cell,
+               cell * sizeof *row);
 }
 
 void bnn_conv_pad(const bnn_layer *layer, const bnn_real *image, bnn_real *padded)
 {
-    const size_t h = layer->in_height, w = layer->in_width, width = w + layer->kernel - 1;
+    const size_t h = layer->in_height, w = layer->in_width, margin = layer->kernel / 2,
+                 width = w + 2 * margin;
     size_t cell, planes = planes_of(layer, &cell);
+    if (!layer->circular) memset(padded, 0, bnn_conv_padded_count(layer) * sizeof *padded);
     for (; planes > 0; planes--, image += h * w * cell)
-        for (size_t y = 0; y < h + layer->kernel - 1; y++, padded += width * cell) {
+        for (size_t y = 0; y < h + 2 * margin; y++, padded += width * cell) {
             const size_t from = bnn_conv_source(layer, y, h);
-            if (from == h)
-                memset(padded, 0, width * cell * sizeof *padded);
-            else
-                pad_row(layer, image + from * w * cell, cell, padded);
+            if (layer->circular)
+                wrap_row(layer, image + from * w * cell, cell, padded);
+            else if (from < h)
+                memcpy(padded + margin * cell, image + from * w * cell, w * cell * sizeof *image);
         }
 }
 

@@ -16,7 +16,12 @@ enum { BNN_CODE_DEAD = 4 };
 size_t bnn_code_reals(size_t n);
 
 /* The row (or column), of `size`, that row `i` of the padded image repeats; `size` where there is none. */
-size_t bnn_conv_source(const bnn_layer *layer, size_t i, size_t size);
+static inline size_t bnn_conv_source(const bnn_layer *layer, size_t i, size_t size)
+{
+    const size_t margin = layer->kernel / 2;
+    if (layer->circular) return (i + (margin / size + 1) * size - margin) % size;
+    return i >= margin && i - margin < size ? i - margin : size;
+}
 
 /* Reals of one image with the padding of its layer around it, in the layer's input layout. */
 size_t bnn_conv_padded_count(const bnn_layer *layer);
