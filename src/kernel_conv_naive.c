@@ -93,35 +93,52 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
         }
 }
 
+/* Where output (p, o) of an image took its value from: row and column before pooling. False if ReLU stopped it. */
+static bool source_of(const bnn_layer *layer, const bnn_real *saved, size_t p, size_t o, size_t *y, size_t *x)
+{
+    const size_t window = layer->pool ? 2 : 1;
+    const size_t where = (size_t)saved[p * bnn_channel_stride(layer->out_channels) + o];
+    if (where == 4) return false;
+    *y = p / layer->out_width * window + where / window;
+    *x = p % layer->out_width * window + where % window;
+    return true;
+}
+
+/* Input of tap t (channel, row, column of the kernel) at output (y, x) before pooling. */
+static ptrdiff_t tap_index(const bnn_layer *layer, size_t t, size_t y, size_t x)
+{
+    const size_t k = layer->kernel;
+    return in_index(layer, t / (k * k), (ptrdiff_t)(y + t / k % k) - (ptrdiff_t)(k / 2),
+                    (ptrdiff_t)(x + t % k) - (ptrdiff_t)(k / 2));
+}
+
 static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
                      bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
                      bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
-    const size_t k = layer->kernel, in_count = bnn_layer_in_count(layer);
+    const size_t stride = bnn_channel_stride(layer->out_channels),
+                 pixels = layer->out_height * layer->out_width;
+    const size_t taps = layer->in_channels * layer->kernel * layer->kernel;
+    const size_t in_count = bnn_layer_in_count(layer), out_count = bnn_layer_out_count(layer);
+    size_t y, x;
     (void)out, (void)scratch;
     if (!add) memset(packed_gradient, 0, packed_count(layer) * sizeof *packed_gradient);
     if (in_gradient) memset(in_gradient, 0, images * in_count * sizeof *in_gradient);
-    for (size_t n = 0; n < images; n++, in += in_count, in_gradient += in_gradient ? in_count : 0)
-        for (size_t p = 0; p < layer->out_height * layer->out_width;
-             p++, out_gradient += stride, saved += stride)
-            for (size_t o = 0; o < layer->out_channels; o++) {
-                const bnn_real g = out_gradient[o];
-                const size_t where = (size_t)saved[o];
-                if (where == 4 || g == 0) continue;
-                const size_t y = p / layer->out_width * window + where / window;
-                const size_t x = p % layer->out_width * window + where % window;
-                packed_gradient[layer->weight_count + o] += g;
-                for (size_t t = 0; t < layer->in_channels * k * k; t++) {
-                    const size_t w = o * layer->in_channels * k * k + t;
-                    const ptrdiff_t i =
-                        in_index(layer, t / (k * k), (ptrdiff_t)(y + t / k % k) - (ptrdiff_t)(k / 2),
-                                 (ptrdiff_t)(x + t % k) - (ptrdiff_t)(k / 2));
+    for (size_t o = 0; o < layer->out_channels; o++)
+        for (size_t t = 0; t <= taps; t++) { /* the last is the bias */
+            const size_t w = t < taps ? o * taps + t : layer->weight_count + o;
+            bnn_wide sum = 0;
+            for (size_t n = 0; n < images; n++)
+                for (size_t p = 0; p < pixels; p++) {
+                    const bnn_real g = out_gradient[n * out_count + p * stride + o];
+                    if (!source_of(layer, saved + n * out_count, p, o, &y, &x)) continue;
+                    const ptrdiff_t i = t < taps ? tap_index(layer, t, y, x) : 0;
                     if (i < 0) continue;
-                    packed_gradient[w] += g * in[i];
-                    if (in_gradient) in_gradient[i] += g * packed[w];
+                    sum += (bnn_wide)g * (t < taps ? in[n * in_count + (size_t)i] : 1);
+                    if (in_gradient && t < taps) in_gradient[n * in_count + (size_t)i] += g * packed[w];
                 }
-            }
+            packed_gradient[w] += (bnn_real)sum;
+        }
 }
 
 const bnn_layer_ops bnn_conv_naive_ops = {"naive", supports, packed_count, saved_count,     scratch_count,

@@ -1,15 +1,15 @@
-/* 3 x 3 convolution of channels-last activations by Winograd's minimal filtering F(4x4, 3x3): A. Lavin and S.
+/* 3 x 3 convolution of channels-last activations by Winograd's minimal filtering F(6x6, 3x3): A. Lavin and S.
  * Gray, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308 (2015).
  *
- * A tile of 4 x 4 outputs is  Y = A^T [sum_c U_c * V_c] A  with  U = G g G^T  of the kernel g,  V = B^T d B
- * of the 6 x 6 inputs d, and * element by element: 36 multiplications a channel where direct convolution
- * takes 144. For each of the 36 elements ("planes") the sum over channels is a matrix product,  M (tiles,
+ * A tile of 6 x 6 outputs is  Y = A^T [sum_c U_c * V_c] A  with  U = G g G^T  of the kernel g,  V = B^T d B
+ * of the 8 x 8 inputs d, and * element by element: 64 multiplications a channel where direct convolution
+ * takes 324. For each of the 64 elements ("planes") the sum over channels is a matrix product,  M (tiles,
  * C_out) = V (tiles, C_in) U. The gradients are the adjoints:  dM = A dY A^T,  dU = V^T dM,  dV = dM U^T,  dg
  * = G^T dU G,  dd = B dV B^T.
  *
- * A plane is a pair of the points 0, 1, -1, 2, -2, infinity at which polynomials are evaluated. A last row or
- * column of only two outputs needs four of the six points: such a short tile is F(2x2, 3x3) on the points 0,
- * 1, -1, infinity, whose U is the same (the scales -3 and 4 between the two are in its B). Tiles are so
+ * A plane is a pair of the points at which polynomials are evaluated. What is left of a height or width that
+ * 6 does not divide is a row or column of tiles of length 4 or 2, F(4, 3) or F(2, 3), which need fewer of
+ * the points and share U: 14 = 6 + 6 + 2 takes 20 points, as 4 + 4 + 4 + 2 would take 22. Tiles are so
  * numbered that those which a plane needs are consecutive. */
 #include "kernels.h"
 #include "simd.h"
@@ -17,12 +17,13 @@
 #include "simd_tile.h"
 #include "simd_window.h"
 
-/* The sizes of one block, and what it has in memory. A tile is long or short, by height and by width. */
+/* The sizes of one block, and what it has in memory. A tile is long (6) or short (4 or 2), by height and by width. */
 typedef struct shape {
     size_t in_stride, out_stride; /* channels of a pixel */
     size_t height, width;         /* outputs before pooling, without an odd row that pooling drops */
     size_t long_y, long_x;        /* long tiles above and beside each other */
     size_t short_y, short_x;      /* 1 when a short tile follows, else 0 */
+    size_t rest_y, rest_x;        /* length of short tiles */
     size_t images, tiles;         /* tiles of the block */
     size_t v_plane, m_plane;      /* steps between planes of V (tiles, in_stride) and M (tiles, out_stride) */
     size_t u_plane, ut_plane;     /* of U (in_channels, out_stride) and its transpose, in panels */
@@ -48,10 +49,12 @@ static shape shape_of(const bnn_layer *layer, size_t images)
                .height = layer->out_height * (layer->pool ? 2 : 1),
                .width = layer->out_width * (layer->pool ? 2 : 1),
                .images = images};
-    s.long_y = (s.height + 1) / 4;
-    s.long_x = (s.width + 1) / 4;
-    s.short_y = s.height > 4 * s.long_y;
-    s.short_x = s.width > 4 * s.long_x;
+    s.long_y = (s.height + 1) / LENGTH;
+    s.long_x = (s.width + 1) / LENGTH;
+    s.short_y = s.height > LENGTH * s.long_y;
+    s.short_x = s.width > LENGTH * s.long_x;
+    s.rest_y = s.height > LENGTH * s.long_y + 2 ? 4 : 2;
+    s.rest_x = s.width > LENGTH * s.long_x + 2 ? 4 : 2;
     s.tiles = images * (s.long_y + s.short_y) * (s.long_x + s.short_x);
     s.v_plane = plane(s.tiles * s.in_stride);
     s.m_plane = plane(s.tiles * s.out_stride);
@@ -71,10 +74,21 @@ static size_t tile_number(const shape *s, size_t image, size_t y, size_t x)
     return short_tiles + (x < s->long_x ? image * s->long_x + x : s->images * s->long_x + image);
 }
 
+static size_t length_y(const shape *s, size_t y)
+{
+    return y < s->long_y ? LENGTH : s->rest_y;
+}
+
+static size_t length_x(const shape *s, size_t x)
+{
+    return x < s->long_x ? LENGTH : s->rest_x;
+}
+
 /* The tiles that have a plane: *first and their count. */
 static size_t tiles_of_plane(const shape *s, size_t p, size_t *first)
 {
-    const bool tall = p / POINTS == 3 || p / POINTS == 4, broad = p % POINTS == 3 || p % POINTS == 4;
+    const size_t i = p / POINTS, j = p % POINTS;
+    const bool tall = i > s->rest_y && i != LAST, broad = j > s->rest_x && j != LAST; /* long tiles only */
     *first = broad ? s->images * s->long_y * s->short_x : 0;
     return s->images * (s->long_y + (tall ? 0 : s->short_y)) * (s->long_x + (broad ? 0 : s->short_x));
 }
@@ -174,15 +188,15 @@ static buffers buffers_in(const shape *s, bnn_real *scratch)
 static void find_pixels(const bnn_layer *layer, const shape *s, bnn_real *image, size_t y, size_t x,
                         bnn_real *outside, bnn_real *pixel[POINTS][POINTS])
 {
-    const size_t height = layer->in_height, width = layer->in_width;
+    const size_t height = layer->in_height, width = layer->in_width, beyond = width * s->in_stride;
     size_t columns[POINTS];
-    for (size_t j = 0; j < POINTS; j++) columns[j] = bnn_conv_source(layer, 4 * x + j, width);
+    for (size_t j = 0; j < POINTS; j++)
+        columns[j] = bnn_conv_source(layer, LENGTH * x + j, width) * s->in_stride;
     for (size_t i = 0; i < POINTS; i++) {
-        const size_t row = bnn_conv_source(layer, 4 * y + i, height);
-        for (size_t j = 0; j < POINTS; j++)
-            pixel[i][j] = row < height && columns[j] < width
-                              ? image + (row * width + columns[j]) * s->in_stride
-                              : outside;
+        const size_t row = bnn_conv_source(layer, LENGTH * y + i, height);
+        const size_t end = row < height ? beyond : 0; /* of the columns inside */
+        bnn_real *line = image + (row < height ? row : 0) * beyond;
+        for (size_t j = 0; j < POINTS; j++) pixel[i][j] = columns[j] < end ? line + columns[j] : outside;
     }
 }
 
@@ -197,7 +211,7 @@ static void transform_inputs(const bnn_layer *layer, const shape *s, const bnn_r
                 bnn_real *pixel[POINTS][POINTS], *to = v + tile_number(s, n, y, x) * s->in_stride;
                 find_pixels(layer, s, (bnn_real *)in, y, x, outside, pixel);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
-                    BY_KIND(input_tile, y == s->long_y, x == s->long_x, pixel, c, to + c, s->v_plane);
+                    BY_LENGTHS(input_tile, length_y(s, y), length_x(s, x), pixel, c, to + c, s->v_plane);
             }
 }
 
@@ -213,8 +227,8 @@ static void transform_inputs_adjoint(const bnn_layer *layer, const shape *s, con
                 bnn_real *pixel[POINTS][POINTS];
                 find_pixels(layer, s, in_gradient, y, x, outside, pixel);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
-                    BY_KIND(input_tile_adjoint, y == s->long_y, x == s->long_x, from + c, s->v_plane, pixel,
-                            c);
+                    BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
+                               pixel, c);
             }
     }
 }
@@ -227,7 +241,8 @@ typedef struct outputs {
 
 static outputs outputs_of(const bnn_layer *layer, const shape *s, size_t image, size_t y, size_t x)
 {
-    const size_t most = layer->pool ? 2 : 4, column = s->out_stride, row = layer->out_width * column;
+    const size_t most = layer->pool ? LENGTH / 2 : LENGTH, column = s->out_stride,
+                 row = layer->out_width * column;
     outputs o = {(image * layer->out_height + most * y) * row + most * x * column, row, column,
                  layer->out_height - most * y, layer->out_width - most * x};
     if (o.rows > most) o.rows = most;
@@ -236,47 +251,46 @@ static outputs outputs_of(const bnn_layer *layer, const shape *s, size_t image, 
 }
 
 /* out, codes <- from the tile of M at `m`. */
-INLINE void finish_tile(bool short_y, bool short_x, const bnn_layer *layer, const bnn_real *m, size_t m_plane,
-                        vec bias, const outputs *o, bnn_real *out, bnn_code *codes)
+INLINE void finish_tile(size_t height, size_t width, const bnn_layer *layer, const bnn_real *m,
+                        size_t m_plane, vec bias, const outputs *o, bnn_real *out, bnn_code *codes)
 {
-    const size_t windows_y = short_y ? 1 : 2, windows_x = short_x ? 1 : 2;
-    vec tile[4][4] = {{{0}}};
-    output_tile(short_y, short_x, m, m_plane, tile);
+    vec tile[LENGTH][LENGTH];
+    output_tile(height, width, m, m_plane, tile);
     if (layer->pool) {
         UNROLL
-        for (size_t i = 0; i < windows_y; i++) UNROLL
-        for (size_t j = 0; j < windows_x; j++)
-            finish_window(true, layer->relu, &tile[2 * i][2 * j], 4, bias, out + i * o->row + j * o->column,
+        for (size_t i = 0; i < height / 2; i++) UNROLL
+        for (size_t j = 0; j < width / 2; j++)
+            finish_window(true, layer->relu, &tile[2 * i][2 * j], LENGTH, bias,
+                          out + i * o->row + j * o->column,
                           codes ? codes + i * o->row + j * o->column : NULL);
     } else
-        for (size_t i = 0; i < o->rows; i++)
-            for (size_t j = 0; j < o->columns; j++)
-                finish_window(false, layer->relu, &tile[i][j], 4, bias, out + i * o->row + j * o->column,
+        for (size_t i = 0; i < height && i < o->rows; i++)
+            for (size_t j = 0; j < width && j < o->columns; j++)
+                finish_window(false, layer->relu, &tile[i][j], LENGTH, bias, out + i * o->row + j * o->column,
                               codes ? codes + i * o->row + j * o->column : NULL);
 }
 
 /* dM at `m` <- from the gradient of the tile's outputs; adds up d loss / d bias: a tile's sum is its
  * transform at the points (1, 1). */
-INLINE void finish_tile_adjoint(bool short_y, bool short_x, const bnn_layer *layer,
+INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_layer *layer,
                                 const bnn_real *out_gradient, const bnn_code *codes, const outputs *o,
                                 bnn_real *m, size_t m_plane, bnn_real *bias_gradient)
 {
-    const size_t windows_y = short_y ? 1 : 2, windows_x = short_x ? 1 : 2;
-    vec tile[4][4];
+    vec tile[LENGTH][LENGTH];
     if (layer->pool) {
         UNROLL
-        for (size_t i = 0; i < windows_y; i++) UNROLL
-        for (size_t j = 0; j < windows_x; j++)
+        for (size_t i = 0; i < height / 2; i++) UNROLL
+        for (size_t j = 0; j < width / 2; j++)
             finish_window_adjoint(true, out_gradient + i * o->row + j * o->column,
-                                  codes + i * o->row + j * o->column, &tile[2 * i][2 * j], 4);
+                                  codes + i * o->row + j * o->column, &tile[2 * i][2 * j], LENGTH);
     } else {
         memset(tile, 0, sizeof tile);
         for (size_t i = 0; i < o->rows; i++)
             for (size_t j = 0; j < o->columns; j++)
                 finish_window_adjoint(false, out_gradient + i * o->row + j * o->column,
-                                      codes + i * o->row + j * o->column, &tile[i][j], 4);
+                                      codes + i * o->row + j * o->column, &tile[i][j], LENGTH);
     }
-    output_tile_adjoint(short_y, short_x, tile, m, m_plane);
+    output_tile_adjoint(height, width, tile, m, m_plane);
     store(bias_gradient, load(bias_gradient) + load(m + (POINTS + 1) * m_plane));
 }
 
@@ -290,11 +304,11 @@ static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_
                 const outputs o = outputs_of(layer, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
                     if (codes)
-                        BY_KIND(finish_tile, y == s->long_y, x == s->long_x, layer, from + c, s->m_plane,
-                                load(bias + c), &o, out + o.at + c, codes + o.at + c);
+                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), layer, from + c, s->m_plane,
+                                   load(bias + c), &o, out + o.at + c, codes + o.at + c);
                     else
-                        BY_KIND(finish_tile, y == s->long_y, x == s->long_x, layer, from + c, s->m_plane,
-                                load(bias + c), &o, out + o.at + c, NULL);
+                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), layer, from + c, s->m_plane,
+                                   load(bias + c), &o, out + o.at + c, NULL);
             }
 }
 
@@ -307,9 +321,9 @@ static void transform_outputs_adjoint(const bnn_layer *layer, const shape *s, co
                 bnn_real *to = m + tile_number(s, n, y, x) * s->out_stride;
                 const outputs o = outputs_of(layer, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
-                    BY_KIND(finish_tile_adjoint, y == s->long_y, x == s->long_x, layer,
-                            out_gradient + o.at + c, codes + o.at + c, &o, to + c, s->m_plane,
-                            bias_gradient + c);
+                    BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), layer,
+                               out_gradient + o.at + c, codes + o.at + c, &o, to + c, s->m_plane,
+                               bias_gradient + c);
             }
 }
 

@@ -13,10 +13,14 @@
 #include "bnn/status.h"
 #include "simd_product.h"
 
+/* Of the largest element. Winograd's points cost digits, most of them in the gradient of the weights; what that makes of a
+ * whole step is bounded in test_engine.c. */
 #ifdef BNN_DOUBLE
-#define TOLERANCE 1e-11
+#define TOLERANCE 1e-13
+#define WINOGRAD_TOLERANCE 1e-13
 #else
-#define TOLERANCE 1e-5
+#define TOLERANCE 5e-6
+#define WINOGRAD_TOLERANCE 2e-5
 #endif
 
 /* Where the largest value of a window leads by less than this, rounding may choose another: no gradient
@@ -182,10 +186,11 @@ static void clear_near_ties(const bnn_layer *layer, pass *p, size_t images)
 static void assert_same(const char *what, const char *which, const bnn_real *found, const bnn_real *expected,
                         size_t n)
 {
+    const double tolerance = strncmp(which, "winograd", 8) == 0 ? WINOGRAD_TOLERANCE : TOLERANCE;
     double scale = 1e-3;
     for (size_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)expected[i]));
     for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)found[i] - (double)expected[i]) <= TOLERANCE * scale))
+        if (!(fabs((double)found[i] - (double)expected[i]) <= tolerance * scale))
             fail_msg("%s: %s[%zu] is %.9g, expected %.9g (scale %.3g)", which, what, i, (double)found[i],
                      (double)expected[i], scale);
 }
@@ -393,7 +398,7 @@ static void products(void **state)
     (void)state;
 #define COMPARE(isa)                                                                                         \
     for (size_t i = 0; bnn_runs_here_##isa() && i < 4 * 32; i++)                                             \
-        compare_product(bnn_multiply_##isa, bnn_panel_##isa, 1 + i / 4, 1 + i % 5, 1 + i % 7, i & 1, i & 2);
+        compare_product(bnn_multiply_##isa, bnn_panel_##isa, 1 + i / 4, 1 + i % 5, i % 8, i & 1, i & 2);
     BNN_EACH_ISA(COMPARE)
 #undef COMPARE
 }
