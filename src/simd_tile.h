@@ -160,6 +160,10 @@ INLINE void kernel_line_adjoint(const vec *u, vec *g)
     g[2] = one + two * (bnn_real)(4.0 / 90) + half * (bnn_real)(8.0 / 45) + u[LAST];
 }
 
+/* A pointer that the compiler does not take apart: it would keep the addresses of all planes for the next channels, in
+ * memory, as there are more of them than registers. */
+#define STEP_FROM(pointer) __asm__("" : "+r"(pointer))
+
 /* V <- B^T d B of the inputs: pixel (y, x) of the tile, channel c. */
 INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c,
                        bnn_real *v, size_t v_plane)
@@ -180,9 +184,11 @@ INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[P
         const size_t i = point(length_y, k);
         vec line[POINTS];
         input_line(length_x, t[i], line);
+        bnn_real *to = v + i * POINTS * v_plane;
+        STEP_FROM(to);
         UNROLL
         for (size_t l = 0; l < points_x; l++)
-            store(v + (i * POINTS + point(length_x, l)) * v_plane, line[point(length_x, l)]);
+            store(to + point(length_x, l) * v_plane, line[point(length_x, l)]);
     }
 }
 
@@ -190,15 +196,17 @@ INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[P
 INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real *v, size_t v_plane,
                                bnn_real *const pixel[POINTS][POINTS], size_t c)
 {
-    const size_t points_y = length_y + 2, points_x = length_x + 2;
+    const size_t points_y = length_y + 2, points_x = length_x + 2, row = POINTS * v_plane;
     vec t[POINTS][POINTS];
     UNROLL
     for (size_t l = 0; l < points_x; l++) {
         const size_t j = point(length_x, l);
         vec line[POINTS], d[POINTS];
+        const bnn_real *from = v + j * v_plane;
+        STEP_FROM(from);
         UNROLL
         for (size_t k = 0; k < points_y; k++)
-            line[point(length_y, k)] = load(v + (point(length_y, k) * POINTS + j) * v_plane);
+            line[point(length_y, k)] = load(from + point(length_y, k) * row);
         input_line_adjoint(length_y, line, d);
         UNROLL
         for (size_t y = 0; y < points_y; y++) t[y][j] = d[y];
@@ -216,15 +224,17 @@ INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real 
 INLINE void output_tile(size_t length_y, size_t length_x, const bnn_real *m, size_t m_plane,
                         vec y[LENGTH][LENGTH])
 {
-    const size_t points_y = length_y + 2, points_x = length_x + 2;
+    const size_t points_y = length_y + 2, points_x = length_x + 2, row = POINTS * m_plane;
     vec t[LENGTH][POINTS];
     UNROLL
     for (size_t l = 0; l < points_x; l++) {
         const size_t j = point(length_x, l);
         vec line[POINTS], out[LENGTH];
+        const bnn_real *from = m + j * m_plane;
+        STEP_FROM(from);
         UNROLL
         for (size_t k = 0; k < points_y; k++)
-            line[point(length_y, k)] = load(m + (point(length_y, k) * POINTS + j) * m_plane);
+            line[point(length_y, k)] = load(from + point(length_y, k) * row);
         output_line(length_y, line, out);
         UNROLL
         for (size_t i = 0; i < length_y; i++) t[i][j] = out[i];
@@ -237,7 +247,7 @@ INLINE void output_tile(size_t length_y, size_t length_x, const bnn_real *m, siz
 INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][LENGTH], bnn_real *m,
                                 size_t m_plane)
 {
-    const size_t points_y = length_y + 2, points_x = length_x + 2;
+    const size_t points_y = length_y + 2, points_x = length_x + 2, row = POINTS * m_plane;
     vec t[LENGTH][POINTS];
     UNROLL
     for (size_t i = 0; i < length_y; i++) output_line_adjoint(length_x, y[i], t[i]);
@@ -248,9 +258,10 @@ INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][
         UNROLL
         for (size_t i = 0; i < length_y; i++) line[i] = t[i][j];
         output_line_adjoint(length_y, line, out);
+        bnn_real *to = m + j * m_plane;
+        STEP_FROM(to);
         UNROLL
-        for (size_t k = 0; k < points_y; k++)
-            store(m + (point(length_y, k) * POINTS + j) * m_plane, out[point(length_y, k)]);
+        for (size_t k = 0; k < points_y; k++) store(to + point(length_y, k) * row, out[point(length_y, k)]);
     }
 }
 
