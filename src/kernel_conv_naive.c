@@ -20,10 +20,11 @@ static size_t saved_count(const bnn_layer *layer, size_t images)
     return images * bnn_layer_out_count(layer);
 }
 
+/* A sum for each weight of an output channel, and for its bias. */
 static size_t scratch_count(const bnn_layer *layer, size_t images)
 {
-    (void)layer, (void)images;
-    return 0;
+    (void)images;
+    return (layer->in_channels * layer->kernel * layer->kernel + 1) * sizeof(bnn_wide) / sizeof(bnn_real);
 }
 
 static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
@@ -116,29 +117,32 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                      bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
                      bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels),
-                 pixels = layer->out_height * layer->out_width;
+    const size_t pixels = layer->out_height * layer->out_width,
+                 stride = bnn_channel_stride(layer->out_channels);
     const size_t taps = layer->in_channels * layer->kernel * layer->kernel;
     const size_t in_count = bnn_layer_in_count(layer), out_count = bnn_layer_out_count(layer);
+    bnn_wide *sum = (bnn_wide *)scratch; /* taps, bias */
     size_t y, x;
-    (void)out, (void)scratch;
+    (void)out;
     if (!add) memset(packed_gradient, 0, packed_count(layer) * sizeof *packed_gradient);
     if (in_gradient) memset(in_gradient, 0, images * in_count * sizeof *in_gradient);
-    for (size_t o = 0; o < layer->out_channels; o++)
-        for (size_t t = 0; t <= taps; t++) { /* the last is the bias */
-            const size_t w = t < taps ? o * taps + t : layer->weight_count + o;
-            bnn_wide sum = 0;
-            for (size_t n = 0; n < images; n++)
-                for (size_t p = 0; p < pixels; p++) {
-                    const bnn_real g = out_gradient[n * out_count + p * stride + o];
-                    if (!source_of(layer, saved + n * out_count, p, o, &y, &x)) continue;
-                    const ptrdiff_t i = t < taps ? tap_index(layer, t, y, x) : 0;
-                    if (i < 0) continue;
-                    sum += (bnn_wide)g * (t < taps ? in[n * in_count + (size_t)i] : 1);
-                    if (in_gradient && t < taps) in_gradient[n * in_count + (size_t)i] += g * packed[w];
-                }
-            packed_gradient[w] += (bnn_real)sum;
+    for (size_t o = 0; o < layer->out_channels; o++) {
+        memset(sum, 0, (taps + 1) * sizeof *sum);
+        for (size_t i = 0; i < images * pixels; i++) {
+            const size_t n = i / pixels, p = i % pixels;
+            const bnn_real g = out_gradient[n * out_count + p * stride + o];
+            if (!source_of(layer, saved + n * out_count, p, o, &y, &x) || g == 0) continue;
+            sum[taps] += g;
+            for (size_t t = 0; t < taps; t++) {
+                const ptrdiff_t at = tap_index(layer, t, y, x);
+                if (at < 0) continue;
+                sum[t] += (bnn_wide)g * in[n * in_count + (size_t)at];
+                if (in_gradient) in_gradient[n * in_count + (size_t)at] += g * packed[o * taps + t];
+            }
         }
+        for (size_t t = 0; t < taps; t++) packed_gradient[o * taps + t] += (bnn_real)sum[t];
+        packed_gradient[layer->weight_count + o] += (bnn_real)sum[taps];
+    }
 }
 
 const bnn_layer_ops bnn_conv_naive_ops = {"naive", supports, packed_count, saved_count,     scratch_count,

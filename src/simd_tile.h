@@ -265,7 +265,11 @@ INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][
     }
 }
 
-/* Calls a transform with the tile's lengths as constants. */
+/* Calls a transform with the tile's lengths as constants. (Not under the sanitizers, whose checks of the unrolled code take
+ * a minute to compile.) */
+#ifdef __SANITIZE_ADDRESS__
+#define BY_LENGTHS(transform, length_y, length_x, ...) transform(length_y, length_x, __VA_ARGS__)
+#else
 #define BY_LENGTHS(transform, length_y, length_x, ...)                                                       \
     do {                                                                                                     \
         if ((length_y) == 6)                                                                                 \
@@ -285,5 +289,6 @@ INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][
         else                                                                                                 \
             transform(length_y, 2, __VA_ARGS__);                                                             \
     } while (0)
+#endif
 
 #endif

@@ -72,6 +72,14 @@ static bnn_real *normals(size_t n, double scale, uint64_t stream)
     return x;
 }
 
+/* What a reused buffer holds. */
+static bnn_real *garbage(size_t n)
+{
+    bnn_real *x = reals(n);
+    memset(x, 0x5a, n * sizeof *x);
+    return x;
+}
+
 /* Everything one layer reads and writes for one block. */
 typedef struct pass {
     size_t in_count, out_count;
@@ -118,10 +126,10 @@ static void run(const bnn_layer_ops *ops, const bnn_layer *layer, pass *p, size_
 {
     const size_t block = (images + parts - 1) / parts, packed_count = ops->packed_count(layer);
     const size_t shift = ops->in_place ? 1 : 0;
-    bnn_real *packed = normals(shift + packed_count, 1, 7) + shift;
-    bnn_real *packed_gradient = normals(shift + packed_count, 1, 10) + shift;
-    bnn_real *saved = normals(ops->saved_count(layer, block), 1, 8);
-    bnn_real *scratch = normals(ops->scratch_count(layer, block), 1, 9);
+    bnn_real *packed = garbage(shift + packed_count) + shift;
+    bnn_real *packed_gradient = garbage(shift + packed_count) + shift;
+    bnn_real *saved = garbage(ops->saved_count(layer, block));
+    bnn_real *scratch = garbage(ops->scratch_count(layer, block));
     bnn_real *gradient = reals(p->out_count);
     memcpy(gradient, p->out_gradient, p->out_count * sizeof *gradient);
     memset(p->out, 0x5a, p->out_count * sizeof *p->out);
