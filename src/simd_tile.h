@@ -160,9 +160,21 @@ INLINE void kernel_line_adjoint(const vec *u, vec *g)
     g[2] = one + two * (bnn_real)(4.0 / 90) + half * (bnn_real)(8.0 / 45) + u[LAST];
 }
 
-/* A pointer that the compiler does not take apart: it would keep the addresses of all planes for the next channels, in
- * memory, as there are more of them than registers. */
-#define STEP_FROM(pointer) __asm__("" : "+r"(pointer))
+/* The points of a line in planes `step` apart. The pointer is hidden from the compiler: it would keep the addresses of all
+ * planes for the next channels, in memory, as there are more of them than registers. */
+INLINE void load_points(size_t length, const bnn_real *from, size_t step, vec *line)
+{
+    __asm__("" : "+r"(from));
+    UNROLL
+    for (size_t k = 0; k < length + 2; k++) line[point(length, k)] = load(from + point(length, k) * step);
+}
+
+INLINE void store_points(size_t length, const vec *line, bnn_real *to, size_t step)
+{
+    __asm__("" : "+r"(to));
+    UNROLL
+    for (size_t k = 0; k < length + 2; k++) store(to + point(length, k) * step, line[point(length, k)]);
+}
 
 /* V <- B^T d B of the inputs: pixel (y, x) of the tile, channel c. */
 INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c,
@@ -184,11 +196,7 @@ INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[P
         const size_t i = point(length_y, k);
         vec line[POINTS];
         input_line(length_x, t[i], line);
-        bnn_real *to = v + i * POINTS * v_plane;
-        STEP_FROM(to);
-        UNROLL
-        for (size_t l = 0; l < points_x; l++)
-            store(to + point(length_x, l) * v_plane, line[point(length_x, l)]);
+        store_points(length_x, line, v + i * POINTS * v_plane, v_plane);
     }
 }
 
@@ -196,17 +204,13 @@ INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[P
 INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real *v, size_t v_plane,
                                bnn_real *const pixel[POINTS][POINTS], size_t c)
 {
-    const size_t points_y = length_y + 2, points_x = length_x + 2, row = POINTS * v_plane;
+    const size_t points_y = length_y + 2, points_x = length_x + 2;
     vec t[POINTS][POINTS];
     UNROLL
     for (size_t l = 0; l < points_x; l++) {
         const size_t j = point(length_x, l);
         vec line[POINTS], d[POINTS];
-        const bnn_real *from = v + j * v_plane;
-        STEP_FROM(from);
-        UNROLL
-        for (size_t k = 0; k < points_y; k++)
-            line[point(length_y, k)] = load(from + point(length_y, k) * row);
+        load_points(length_y, v + j * v_plane, POINTS * v_plane, line);
         input_line_adjoint(length_y, line, d);
         UNROLL
         for (size_t y = 0; y < points_y; y++) t[y][j] = d[y];
@@ -224,17 +228,13 @@ INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real 
 INLINE void output_tile(size_t length_y, size_t length_x, const bnn_real *m, size_t m_plane,
                         vec y[LENGTH][LENGTH])
 {
-    const size_t points_y = length_y + 2, points_x = length_x + 2, row = POINTS * m_plane;
+    const size_t points_x = length_x + 2;
     vec t[LENGTH][POINTS];
     UNROLL
     for (size_t l = 0; l < points_x; l++) {
         const size_t j = point(length_x, l);
         vec line[POINTS], out[LENGTH];
-        const bnn_real *from = m + j * m_plane;
-        STEP_FROM(from);
-        UNROLL
-        for (size_t k = 0; k < points_y; k++)
-            line[point(length_y, k)] = load(from + point(length_y, k) * row);
+        load_points(length_y, m + j * m_plane, POINTS * m_plane, line);
         output_line(length_y, line, out);
         UNROLL
         for (size_t i = 0; i < length_y; i++) t[i][j] = out[i];
@@ -247,7 +247,7 @@ INLINE void output_tile(size_t length_y, size_t length_x, const bnn_real *m, siz
 INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][LENGTH], bnn_real *m,
                                 size_t m_plane)
 {
-    const size_t points_y = length_y + 2, points_x = length_x + 2, row = POINTS * m_plane;
+    const size_t points_x = length_x + 2;
     vec t[LENGTH][POINTS];
     UNROLL
     for (size_t i = 0; i < length_y; i++) output_line_adjoint(length_x, y[i], t[i]);
@@ -258,10 +258,7 @@ INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][
         UNROLL
         for (size_t i = 0; i < length_y; i++) line[i] = t[i][j];
         output_line_adjoint(length_y, line, out);
-        bnn_real *to = m + j * m_plane;
-        STEP_FROM(to);
-        UNROLL
-        for (size_t k = 0; k < points_y; k++) store(to + point(length_y, k) * row, out[point(length_y, k)]);
+        store_points(length_y, out, m + j * m_plane, POINTS * m_plane);
     }
 }
 
