@@ -220,14 +220,14 @@ static void threads_do_not_change_a_bit(void **state)
 }
 
 /* The gradient of a whole step, mu then rho (2 count), by the kernels of a name; freed with free(). */
-static bnn_real *step_gradient(const char *kernels, size_t *count)
+static bnn_real *step_gradient(bnn_network_type type, const char *kernels, size_t *count)
 {
-    static const bnn_network_spec spec = {.type = BNN_NETWORK_FCNN,
-                                          .input = {1, 28, 28},
-                                          .classes = CLASSES,
-                                          .widths = {16, 24},
-                                          .width_count = 2,
-                                          .kernel = 3};
+    const bnn_network_spec spec = {.type = type,
+                                   .input = {1, 28, 28},
+                                   .classes = CLASSES,
+                                   .widths = {16, 24},
+                                   .width_count = 2,
+                                   .kernel = 3};
     fixture f;
     set_up(&f, &spec, &bnn_family_gaussian,
            (bnn_engine_options){.samples = 2, .items = ITEMS, .views = 1, .threads = 2, .kernels = kernels});
@@ -247,23 +247,27 @@ static bnn_real *step_gradient(const char *kernels, size_t *count)
 static void fast_kernels_cost_no_accuracy(void **state)
 {
     static const char *const kernels[] = {NULL, "avx512", "avx2", "portable", "gemm"};
-    size_t n;
-    bnn_real *plain = step_gradient("naive", &n);
+    static const bnn_network_type types[] = {BNN_NETWORK_FCNN, BNN_NETWORK_CNN};
     (void)state;
-    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
-        double difference = 0, size = 0;
-        bnn_real *fast = step_gradient(kernels[k], &n);
-        for (size_t j = 0; j < 2 * n; j++) {
-            const double d = (double)fast[j] - (double)plain[j];
-            difference += d * d;
-            size += (double)plain[j] * (double)plain[j];
+    for (size_t t = 0; t < 2; t++) {
+        size_t n;
+        bnn_real *plain = step_gradient(types[t], "naive", &n);
+        for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
+            double difference = 0, size = 0;
+            bnn_real *fast = step_gradient(types[t], kernels[k], &n);
+            for (size_t j = 0; j < 2 * n; j++) {
+                const double d = (double)fast[j] - (double)plain[j];
+                difference += d * d;
+                size += (double)plain[j] * (double)plain[j];
+            }
+            const double relative = sqrt(difference / size);
+            if (!(relative < (sizeof(bnn_real) == sizeof(float) ? 5e-6 : 1e-13)))
+                fail_msg("%s: the whole gradient differs by %.2e", kernels[k] ? kernels[k] : "default",
+                         relative);
+            free(fast);
         }
-        const double relative = sqrt(difference / size);
-        if (!(relative < (sizeof(bnn_real) == sizeof(float) ? 5e-6 : 1e-13)))
-            fail_msg("%s: the whole gradient differs by %.2e", kernels[k] ? kernels[k] : "default", relative);
-        free(fast);
+        free(plain);
     }
-    free(plain);
 }
 
 /* -log of the average likelihood, straight from the definitions. */
