@@ -88,27 +88,34 @@ static void transpose_to_panels(const bnn_real *from, size_t images, size_t colu
     }
 }
 
+/* out (images, rows) <- in (images, columns) A^T with A (rows, columns): element (i, l) at a[i * a_row + l * a_column]. */
+static void multiply_images(const bnn_real *a, size_t a_row, size_t a_column, size_t rows, size_t columns,
+                            const bnn_real *in, size_t images, bnn_real *out, bnn_real *scratch)
+{
+    const size_t panel = NAME(bnn_panel), whole = padded(images);
+    bnn_real *out_transposed = scratch + in_panels(columns, images);
+    const bnn_product product = {.m = rows,
+                                 .n = whole,
+                                 .k = columns,
+                                 .a = a,
+                                 .a_row = a_row,
+                                 .a_column = a_column,
+                                 .b = scratch,
+                                 .b_row = panel,
+                                 .b_panel = panel * columns,
+                                 .c = out_transposed,
+                                 .c_row = whole};
+    transpose_to_panels(in, images, columns, scratch);
+    NAME(bnn_multiply)(&product);
+    transpose(out_transposed, whole, rows, images, out, rows);
+}
+
 static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
                     bnn_real *out, bnn_real *saved, bnn_real *scratch)
 {
     const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    const size_t panel = NAME(bnn_panel), columns = padded(images);
-    bnn_real *out_transposed = scratch + in_panels(inputs, images);
-    const bnn_product product = {.m = outputs,
-                                 .n = columns,
-                                 .k = inputs,
-                                 .a = packed,
-                                 .a_row = inputs,
-                                 .a_column = 1,
-                                 .b = scratch,
-                                 .b_row = panel,
-                                 .b_panel = panel * inputs,
-                                 .c = out_transposed,
-                                 .c_row = columns};
     (void)saved;
-    transpose_to_panels(in, images, inputs, scratch);
-    NAME(bnn_multiply)(&product);
-    transpose(out_transposed, columns, outputs, images, out, outputs);
+    multiply_images(packed, inputs, 1, outputs, inputs, in, images, out, scratch);
     dense_finish(layer, packed + layer->weight_count, images, out);
 }
 
@@ -117,8 +124,6 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                      bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
 {
     const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    const size_t panel = NAME(bnn_panel), columns = padded(images);
-    bnn_real *in_transposed = scratch + in_panels(outputs, images);
     const bnn_product weights = {.m = outputs,
                                  .n = inputs,
                                  .k = images,
@@ -127,28 +132,15 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                                  .a_column = outputs,
                                  .b = in,
                                  .b_row = inputs,
-                                 .b_panel = panel,
+                                 .b_panel = NAME(bnn_panel),
                                  .c = packed_gradient,
                                  .c_row = inputs,
                                  .add = add};
-    const bnn_product activations = {.m = inputs,
-                                     .n = columns,
-                                     .k = outputs,
-                                     .a = packed,
-                                     .a_row = 1,
-                                     .a_column = inputs,
-                                     .b = scratch,
-                                     .b_row = panel,
-                                     .b_panel = panel * outputs,
-                                     .c = in_transposed,
-                                     .c_row = columns};
     (void)saved;
     dense_start_backward(layer, out, out_gradient, images, add, packed_gradient + layer->weight_count);
     NAME(bnn_multiply)(&weights);
-    if (!in_gradient) return;
-    transpose_to_panels(out_gradient, images, outputs, scratch);
-    NAME(bnn_multiply)(&activations);
-    transpose(in_transposed, columns, inputs, images, in_gradient, inputs);
+    if (in_gradient)
+        multiply_images(packed, 1, inputs, inputs, outputs, out_gradient, images, in_gradient, scratch);
 }
 
 const bnn_layer_ops NAME(bnn_dense_ops) = {

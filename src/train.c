@@ -283,8 +283,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     bnn_optimizer_step(
         r->optimizer,
         bnn_schedule_scale((bnn_schedule)r->config->train.schedule, epoch, r->config->train.epochs),
-        bnn_clip_factor(norm, r->config->train.clip_norm),
-        mu_gradient, rho_gradient, r->model->posterior->mu, r->model->posterior->rho, r->options->threads);
+        bnn_clip_factor(norm, r->config->train.clip_norm), mu_gradient, rho_gradient, r->model->posterior->mu,
+        r->model->posterior->rho, r->options->threads);
     log->train_nll += step.nll;
     log->gradient_norm += norm;
     log->train_accuracy += (double)step.correct;

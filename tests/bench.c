@@ -82,7 +82,8 @@ static parts time_step(bnn_model *model, bnn_engine *engine, bnn_optimizer *opti
     const double passed = now();
     bnn_real *mu = bnn_engine_mu_gradient(engine), *rho = bnn_engine_rho_gradient(engine);
     const double norm = bnn_gradient_norm(mu, rho, model->posterior->count, threads);
-    bnn_optimizer_step(optimizer, 1, bnn_clip_factor(norm, 1), mu, rho, model->posterior->mu, model->posterior->rho, threads);
+    bnn_optimizer_step(optimizer, 1, bnn_clip_factor(norm, 1), mu, rho, model->posterior->mu,
+                       model->posterior->rho, threads);
     return (parts){drawn - start, passed - drawn, now() - passed};
 }
 

@@ -79,7 +79,8 @@ static void run_unit(stage *stages, size_t layers, const bnn_real *images, size_
         for (size_t l = layers; l-- > 0;) {
             stage *s = &stages[l];
             s->ops->backward(s->layer, s->packed, l ? stages[l - 1].out : in, s->out, s->out_gradient, n,
-                             l ? stages[l - 1].out_gradient : NULL, first > 0, s->packed_gradient, s->saved, s->scratch);
+                             l ? stages[l - 1].out_gradient : NULL, first > 0, s->packed_gradient, s->saved,
+                             s->scratch);
             SPENT(l, 1, n);
         }
     }
