@@ -73,15 +73,16 @@ bnn_pcg32 bnn_stream_open(bnn_stream stream)
 
 void bnn_normals_naive(bnn_stream stream, bnn_real *out, size_t n)
 {
-    bnn_pcg32 lanes[BNN_NORMAL_LANES];
-    for (size_t l = 0; l < BNN_NORMAL_LANES; l++)
-        bnn_pcg32_seed(&lanes[l], stream.state, stream.sequence + l);
-    for (size_t base = 0; base < n; base += 2 * BNN_NORMAL_LANES) {
-        for (size_t l = 0; l < BNN_NORMAL_LANES; l++) {
-            const double u = (bnn_pcg32_next(&lanes[l]) + 1.0) * 0x1p-32;
-            const double angle = 2 * 3.14159265358979323846 * (bnn_pcg32_next(&lanes[l]) * 0x1p-32);
+    enum { LANES = BNN_NORMAL_LANES };
+    uint32_t draw[2 * LANES]; /* x of every lane, then y of every lane */
+    bnn_pcg32 rng = bnn_stream_open(stream);
+    for (size_t base = 0; base < n; base += 2 * LANES) {
+        for (size_t i = 0; i < 2 * LANES; i++) draw[i] = bnn_pcg32_next(&rng);
+        for (size_t l = 0; l < LANES; l++) {
+            const double u = (draw[l] + 1.0) * 0x1p-32;
+            const double angle = 2 * 3.14159265358979323846 * (draw[LANES + l] * 0x1p-32);
             const double radius = sqrt(-2 * log(u));
-            const size_t cosine = base + l, sine = base + BNN_NORMAL_LANES + l;
+            const size_t cosine = base + l, sine = base + LANES + l;
             if (cosine < n) out[cosine] = (bnn_real)(radius * cos(angle));
             if (sine < n) out[sine] = (bnn_real)(radius * sin(angle));
         }

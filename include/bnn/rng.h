@@ -52,13 +52,14 @@ bnn_stream bnn_stream_of(uint64_t seed, bnn_purpose purpose, uint64_t step, uint
 /* A generator at the beginning of a stream. */
 bnn_pcg32 bnn_stream_open(bnn_stream stream);
 
-/* The number of interleaved PCG32 sequences behind bnn_normals. */
+/* bnn_normals pairs the draws of its generator by so many lanes. */
 #define BNN_NORMAL_LANES 16
 
-/* n independent draws from N(0, 1), by Box-Muller over BNN_NORMAL_LANES interleaved PCG32: lane l is
- * seeded (stream.state, stream.sequence + l); each turn takes from every lane x, then from every lane y, sets
- * u = (x + 1) 2^-32, r = sqrt(-2 log u), a = 2 pi y 2^-32 and yields first r cos(a) of all lanes, then
- * r sin(a) of all lanes. A given stream gives the same numbers on every call; a prefix is a prefix. */
+/* n independent draws from N(0, 1), by Box-Muller over the generator at the beginning of the stream: each turn takes
+ * BNN_NORMAL_LANES draws x, then as many y, and with u = (x + 1) 2^-32, r = sqrt(-2 log u), a = 2 pi y 2^-32 yields first
+ * r cos(a) of all lanes, then r sin(a) of all lanes. A given stream gives the same numbers on every call; a prefix is a
+ * prefix. (Lanes with generators of their own that share a state, or differ by a constant, are correlated: all is drawn
+ * from one sequence.) */
 void bnn_normals(bnn_stream stream, bnn_real *out, size_t n);
 
 /* The same one number at a time with the C library's functions: the twin that tests compare with. */
