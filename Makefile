@@ -27,11 +27,11 @@ flags_double := $(OPTIMISE) -DBNN_DOUBLE
 flags_asan := $(SANITIZE)
 variant := $(if $(BNN_DOUBLE),double,release)
 
-sources := $(filter-out src/main.c src/simd_%,$(wildcard src/*.c))
-simd_sources := $(wildcard src/simd_*.c)
+# src/ROOM/*.c are compiled once, src/ROOM/simd/*.c once for each instruction set; the fastest that runs here is chosen at
+# run time.
+sources := $(patsubst src/%.c,%,$(filter-out src/commands/main.c,$(wildcard src/*/*.c)))
+simd_sources := $(patsubst src/%.c,%,$(wildcard src/*/simd/*.c))
 tests := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-
-# src/simd_*.c are compiled once for each instruction set; the fastest that runs here is chosen at run time.
 machine := $(shell $(CC) -dumpmachine)
 isas := portable
 ifneq (,$(findstring x86_64,$(machine)))
@@ -40,43 +40,43 @@ endif
 isa_portable := -ffp-contract=fast
 isa_avx2 := $(isa_portable) -mavx2 -mfma
 isa_avx512 := $(isa_avx2) -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512
-define isa_rules
-$(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/$(1)
-	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
-endef
 
-.PHONY: all deps demo test test-release test-double asan bench bench-kernels install clean
-.SECONDARY:
+.PHONY: all help deps demo test test-release test-double asan bench bench-kernels install clean force
 all: bnn
 
-bnn: $(BUILD)/$(variant)/bnn
-	cp $< $@
+# Copied only where it differs, so that it follows BNN_DOUBLE and is not made anew otherwise.
+bnn: $(BUILD)/$(variant)/bnn force
+	@cmp -s $< $@ || { echo "cp $< $@"; cp $< $@; }
 
+define isa_rules
+$(BUILD)/$(1)/%.$(2).o: src/%.c Makefile
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
+endef
 define variant_rules
-objects_$(1) := $(sources:src/%.c=$(BUILD)/$(1)/%.o)
-objects_$(1) += $(foreach i,$(isas),$(simd_sources:src/%.c=$(BUILD)/$(1)/%.$(i).o))
+objects_$(1) := $(sources:%=$(BUILD)/$(1)/%.o)
+objects_$(1) += $(foreach i,$(isas),$(simd_sources:%=$(BUILD)/$(1)/%.$(i).o))
 $(foreach i,$(isas),$(eval $(call isa_rules,$(1),$(i))))
-$(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/$(1)
-	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
+$(BUILD)/$(1)/%.o: src/%.c Makefile
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
 $(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
 	@rm -f $$@ && ar rcs $$@ $$^
-$(BUILD)/$(1)/bnn: $(BUILD)/$(1)/main.o $(BUILD)/$(1)/libbnn.a
+$(BUILD)/$(1)/bnn: $(BUILD)/$(1)/commands/main.o $(BUILD)/$(1)/libbnn.a
 	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) $(LIBS) -o $$@
-$(BUILD)/$(1)/test_%.o: tests/test_%.c Makefile | $(BUILD)/$(1)
-	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
-$(BUILD)/$(1)/test_%: $(BUILD)/$(1)/test_%.o $(BUILD)/$(1)/libbnn.a
+$(BUILD)/$(1)/tests/%.o: tests/%.c Makefile
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
+$(BUILD)/$(1)/test_%: $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/libbnn.a
 	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) -lcmocka $(LIBS) -o $$@
-$(BUILD)/$(1):
-	@mkdir -p $$@
 run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
-	@for t in $(tests); do echo "== $(1) $$$$t"; OMP_WAIT_POLICY=passive BNN=$(BUILD)/$(1)/bnn $(BUILD)/$(1)/$$$$t || exit 1; done
+	@tests/run.sh $(BUILD)/$(1) $(tests)
 .PHONY: run-$(1)
--include $(wildcard $(BUILD)/$(1)/*.d)
+.SECONDARY: $(tests:%=$(BUILD)/$(1)/tests/%.o)
+-include $(wildcard $(BUILD)/$(1)/*/*.d $(BUILD)/$(1)/*/simd/*.d)
 endef
 $(foreach v,release double asan,$(eval $(call variant_rules,$(v))))
 
 test: deps
 	$(MAKE) test-release test-double
+	@tests/run.sh --total $(BUILD)/release $(BUILD)/double
 test-release: run-release
 test-double: run-double
 asan: run-asan
@@ -85,8 +85,8 @@ bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
 bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
-$(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: tests/%.c $(BUILD)/release/libbnn.a
-	@echo "LD $@"; $(CC) $(BASE) $(flags_release) $(CFLAGS) -Itests $(filter-out %.h,$^) $(LDFLAGS) $(LIBS) -o $@
+$(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
+	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
 
 install: bnn
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -16,11 +16,11 @@ typedef struct fixture {
 } fixture;
 
 static const char *const config_text =
-    "{\"seed\": 5, \"group\": \"D4\", \"model\": {\"type\": \"fcnn\", \"input\": [1, 8, 8], \"classes\": 3, "
+    "{\"seed\": 1, \"group\": \"D4\", \"model\": {\"type\": \"fcnn\", \"input\": [1, 8, 8], \"classes\": 3, "
     "\"channels\": [8], "
     "\"channel_representation\": \"regular\"}, \"posterior\": {\"rho_init\": -1.5}}";
 
-/* A random posterior on an fcnn under D4, and random images. */
+/* A random posterior on an fcnn under D4, with a defect well above its error, and random images. */
 static fixture set_up(void)
 {
     fixture f = {.data = {.count = IMAGES, .channels = 1, .height = SIDE, .width = SIDE, .classes = CLASSES}};
