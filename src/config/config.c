@@ -523,7 +523,8 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
 static void resolve(bnn_config *c)
 {
     if (c->train.optimizer.options.rho_lr_factor < 0)
-        c->train.optimizer.options.rho_lr_factor = bnn_optimizer_find(c->train.optimizer.name)->rho_lr_factor;
+        c->train.optimizer.options.rho_lr_factor =
+            bnn_optimizer_find(c->train.optimizer.name)->default_rho_lr_factor;
     c->train.kl_head_warmup_epochs =
         auto_or(c->train.kl_head_warmup_epochs, (double)c->train.kl_warmup_epochs);
     c->train.kl_head_ramp_end = auto_or(c->train.kl_head_ramp_end, (double)c->train.kl_ramp_end);

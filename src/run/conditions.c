@@ -70,8 +70,8 @@ static void check_family(const bnn_config *config, const bnn_symmetry *symmetry,
                "average leaves the family",
                "posterior.family: gaussian, or mode project");
     else {
-        snprintf(reason, sizeof reason, "%s factors are permuted into %s factors%s", q->family->name,
-                 q->family->name,
+        snprintf(reason, sizeof reason, "%s factors are permuted into %s factors%s", q->family->row.name,
+                 q->family->row.name,
                  q->family->averages_leave ? "; averages of them leave the family, permutations do not" : "");
         kept(condition, name, reason);
     }
