@@ -17,7 +17,9 @@ typedef struct bnn_optimizer_options {
     double weight_decay;          /* of mu, and of rho where the rule says so */
     double momentum;              /* sgd */
     bool nesterov;                /* sgd */
-    double beta1, beta2, epsilon; /* adamw */
+    double beta1, beta2, epsilon; /* adamw, and the betas of ivon */
+    double h0;                    /* ivon: curvature at first */
+    double clip_radius;           /* ivon: largest step of an element over lr (h0 + delta); 0: any */
 } bnn_optimizer_options;
 
 /* One update of a run of consecutive parameters. Everything begins at the run's first one. */
@@ -26,6 +28,7 @@ typedef struct bnn_update {
     double lr;       /* of this step */
     size_t step;     /* counts from 1 since the last reset */
     bnn_real factor; /* on both gradients: clipping */
+    bool trained;    /* q had been trained before the first step since the last reset */
     double n;        /* the items that the objective counts, 1/beta where beta is 1/N */
     size_t count;
     const bnn_real *mu_gradient, *scale_gradient; /* (count) of the loss; the second as the row asks for it */
@@ -42,6 +45,7 @@ typedef struct bnn_optimizer_rule {
         *states; /* names of its arrays of state in checkpoints, NULL-terminated; zero at first */
     bnn_scale_gradient gradient;  /* what the second gradient is taken in */
     bool likelihood_only;         /* the gradient is to leave the KL out, which the rule has in closed form */
+    bool clip_norm;               /* the global norm of its gradients may be clipped */
     double default_rho_lr_factor; /* of options.rho_lr_factor, where the rule reads it */
 
     /* The reason why the options are impossible, or NULL. May be NULL. */
@@ -64,6 +68,7 @@ typedef struct bnn_optimizer {
     bnn_optimizer_options options;
     size_t count;                              /* parameters */
     size_t step;                               /* updates done */
+    bool trained;                              /* as in bnn_update; the caller sets it */
     size_t state_count;                        /* of the rule */
     bnn_real *state[BNN_OPTIMIZER_MAX_STATES]; /* (count) each */
 } bnn_optimizer;

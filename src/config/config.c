@@ -13,6 +13,7 @@ const char *const bnn_draws_names[] = {"shared", "independent", NULL};
 static const char *const padding_names[] = {"zero", "circular", NULL};
 static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
+static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
 static const char *const augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
@@ -24,7 +25,8 @@ typedef enum key_type {
     KEY_TEXT,         /* char[size] */
     KEY_NAME,         /* char[size], the name of a registry's row; empty: its first */
     KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
-    KEY_SIZES         /* bnn_sizes */
+    KEY_SIZES,        /* bnn_sizes */
+    KEY_STD           /* bnn_prior_std: a number, a list of them, or a word */
 } key_type;
 
 typedef struct config_key {
@@ -101,7 +103,8 @@ static const config_key keys[] = {
     CHOICE("model.channel_representation", model.representation, representation_names, "\"auto\"",
            "how the group acts on hidden channels; auto: as the mode has it"),
     CHOICE("prior.mean", prior.mean, prior_mean_names, "\"zero\"", "zero, or a draw from N(0, std^2) a weight"),
-    REAL("prior.std", prior.std, 1e-30, 1e30, "1.0", "standard deviation of the prior"),
+    KEY("prior.std", KEY_STD, prior.std, .least = 1e-30, .most = 1e30, .fallback = "1.0", .names = prior_scale_names,
+        .meaning = "standard deviation of the prior: a number, a list of one a layer, or a word"),
     ROW("posterior.family", posterior.family, bnn_family_row, "family of q"),
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
@@ -134,8 +137,10 @@ static const config_key keys[] = {
     REAL("train.optimizer.beta1", train.optimizer.options.beta1, 0, 0.999999, "0.9", "decay of the first moment", OF_OPTIMIZER),
     REAL("train.optimizer.beta2", train.optimizer.options.beta2, 0, 0.9999999, "0.999", "decay of the second moment", OF_OPTIMIZER),
     REAL("train.optimizer.epsilon", train.optimizer.options.epsilon, 0, 1, "1e-8", "added to the root of the second moment", OF_OPTIMIZER),
+    REAL("train.optimizer.h0", train.optimizer.options.h0, 1e-12, 1e12, "0.5", "curvature at first", OF_OPTIMIZER),
+    REAL("train.optimizer.clip_radius", train.optimizer.options.clip_radius, 0, 1e30, "0.0", "largest step of an element, in units of lr (h0 + delta); 0: any", OF_OPTIMIZER),
     CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"constant\"", "learning-rate schedule over the epochs"),
-    REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping"),
+    REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping", OF_OPTIMIZER),
     AUTO("train.kl_weight", train.kl_weight, 0, 1e30, "beta, the weight of the KL in nats; auto: 1/N"),
     SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, ANY, "0", "epochs with beta = 0"),
     SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, ANY, "0", "epochs after which beta, rising linearly from the warm-up on, is whole; 0: at once"),
@@ -269,6 +274,12 @@ static bnn_status wrong_value(const char *name, const config_key *row, const cJS
         list_names(row, list, sizeof list);
         snprintf(expected, sizeof expected, "one of %s", list);
         break;
+    case KEY_STD:
+        list_names(row, list, sizeof list);
+        snprintf(expected, sizeof expected,
+                 "a number from %g to %g, a list of them, one a layer, or one of %.100s", row->least,
+                 row->most, list);
+        break;
     case KEY_SIZES:
         snprintf(expected, sizeof expected, "a list of at most %d integers from %.0f to %.0f", BNN_MAX_WIDTHS,
                  row->least, row->most);
@@ -311,6 +322,24 @@ static bool set_choice(const config_key *row, const cJSON *value, int *choice)
     return false;
 }
 
+static bool set_std(const config_key *row, const cJSON *value, bnn_prior_std *std)
+{
+    const cJSON *entry = cJSON_IsArray(value) ? value->child : value;
+    bnn_prior_std read = {.scale = BNN_PRIOR_NUMBERS};
+    int word;
+    if (set_choice(row, value, &word)) {
+        *std = (bnn_prior_std){.scale = (bnn_prior_scale)(word + 1)};
+        return true;
+    }
+    for (; entry; entry = cJSON_IsArray(value) ? entry->next : NULL) {
+        if (read.count == sizeof read.number / sizeof *read.number || !is_number(entry, row, false))
+            return false;
+        read.number[read.count++] = entry->valuedouble;
+    }
+    *std = read;
+    return read.count > 0;
+}
+
 static bool set_value(const config_key *row, const cJSON *value, bnn_config *config)
 {
     void *at = (char *)config + row->offset;
@@ -340,6 +369,8 @@ static bool set_value(const config_key *row, const cJSON *value, bnn_config *con
         return true;
     case KEY_CHOICE:
         return set_choice(row, value, at);
+    case KEY_STD:
+        return set_std(row, value, at);
     case KEY_SIZES:
         return set_sizes(row, value, at);
     }
@@ -354,6 +385,15 @@ static cJSON *exact_number(double value)
     do snprintf(text, sizeof text, "%.*g", digits, value);
     while (strtod(text, NULL) != value && ++digits <= 17);
     return cJSON_CreateRaw(text);
+}
+
+static cJSON *get_std(const bnn_prior_std *std)
+{
+    if (std->scale != BNN_PRIOR_NUMBERS) return cJSON_CreateString(prior_scale_names[std->scale - 1]);
+    if (std->count == 1) return exact_number(std->number[0]);
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; list && i < std->count; i++) cJSON_AddItemToArray(list, exact_number(std->number[i]));
+    return list;
 }
 
 static cJSON *get_value(const config_key *row, const bnn_config *config)
@@ -375,6 +415,8 @@ static cJSON *get_value(const config_key *row, const bnn_config *config)
         return cJSON_CreateString(at);
     case KEY_CHOICE:
         return cJSON_CreateString(name_at(row, (size_t) * (const int *)at));
+    case KEY_STD:
+        return get_std(at);
     case KEY_SIZES:
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_sizes *)at)->count; i++)
@@ -539,9 +581,8 @@ static bnn_status check_read(const char *name, bnn_registry *modes, bnn_config *
         config->unread[i] = !(row ? bnn_row_reads(row, keys[i].path) : config->given[i]);
         if (!config->unread[i] || !config->given[i] || !modes || keys[i].tolerated) continue;
         list_readers(&keys[i], owner->registry ? owner->registry : modes, readers, sizeof readers);
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: %s: is set, but %s %s does not read it; it belongs to %s", name,
-                        keys[i].path, owner->path, row->name, readers);
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: is set, but %s %s does not read it; it belongs to %s",
+                        name, keys[i].path, owner->path, row->name, readers);
     }
     return BNN_OK;
 }

@@ -35,5 +35,6 @@ const bnn_family bnn_family_lognormal = {
     .pull_back = pull_back,
     .kl = bnn_gaussian_kl,
     .kl_gradient = bnn_gaussian_kl_gradient,
+    .best_prior_std = bnn_gaussian_best_prior_std,
     .divergence = bnn_gaussian_divergence,
 };

@@ -6,7 +6,8 @@
 
 #include "posterior/optimizers.h"
 
-const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_sgd, &bnn_optimizer_adamw, NULL};
+const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_sgd, &bnn_optimizer_adamw,
+                                                    &bnn_optimizer_ivon, NULL};
 
 const bnn_row *bnn_optimizer_row(size_t i)
 {
@@ -65,6 +66,7 @@ static void update_run(const bnn_optimizer *optimizer, const bnn_descent *descen
                                .step = optimizer->step,
                                .factor = (bnn_real)descent->gradient_factor,
                                .n = descent->n,
+                               .trained = optimizer->trained,
                                .count = count,
                                .mu_gradient = descent->mu_gradient + from,
                                .scale_gradient = descent->scale_gradient + from,

@@ -37,14 +37,19 @@ static void update(const bnn_update *u)
 }
 
 static const char *const states[] = {"mu.0", "rho.0", "mu.1", "rho.1", NULL};
-static const char *const keys[] = {"train.optimizer.beta1",        "train.optimizer.beta2",
-                                   "train.optimizer.epsilon",      "train.optimizer.rho_lr_factor",
-                                   "train.optimizer.weight_decay", NULL};
+static const char *const keys[] = {"train.clip_norm",
+                                   "train.optimizer.beta1",
+                                   "train.optimizer.beta2",
+                                   "train.optimizer.epsilon",
+                                   "train.optimizer.rho_lr_factor",
+                                   "train.optimizer.weight_decay",
+                                   NULL};
 
 const bnn_optimizer_rule bnn_optimizer_adamw = {
     .row = {.name = "adamw", .summary = "Adam with decoupled weight decay", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
+    .clip_norm = true,
     .default_rho_lr_factor = 1,
     .update = update,
 };

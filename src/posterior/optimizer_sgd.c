@@ -28,13 +28,18 @@ static const char *refuse(const bnn_optimizer_options *options)
 }
 
 static const char *const states[] = {"mu.0", "rho.0", NULL};
-static const char *const keys[] = {"train.optimizer.momentum", "train.optimizer.nesterov",
-                                   "train.optimizer.rho_lr_factor", "train.optimizer.weight_decay", NULL};
+static const char *const keys[] = {"train.clip_norm",
+                                   "train.optimizer.momentum",
+                                   "train.optimizer.nesterov",
+                                   "train.optimizer.rho_lr_factor",
+                                   "train.optimizer.weight_decay",
+                                   NULL};
 
 const bnn_optimizer_rule bnn_optimizer_sgd = {
     .row = {.name = "sgd", .summary = "stochastic gradient descent with momentum", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
+    .clip_norm = true,
     .default_rho_lr_factor = 10,
     .refuse = refuse,
     .update = update,

@@ -88,6 +88,7 @@ void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src)
     memcpy(dst->prior_std, src->prior_std, bytes);
     if (dst->sign && src->sign) memcpy(dst->sign, src->sign, bytes);
     dst->random_prior = src->random_prior;
+    dst->learned_prior = src->learned_prior;
 }
 
 const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer)
@@ -96,19 +97,74 @@ const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn
     return posterior->family->head && layer == last ? posterior->family->head : posterior->family;
 }
 
-void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed)
+static double fan_in(const bnn_layer *layer)
 {
+    return (double)layer->weight_count / (double)layer->out_channels;
+}
+
+static void fill(bnn_real *values, size_t count, double value)
+{
+    for (size_t j = 0; j < count; j++) values[j] = (bnn_real)value;
+}
+
+void bnn_posterior_set_layer_std(bnn_posterior *posterior, const bnn_layer *layer, double weight, double bias)
+{
+    fill(posterior->prior_std + layer->weight_offset, layer->weight_count, weight);
+    fill(posterior->prior_std + layer->bias_offset, layer->bias_count, bias);
+}
+
+/* The l-th layer's prior. */
+static void set_layer_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
+                            uint64_t seed, size_t l, double number)
+{
+    const bnn_layer *layer = &posterior->network->layers[l];
+    const bool numbers = std->scale == BNN_PRIOR_NUMBERS;
+    bnn_real *mean = posterior->prior_mean + layer->weight_offset;
+    bnn_posterior_set_layer_std(posterior, layer, numbers ? number : sqrt(2 / fan_in(layer)),
+                                numbers ? number : 1);
+    fill(mean, layer->weight_count, 0);
+    fill(posterior->prior_mean + layer->bias_offset, layer->bias_count, 0);
+    if (!random_mean) return;
+    bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, l), mean, layer->weight_count);
+    for (size_t j = 0; j < layer->weight_count; j++) mean[j] *= posterior->prior_std[layer->weight_offset];
+}
+
+bnn_status bnn_posterior_set_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
+                                   uint64_t seed, bnn_error *error)
+{
+    const bnn_network *network = posterior->network;
+    size_t layers = 0, next = 0;
+    for (size_t l = 0; l < network->layer_count; l++) layers += network->layers[l].bias_count > 0;
+    if (std->scale == BNN_PRIOR_NUMBERS && std->count != 1 && std->count != layers)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "prior.std: found %zu numbers, expected one, or one for each of the %zu layers with parameters",
+            std->count, layers);
     posterior->random_prior = random_mean;
-    for (size_t j = 0; j < posterior->count; j++) {
-        posterior->prior_mean[j] = 0;
-        posterior->prior_std[j] = (bnn_real)std;
-    }
-    for (size_t l = 0; random_mean && l < posterior->network->layer_count; l++) {
+    posterior->learned_prior = std->scale == BNN_PRIOR_LEARNED;
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (network->layers[l].bias_count > 0)
+            set_layer_prior(posterior, std, random_mean, seed, l, std->number[std->count > 1 ? next++ : 0]);
+    return BNN_OK;
+}
+
+void bnn_posterior_learn_prior(bnn_posterior *posterior, const bnn_real *sigma)
+{
+    for (size_t l = 0; posterior->learned_prior && l < posterior->network->layer_count; l++) {
         const bnn_layer *layer = &posterior->network->layers[l];
-        bnn_real *mean = posterior->prior_mean + layer->weight_offset;
-        bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, l), mean, layer->weight_count);
-        for (size_t j = 0; j < layer->weight_count; j++) mean[j] *= (bnn_real)std;
+        const bnn_family *family = bnn_posterior_family(posterior, layer);
+        if (layer->bias_count == 0) continue;
+        const bnn_slice weights =
+            bnn_posterior_slice(posterior, sigma, layer->weight_offset, layer->weight_count);
+        const bnn_slice biases = bnn_posterior_slice(posterior, sigma, layer->bias_offset, layer->bias_count);
+        bnn_posterior_set_layer_std(posterior, layer, family->best_prior_std(&weights),
+                                    family->best_prior_std(&biases));
     }
+}
+
+double bnn_posterior_prior_std(const bnn_posterior *posterior, const bnn_layer *layer, bool bias)
+{
+    return (double)posterior->prior_std[bias ? layer->bias_offset : layer->weight_offset];
 }
 
 /* The initial centre of w: what mu is for a family without signs. */
@@ -121,9 +177,8 @@ static void initial_means(bnn_posterior *posterior, bnn_mean_init init, size_t l
     } else if (init == BNN_INIT_ZERO) {
         memset(mu, 0, layer->weight_count * sizeof *mu);
     } else {
-        const double fan_in = (double)layer->weight_count / (double)layer->out_channels;
         bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, l), mu, layer->weight_count);
-        for (size_t j = 0; j < layer->weight_count; j++) mu[j] *= (bnn_real)sqrt(2 / fan_in);
+        for (size_t j = 0; j < layer->weight_count; j++) mu[j] *= (bnn_real)sqrt(2 / fan_in(layer));
     }
     memset(posterior->mu + layer->bias_offset, 0, layer->bias_count * sizeof *mu);
 }

@@ -108,6 +108,7 @@ static bnn_status equip(run *r, bnn_error *error)
     if (!status)
         status = bnn_optimizer_create(rule, &c->train.optimizer.options, r->model->posterior->count,
                                       &r->optimizer, error);
+    if (!status) r->optimizer->trained = r->step > 0;
     return status;
 }
 
@@ -190,6 +191,7 @@ static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
         r->model->posterior->count);
     if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
+    r->optimizer->trained = r->step > 0;
     return BNN_OK;
 }
 
@@ -267,6 +269,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     const double beta = whole_kl_weight(r, log->n);
     bnn_batches_fill(r->batches, index, r->options->threads);
     bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
+    bnn_posterior_learn_prior(r->model->posterior, bnn_engine_sigma(r->engine));
     if (index == 0 || r->config->train.free_bits > 0) set_kl_shares(r, epoch);
     const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels,
                                           r->optimizer->rule->likelihood_only ? 0 : beta);
@@ -282,7 +285,9 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
         return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
     const bnn_descent descent = {.lr_scale = bnn_schedule_scale((bnn_schedule)r->config->train.schedule,
                                                                 epoch, r->config->train.epochs),
-                                 .gradient_factor = bnn_clip_factor(norm, r->config->train.clip_norm),
+                                 .gradient_factor = r->optimizer->rule->clip_norm
+                                                        ? bnn_clip_factor(norm, r->config->train.clip_norm)
+                                                        : 1,
                                  .n = 1 / beta,
                                  .mu_gradient = mu_gradient,
                                  .scale_gradient = scale_gradient,
