@@ -1,6 +1,7 @@
 # make          build ./bnn                      make demo     install what is missing, train, evaluate
 # make test     all tests, float and double      make asan     all tests under the sanitizers
 # make bench    measure speed on this machine (make bench-kernels: one kernel at a time)
+# make testu01  the raw random bits under TestU01 (BATTERY=crush: an hour)
 # make install  PREFIX=/usr/local DESTDIR=
 #
 # Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision.
@@ -45,7 +46,7 @@ $(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/$(1)
 	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
 endef
 
-.PHONY: all deps demo test test-release test-double asan bench bench-kernels install clean
+.PHONY: all deps demo test test-release test-double asan bench bench-kernels testu01 install clean
 .SECONDARY:
 all: bnn
 
@@ -87,6 +88,15 @@ bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
 $(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: tests/%.c $(BUILD)/release/libbnn.a
 	@echo "LD $@"; $(CC) $(BASE) $(flags_release) $(CFLAGS) -Itests $(filter-out %.h,$^) $(LDFLAGS) $(LIBS) -o $@
+
+# Not among the tests, nor in deps: TestU01 is not free for every use.
+testu01:
+	@echo '#include <testu01/unif01.h>' | $(CC) $(CFLAGS) -E - >/dev/null 2>&1 || \
+	    { echo 'TestU01 is missing: apt-get install libtestu01-0-dev (Debian, section non-free)'; exit 1; }
+	$(MAKE) $(BUILD)/release/testu01
+	$(BUILD)/release/testu01 $(BATTERY)
+$(BUILD)/release/testu01: tests/testu01.c $(BUILD)/release/libbnn.a
+	@echo "LD $@"; $(CC) $(BASE) $(flags_release) $(CFLAGS) $^ $(LDFLAGS) -ltestu01 -ltestu01probdist -ltestu01mylib $(LIBS) -o $@
 
 install: bnn
 	install -d $(DESTDIR)$(PREFIX)/bin

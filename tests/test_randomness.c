@@ -179,29 +179,34 @@ static void check_independence(const layout *l)
 
 enum { REPLICATES = 20000 };
 
-/* What bnn_posterior_noise makes a stream of. */
-typedef enum key_part {
-    PART_SEED,
-    PART_PURPOSE,
-    PART_STEP,
-    PART_SAMPLE,
-    PART_LAYER,
-    PART_INDEX,
-    PARTS
-} key_part;
+/* What keys the noise of a run of parameters. */
+typedef enum key_part { SEED, PURPOSE, STEP, SAMPLE, LAYER, INDEX, KEY_PARTS } key_part;
 static const char *const key_part_names[] = {"seeds",  "purposes", "steps",    "samples",
                                              "layers", "runs",     "all parts"};
 
-static void noise_of(const bnn_family *family, const uint64_t key[PARTS], bnn_real *x, size_t n)
+static void noise_of(const bnn_posterior *posterior, const uint64_t key[KEY_PARTS], bnn_real *x, size_t n)
 {
-    family->noise(bnn_stream_of(key[PART_SEED], (bnn_purpose)key[PART_PURPOSE], key[PART_STEP],
-                                key[PART_SAMPLE], key[PART_LAYER] + (key[PART_INDEX] << 16)),
-                  x, n);
+    const bnn_run run = {.layer = key[LAYER], .index = key[INDEX], .count = n};
+    bnn_posterior_noise(posterior, &run, key[SEED], (bnn_purpose)key[PURPOSE], key[STEP], key[SAMPLE], x);
+}
+
+/* A posterior on a network of many layers. */
+enum { STREAMS = 8, EACH = 2 * BNN_NORMAL_LANES };
+static bnn_posterior *deep_posterior(const bnn_family *family, bnn_network **network)
+{
+    bnn_network_spec spec = {
+        .type = BNN_NETWORK_MLP, .input = {1, 1, 1}, .classes = 2, .width_count = STREAMS};
+    bnn_posterior *posterior;
+    bnn_error error;
+    for (size_t l = 0; l < STREAMS; l++) spec.widths[l] = 1;
+    *network = test_network(&spec);
+    assert_int_equal(bnn_posterior_create(*network, family, &posterior, &error), BNN_OK);
+    return posterior;
 }
 
 static void fill_run(void *context, uint64_t replicate, bnn_real *x)
 {
-    const uint64_t key[PARTS] = {1, BNN_STREAM_TRAIN_NOISE, replicate, 0, 0, 0};
+    const uint64_t key[KEY_PARTS] = {1, BNN_STREAM_TRAIN_NOISE, replicate, 0, 0, 0};
     noise_of(context, key, x, BNN_RUN);
 }
 
@@ -211,50 +216,66 @@ static void fill_laplace_run(void *context, uint64_t replicate, bnn_real *x)
     for (size_t j = 0; j < BNN_RUN; j++) x[j] *= (bnn_real)0.70710678118654752; /* variance 2 */
 }
 
-/* The first 32 normals of 8 streams whose keys differ in one part; or, for PARTS, in which part is the larger one, and
- * in the upper half of the step. Replicates are steps that no two of them share, or seeds where steps differ. */
-enum { STREAMS = 8, EACH = 2 * BNN_NORMAL_LANES };
-static void fill_streams(void *context, uint64_t replicate, bnn_real *x)
-{
-    const key_part which = *(const key_part *)context;
-    for (size_t v = 0; v < STREAMS; v++) {
-        uint64_t key[PARTS] = {1, BNN_STREAM_PRIOR_MEAN, 0, 0, 0, 0};
-        key[which == PART_STEP ? PART_SEED : PART_STEP] = 2 * replicate;
-        if (which < PARTS)
-            key[which] += v;
-        else if (v < PARTS)
-            key[v]++;
-        else
-            key[PART_STEP] += v << 32;
-        noise_of(&bnn_family_gaussian, key, x + v * EACH, EACH);
-    }
-}
-
 static void a_run_is_independent(void **state)
 {
-    const layout normals = {"a run", BNN_RUN, 2 * REPLICATES, 0, fill_run, (void *)&bnn_family_gaussian};
+    bnn_network *network;
+    bnn_posterior *posterior = deep_posterior(&bnn_family_gaussian, &network);
+    const layout normals = {"a run", BNN_RUN, 2 * REPLICATES, 0, fill_run, posterior};
     (void)state;
     check_independence(&normals);
+    bnn_posterior_free(posterior);
+    bnn_network_free(network);
 }
 
 static void a_run_of_laplace_noise_is_independent(void **state)
 {
-    const layout noise = {"a run of Laplace noise",   BNN_RUN, REPLICATES, 3, fill_laplace_run,
-                          (void *)&bnn_family_laplace};
+    bnn_network *network;
+    bnn_posterior *posterior = deep_posterior(&bnn_family_laplace, &network);
+    const layout noise = {"a run of Laplace noise", BNN_RUN, REPLICATES, 3, fill_laplace_run, posterior};
     (void)state;
     check_independence(&noise);
+    bnn_posterior_free(posterior);
+    bnn_network_free(network);
+}
+
+typedef struct streams {
+    const bnn_posterior *posterior;
+    key_part differs;
+} streams;
+
+/* The first 32 normals of 8 streams whose keys differ in one part; or, for KEY_PARTS, in which part is the larger one,
+ * and in the upper half of the step. Replicates are steps that no two of them share, or seeds where steps differ. */
+static void fill_streams(void *context, uint64_t replicate, bnn_real *x)
+{
+    const streams *s = context;
+    for (size_t v = 0; v < STREAMS; v++) {
+        uint64_t key[KEY_PARTS] = {1, BNN_STREAM_PRIOR_MEAN, 0, 0, 0, 0};
+        key[s->differs == STEP ? SEED : STEP] = 2 * replicate;
+        if (s->differs < KEY_PARTS)
+            key[s->differs] += v;
+        else if (v < KEY_PARTS)
+            key[v]++;
+        else
+            key[STEP] += v << 32;
+        noise_of(s->posterior, key, x + v * EACH, EACH);
+    }
 }
 
 static void streams_are_independent(void **state)
 {
+    bnn_network *network;
+    bnn_posterior *posterior = deep_posterior(&bnn_family_gaussian, &network);
     (void)state;
-    for (key_part p = 0; p <= PARTS; p++) {
-        const layout streams = {key_part_names[p], STREAMS * EACH, REPLICATES, 0, fill_streams, &p};
-        check_independence(&streams);
+    for (key_part p = 0; p <= KEY_PARTS; p++) {
+        streams s = {posterior, p};
+        const layout beginnings = {key_part_names[p], STREAMS * EACH, REPLICATES, 0, fill_streams, &s};
+        check_independence(&beginnings);
     }
+    bnn_posterior_free(posterior);
+    bnn_network_free(network);
 }
 
-/* ---- noise of the estimators, as a training step makes it ----------------------------------------------- */
+/* ---- noise of a training step, as its logits show it ---------------------------------------------------- */
 
 /* A network, a posterior with mu = 0 and one sigma, an engine, and a batch of copies of one constant image. */
 typedef struct trainer {
@@ -296,8 +317,8 @@ enum { CLASSES = 8, ITEMS = 16, SAMPLES = 4 };
 static const bnn_network_spec linear_spec = {
     .type = BNN_NETWORK_MLP, .input = {1, 1, CLASSES}, .classes = CLASSES};
 
-/* Of black images under mu = 0 and sigma = 1 the logits are the noise itself: x (samples, items, classes). */
-static void fill_local(void *context, uint64_t replicate, bnn_real *x)
+/* x (samples, items, classes) <- the logits of a step. */
+static void fill_logits(void *context, uint64_t replicate, bnn_real *x)
 {
     trainer *t = context;
     const size_t each = t->options.items * CLASSES;
@@ -307,12 +328,29 @@ static void fill_local(void *context, uint64_t replicate, bnn_real *x)
         memcpy(x + s * each, bnn_engine_logits(t->engine, s), each * sizeof *x);
 }
 
+/* With mu = 0 and sigma = 1, and 0 for the biases, images of one bright pixel show the weights. */
+static void weights_are_independent(void **state)
+{
+    const bnn_engine_options options = {.samples = SAMPLES, .items = CLASSES, .views = 1, .threads = 1};
+    trainer t = test_trainer(&linear_spec, options, 0, 1);
+    const layout weights = {
+        "weights of a step", SAMPLES * CLASSES * CLASSES, REPLICATES / 2, 0, fill_logits, &t};
+    (void)state;
+    for (size_t c = 0; c < CLASSES; c++) {
+        t.images[c * CLASSES + c] = 1;
+        t.posterior->rho[t.network->layers[0].bias_offset + c] = -40;
+    }
+    check_independence(&weights);
+    trainer_free(&t);
+}
+
+/* With mu = 0 and sigma = 1, black images show the noise itself. */
 static void local_noise_is_independent(void **state)
 {
     const bnn_engine_options options = {
         .samples = SAMPLES, .items = ITEMS, .views = 1, .estimator = BNN_ESTIMATOR_LOCAL, .threads = 1};
     trainer t = test_trainer(&linear_spec, options, 0, 1);
-    const layout noise = {"local noise", SAMPLES * ITEMS * CLASSES, REPLICATES / 2, 0, fill_local, &t};
+    const layout noise = {"local noise", SAMPLES * ITEMS * CLASSES, REPLICATES / 2, 0, fill_logits, &t};
     (void)state;
     check_independence(&noise);
     trainer_free(&t);
@@ -572,6 +610,7 @@ int main(void)
         cmocka_unit_test(a_run_is_independent),
         cmocka_unit_test(a_run_of_laplace_noise_is_independent),
         cmocka_unit_test(streams_are_independent),
+        cmocka_unit_test(weights_are_independent),
         cmocka_unit_test(local_noise_is_independent),
         cmocka_unit_test(flipout_signs_are_independent),
         cmocka_unit_test(an_invariant_posterior_predicts_invariantly),
