@@ -1,15 +1,17 @@
-# make          build ./bnn                      make demo     install what is missing, train, evaluate
-# make test     all tests, float and double      make asan     all tests under the sanitizers
-# make bench    measure speed on this machine (make bench-kernels: one kernel at a time)
-# make testu01  the raw random bits under TestU01 (BATTERY=crush: an hour)
-# make install  PREFIX=/usr/local DESTDIR=
+# make help     what there is to make
 #
-# Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision.
+# Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision; CC=clang (with libomp-dev);
+# CFLAGS, LDFLAGS; BUILD=build, where objects go.
 
 CC ?= cc
 PREFIX ?= /usr/local
 BUILD ?= build
 VERSION := 0.1.0
+
+# All cores, unless -j says otherwise.
+ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla
 ifdef WERROR
@@ -28,11 +30,11 @@ flags_double := $(OPTIMISE) -DBNN_DOUBLE
 flags_asan := $(SANITIZE)
 variant := $(if $(BNN_DOUBLE),double,release)
 
-sources := $(filter-out src/main.c src/simd_%,$(wildcard src/*.c))
-simd_sources := $(wildcard src/simd_*.c)
+# src/ROOM/*.c are compiled once, src/ROOM/simd/*.c once for each instruction set; the fastest that runs here is chosen at
+# run time.
+sources := $(patsubst src/%.c,%,$(filter-out src/commands/main.c,$(wildcard src/*/*.c)))
+simd_sources := $(patsubst src/%.c,%,$(wildcard src/*/simd/*.c))
 tests := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-
-# src/simd_*.c are compiled once for each instruction set; the fastest that runs here is chosen at run time.
 machine := $(shell $(CC) -dumpmachine)
 isas := portable
 ifneq (,$(findstring x86_64,$(machine)))
@@ -41,43 +43,67 @@ endif
 isa_portable := -ffp-contract=fast
 isa_avx2 := $(isa_portable) -mavx2 -mfma
 isa_avx512 := $(isa_avx2) -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512
-define isa_rules
-$(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/$(1)
-	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
+
+define help
+make                    build ./bnn (BNN_DOUBLE=1: in double precision)
+make deps               install what is missing (Debian), or say what to install
+make demo               train a model and evaluate it
+make test               all tests, in float and in double precision
+make asan               all tests under the address and undefined-behaviour sanitizers
+make bench              measure speed on this machine; make bench-kernels: one kernel at a time
+make testu01            the raw random numbers under TestU01 (BATTERY=crush: for an hour)
+make install            PREFIX=/usr/local DESTDIR=
+make clean
 endef
 
-.PHONY: all deps demo test test-release test-double asan bench bench-kernels testu01 install clean
-.SECONDARY:
+.PHONY: all help deps demo test test-release test-double asan bench bench-kernels testu01 install clean force
 all: bnn
+help:
+	$(info $(help))
+	@:
 
-bnn: $(BUILD)/$(variant)/bnn
-	cp $< $@
+# One line instead of a page of errors where a library is missing.
+$(BUILD)/libraries:
+	@mkdir -p $(@D)
+	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	    $(CC) -fopenmp $(CFLAGS) -x c -fsyntax-only - 2>/dev/null || \
+	    { echo 'bnn needs OpenBLAS, cJSON, zlib and OpenMP with their headers: run "make deps"' >&2; exit 1; }
+	@touch $@
 
+# Copied only where it differs, so that it follows BNN_DOUBLE and is not made anew otherwise.
+bnn: $(BUILD)/$(variant)/bnn force
+	@cmp -s $< $@ || { echo "cp $< $@"; cp $< $@; }
+
+define isa_rules
+$(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/libraries
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
+endef
 define variant_rules
-objects_$(1) := $(sources:src/%.c=$(BUILD)/$(1)/%.o)
-objects_$(1) += $(foreach i,$(isas),$(simd_sources:src/%.c=$(BUILD)/$(1)/%.$(i).o))
+objects_$(1) := $(sources:%=$(BUILD)/$(1)/%.o)
+objects_$(1) += $(foreach i,$(isas),$(simd_sources:%=$(BUILD)/$(1)/%.$(i).o))
 $(foreach i,$(isas),$(eval $(call isa_rules,$(1),$(i))))
-$(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/$(1)
-	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
+$(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/libraries
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
 $(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
 	@rm -f $$@ && ar rcs $$@ $$^
-$(BUILD)/$(1)/bnn: $(BUILD)/$(1)/main.o $(BUILD)/$(1)/libbnn.a
+$(BUILD)/$(1)/bnn: $(BUILD)/$(1)/commands/main.o $(BUILD)/$(1)/libbnn.a
 	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) $(LIBS) -o $$@
-$(BUILD)/$(1)/test_%.o: tests/test_%.c Makefile | $(BUILD)/$(1)
-	@echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
-$(BUILD)/$(1)/test_%: $(BUILD)/$(1)/test_%.o $(BUILD)/$(1)/libbnn.a
+$(BUILD)/$(1)/tests/%.o: tests/%.c Makefile
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -Itests -c $$< -o $$@
+$(BUILD)/$(1)/test_%: $(BUILD)/$(1)/tests/test_%.o $(BUILD)/$(1)/libbnn.a
 	@echo "LD $$@"; $(CC) -fopenmp $(flags_$(1)) $(CFLAGS) $$^ $(LDFLAGS) -lcmocka $(LIBS) -o $$@
-$(BUILD)/$(1):
-	@mkdir -p $$@
 run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
-	@for t in $(tests); do echo "== $(1) $$$$t"; OMP_WAIT_POLICY=passive BNN=$(BUILD)/$(1)/bnn $(BUILD)/$(1)/$$$$t || exit 1; done
+	@tests/run.sh $(BUILD)/$(1) $(tests)
 .PHONY: run-$(1)
--include $(wildcard $(BUILD)/$(1)/*.d)
+.SECONDARY: $(tests:%=$(BUILD)/$(1)/tests/%.o)
+-include $(wildcard $(BUILD)/$(1)/*/*.d $(BUILD)/$(1)/*/simd/*.d)
 endef
 $(foreach v,release double asan,$(eval $(call variant_rules,$(v))))
 
 test: deps
-	$(MAKE) test-release test-double
+	$(MAKE) test-release
+	$(MAKE) test-double
+	@tests/run.sh --total $(BUILD)/release $(BUILD)/double
 test-release: run-release
 test-double: run-double
 asan: run-asan
@@ -86,8 +112,8 @@ bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
 bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
-$(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: tests/%.c $(BUILD)/release/libbnn.a
-	@echo "LD $@"; $(CC) $(BASE) $(flags_release) $(CFLAGS) -Itests $(filter-out %.h,$^) $(LDFLAGS) $(LIBS) -o $@
+$(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
+	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
 
 # Not among the tests, nor in deps: TestU01 is not free for every use.
 testu01:
@@ -95,8 +121,8 @@ testu01:
 	    { echo 'TestU01 is missing: apt-get install libtestu01-0-dev (Debian, section non-free)'; exit 1; }
 	$(MAKE) $(BUILD)/release/testu01
 	$(BUILD)/release/testu01 $(BATTERY)
-$(BUILD)/release/testu01: tests/testu01.c $(BUILD)/release/libbnn.a
-	@echo "LD $@"; $(CC) $(BASE) $(flags_release) $(CFLAGS) $^ $(LDFLAGS) -ltestu01 -ltestu01probdist -ltestu01mylib $(LIBS) -o $@
+$(BUILD)/release/testu01: $(BUILD)/release/tests/testu01.o $(BUILD)/release/libbnn.a
+	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) -ltestu01 -ltestu01probdist -ltestu01mylib $(LIBS) -o $@
 
 install: bnn
 	install -d $(DESTDIR)$(PREFIX)/bin
@@ -107,29 +133,31 @@ clean:
 
 # ---- what has to be installed -------------------------------------------------------------------------------
 debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev dataset-fashion-mnist
-sudo := $(if $(filter 0,$(shell id -u)),,sudo)
+debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
+become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
-	@if command -v apt-get >/dev/null; then \
-	    missing=; \
-	    for p in $(debian_packages); do \
-	        dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
-	    done; \
-	    if [ -n "$$missing" ]; then \
-	        echo "installing$$missing"; \
-	        $(sudo) apt-get update -q && $(sudo) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends$$missing; \
-	    fi; \
-	else \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib and, for its tests, cmocka. Install them with'; \
-	    echo '  Fedora:  dnf install openblas-devel cjson-devel zlib-devel libcmocka-devel'; \
-	    echo '  Arch:    pacman -S openblas cjson zlib cmocka'; \
-	    echo '  macOS:   brew install gcc openblas cjson zlib cmocka'; \
-	    echo 'and put the four FashionMNIST .gz files into data/fashion-mnist (see data/README.md).'; \
-	    printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
-	        $(CC) $(CFLAGS) -x c -fsyntax-only - ; \
-	fi
+	@if ! command -v apt-get >/dev/null; then \
+	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP and, for its tests, cmocka:' \
+	        'dnf install openblas-devel cjson-devel zlib-devel libcmocka-devel (Fedora),' \
+	        'pacman -S openblas cjson zlib cmocka (Arch), brew install gcc openblas cjson zlib cmocka (macOS);' \
+	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
+	    exit 0; \
+	fi; \
+	missing=; \
+	for p in $(debian_packages); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ] && [ -z "$(become)" ]; then \
+	    echo "missing:$$missing; as root: apt-get install$$missing" >&2; \
+	    exit 1; \
+	fi; \
+	echo "installing$$missing"; \
+	$(become) apt-get update -q && \
+	$(become) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends$$missing
 
 demo: deps
 	$(MAKE) bnn
-	./bnn train configs/quickstart.json --out runs/quickstart
+	./bnn train configs/quickstart.json --out runs/quickstart --overwrite
 	./bnn eval --equivariance runs/quickstart/model.bin

@@ -6,23 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/simd/normals.h"
 #include "bench.h"
 #include "bnn/layer.h"
 #include "bnn/network.h"
-#include "kernels.h"
+
+#define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa},
+static const struct {
+    const char *name;
+    bool (*runs_here)(void);
+    void (*normals)(bnn_stream stream, bnn_real *out, size_t n);
+} isas[] = {BNN_EACH_ISA(ROW)};
+enum { ISAS = sizeof isas / sizeof *isas };
 
 static void bench_normals(void)
 {
     enum { N = 1 << 16 };
     static bnn_real out[N];
-    for (const bnn_isa *isa = bnn_isas; isa->name; isa++) {
+    for (size_t k = 0; k < ISAS; k++) {
         double best = INFINITY;
-        for (uint64_t i = 0; isa->runs_here() && i < 20; i++) {
+        for (uint64_t i = 0; isas[k].runs_here() && i < 20; i++) {
             const double start = now();
-            isa->normals(bnn_stream_of(1, BNN_STREAM_TRAIN_NOISE, i, 0, 0), out, N);
+            isas[k].normals(bnn_stream_of(1, BNN_STREAM_TRAIN_NOISE, i, 0, 0), out, N);
             best = fmin(best, now() - start);
         }
-        if (isfinite(best)) printf("normals, %-8s %6.2f ns each\n", isa->name, best / N * 1e9);
+        if (isfinite(best)) printf("normals, %-8s %6.2f ns each\n", isas[k].name, best / N * 1e9);
     }
 }
 
@@ -166,8 +174,8 @@ int main(int count, char **arguments)
         const double peak = product_peak(threads);
         printf("%s products of 1024^3 on %d threads: %.0f GFLOP/s\n", bnn_blas_core(), threads, peak);
         for (size_t b = 0; b < 4; b++) bench_convolutions(widths[w], 2, NULL, blocks[b], threads, peak);
-        for (const bnn_isa *isa = bnn_isas + 1; w == 0 && isa->name; isa++)
-            if (isa->runs_here()) bench_convolutions(widths[w], 2, isa->name, 4, threads, peak);
+        for (size_t k = 1; w == 0 && k < ISAS; k++)
+            if (isas[k].runs_here()) bench_convolutions(widths[w], 2, isas[k].name, 4, threads, peak);
         bench_convolutions(widths[w], 2, "gemm", 4, threads, peak);
     }
     return 0;

@@ -18,7 +18,10 @@ static char temporary_directory[64];
 static int make_temporary_directory(void **state)
 {
     (void)state;
-    strcpy(temporary_directory, "/tmp/bnn-test-" "XX" "XX" "XX");
+    strcpy(temporary_directory, "/tmp/bnn-test-"
+                                "XX"
+                                "XX"
+                                "XX");
     return mkdtemp(temporary_directory) ? 0 : -1;
 }
 

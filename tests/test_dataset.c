@@ -4,7 +4,7 @@
 
 #include "bnn/dataset.h"
 #include "bnn/npy.h"
-#include "data.h"
+#include "data/source.h"
 
 /* Two images of 2 x 3 and their labels, as IDX. */
 static const uint8_t idx_images[] = {0, 0, 8, 3,   0,  0,   0,   2,   0, 0, 0, 2, 0, 0,

@@ -16,18 +16,18 @@ typedef struct fixture {
 } fixture;
 
 static const char *const config_text =
-    "{\"seed\": 5, \"group\": \"D4\", \"model\": {\"type\": \"fcnn\", \"input\": [1, 8, 8], \"classes\": 3, "
+    "{\"seed\": 1, \"group\": \"D4\", \"model\": {\"type\": \"fcnn\", \"input\": [1, 8, 8], \"classes\": 3, "
     "\"channels\": [8], "
     "\"channel_representation\": \"regular\"}, \"posterior\": {\"rho_init\": -1.5}}";
 
-/* A random posterior on an fcnn under D4, and random images. */
+/* A random posterior on an fcnn under D4, with a defect well above its error, and random images. */
 static fixture set_up(void)
 {
     fixture f = {.data = {.count = IMAGES, .channels = 1, .height = SIDE, .width = SIDE, .classes = CLASSES}};
     bnn_config config;
     bnn_network_spec spec;
     bnn_error error;
-    assert_int_equal(bnn_config_parse("test", config_text, NULL, 0, true, &config, &error), BNN_OK);
+    assert_int_equal(bnn_config_parse("test", config_text, NULL, 0, NULL, &config, &error), BNN_OK);
     bnn_config_network(&config, BNN_REGULAR, &spec);
     assert_int_equal(bnn_model_create(&config, &spec, &f.model, &error), BNN_OK);
     for (size_t j = 0; j < f.model->posterior->count; j++) /* spreads that differ, so that sigma counts too */

@@ -11,6 +11,7 @@
 #include "bnn/engine.h"
 #include "bnn/evaluate.h"
 #include "bnn/numeric.h"
+#include "bnn/sampler.h"
 #include "networks.h"
 
 /* `figure` lies at most `most` standard deviations from what is expected. */
@@ -184,24 +185,39 @@ typedef enum key_part { SEED, PURPOSE, STEP, SAMPLE, LAYER, INDEX, KEY_PARTS } k
 static const char *const key_part_names[] = {"seeds",  "purposes", "steps",    "samples",
                                              "layers", "runs",     "all parts"};
 
-static void noise_of(const bnn_posterior *posterior, const uint64_t key[KEY_PARTS], bnn_real *x, size_t n)
-{
-    const bnn_run run = {.layer = key[LAYER], .index = key[INDEX], .count = n};
-    bnn_posterior_noise(posterior, &run, key[SEED], (bnn_purpose)key[PURPOSE], key[STEP], key[SAMPLE], x);
-}
+/* A sampler of a network of many layers. */
+typedef struct deep {
+    bnn_network *network;
+    bnn_posterior *posterior;
+    bnn_sampler *sampler;
+} deep;
 
-/* A posterior on a network of many layers. */
 enum { STREAMS = 8, EACH = 2 * BNN_NORMAL_LANES };
-static bnn_posterior *deep_posterior(const bnn_family *family, bnn_network **network)
+static deep test_deep(const bnn_family *family)
 {
     bnn_network_spec spec = {
         .type = BNN_NETWORK_MLP, .input = {1, 1, 1}, .classes = 2, .width_count = STREAMS};
-    bnn_posterior *posterior;
+    deep d;
     bnn_error error;
     for (size_t l = 0; l < STREAMS; l++) spec.widths[l] = 1;
-    *network = test_network(&spec);
-    assert_int_equal(bnn_posterior_create(*network, family, &posterior, &error), BNN_OK);
-    return posterior;
+    d.network = test_network(&spec);
+    assert_int_equal(bnn_posterior_create(d.network, family, &d.posterior, &error), BNN_OK);
+    assert_int_equal(bnn_sampler_create(d.posterior, &d.sampler, &error), BNN_OK);
+    return d;
+}
+
+static void deep_free(deep *d)
+{
+    bnn_sampler_free(d->sampler);
+    bnn_posterior_free(d->posterior);
+    bnn_network_free(d->network);
+}
+
+static void noise_of(const bnn_sampler *sampler, const uint64_t key[KEY_PARTS], bnn_real *x, size_t n)
+{
+    const bnn_run run = {.layer = key[LAYER], .index = key[INDEX], .count = n};
+    bnn_sampler_noise(sampler, &run, (bnn_draw){key[SEED], (bnn_purpose)key[PURPOSE], key[STEP], key[SAMPLE]},
+                      x);
 }
 
 static void fill_run(void *context, uint64_t replicate, bnn_real *x)
@@ -218,28 +234,24 @@ static void fill_laplace_run(void *context, uint64_t replicate, bnn_real *x)
 
 static void a_run_is_independent(void **state)
 {
-    bnn_network *network;
-    bnn_posterior *posterior = deep_posterior(&bnn_family_gaussian, &network);
-    const layout normals = {"a run", BNN_RUN, 2 * REPLICATES, 0, fill_run, posterior};
+    deep d = test_deep(&bnn_family_gaussian);
+    const layout normals = {"a run", BNN_RUN, 2 * REPLICATES, 0, fill_run, d.sampler};
     (void)state;
     check_independence(&normals);
-    bnn_posterior_free(posterior);
-    bnn_network_free(network);
+    deep_free(&d);
 }
 
 static void a_run_of_laplace_noise_is_independent(void **state)
 {
-    bnn_network *network;
-    bnn_posterior *posterior = deep_posterior(&bnn_family_laplace, &network);
-    const layout noise = {"a run of Laplace noise", BNN_RUN, REPLICATES, 3, fill_laplace_run, posterior};
+    deep d = test_deep(&bnn_family_laplace);
+    const layout noise = {"a run of Laplace noise", BNN_RUN, REPLICATES, 3, fill_laplace_run, d.sampler};
     (void)state;
     check_independence(&noise);
-    bnn_posterior_free(posterior);
-    bnn_network_free(network);
+    deep_free(&d);
 }
 
 typedef struct streams {
-    const bnn_posterior *posterior;
+    const bnn_sampler *sampler;
     key_part differs;
 } streams;
 
@@ -257,22 +269,20 @@ static void fill_streams(void *context, uint64_t replicate, bnn_real *x)
             key[v]++;
         else
             key[STEP] += v << 32;
-        noise_of(s->posterior, key, x + v * EACH, EACH);
+        noise_of(s->sampler, key, x + v * EACH, EACH);
     }
 }
 
 static void streams_are_independent(void **state)
 {
-    bnn_network *network;
-    bnn_posterior *posterior = deep_posterior(&bnn_family_gaussian, &network);
+    deep d = test_deep(&bnn_family_gaussian);
     (void)state;
     for (key_part p = 0; p <= KEY_PARTS; p++) {
-        streams s = {posterior, p};
+        streams s = {d.sampler, p};
         const layout beginnings = {key_part_names[p], STREAMS * EACH, REPLICATES, 0, fill_streams, &s};
         check_independence(&beginnings);
     }
-    bnn_posterior_free(posterior);
-    bnn_network_free(network);
+    deep_free(&d);
 }
 
 /* ---- noise of a training step, as its logits show it ---------------------------------------------------- */
@@ -429,7 +439,7 @@ static bnn_model *invariant_model(void)
         "{\"seed\": 1, \"group\": \"C4\", \"model\": {\"type\": \"mlp\", \"input\": [1, %d, %d], "
         "\"classes\": %d, \"hidden\": []}, \"posterior\": {\"mean_init\": \"zero\", \"rho_init\": %.17g}}",
         SIDE, SIDE, DIGITS, bnn_softplus_inverse(0.3));
-    if (bnn_config_parse("test", text, NULL, 0, true, &config, &error)) fail_msg("%s", error.message);
+    if (bnn_config_parse("test", text, NULL, 0, NULL, &config, &error)) fail_msg("%s", error.message);
     bnn_config_network(&config, BNN_TRIVIAL, &spec);
     assert_int_equal(bnn_model_create(&config, &spec, &model, &error), BNN_OK);
     assert_int_equal(bnn_symmetry_create(model->group, model->network, &symmetry, &error), BNN_OK);
@@ -579,7 +589,7 @@ static void check_gradients(const char *name, size_t inputs, size_t width,
         bnn_engine_draw(t.engine, 1, BNN_STREAM_TRAIN_NOISE, step);
         bnn_engine_step(t.engine, t.images, t.labels, 0);
         for (size_t j = 0; j < n; j++) {
-            const double gradient = (double)bnn_engine_rho_gradient(t.engine)[j] / slope;
+            const double gradient = (double)bnn_engine_scale_gradient(t.engine)[j] / slope;
             average_add(&found[j], gradient);
             sum += gradient;
         }

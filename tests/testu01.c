@@ -31,7 +31,7 @@ typedef struct source {
     bool reversed;
 } source;
 
-/* The stream of bnn_posterior_noise; bnn_normals takes pairs of lanes, whole ones at the end of a run too. */
+/* The stream of bnn_sampler_noise; bnn_normals takes pairs of lanes, whole ones at the end of a run too. */
 static void open_next(source *s)
 {
     enum { TURN = 2 * BNN_NORMAL_LANES };

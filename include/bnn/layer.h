@@ -66,7 +66,10 @@ size_t bnn_layer_out_count(const bnn_layer *layer);
 typedef struct bnn_layer_ops {
     const char *name; /* "naive", "gemm", "winograd-avx512", ... */
 
-    /* Whether this implementation can run the layer. */
+    /* Whether this processor has its instruction set; NULL where any has. Nothing else of the row may be called if not. */
+    bool (*runs_here)(void);
+
+    /* Whether this implementation can run the layer: see bnn_layer_ops_fit. */
     bool (*supports)(const bnn_layer *layer);
 
     size_t (*packed_count)(const bnn_layer *layer); /* one draw's weights and bias as the kernel wants them */
@@ -101,8 +104,11 @@ typedef struct bnn_layer_ops {
 /* Every implementation, fastest first, NULL-terminated. */
 extern const bnn_layer_ops *const bnn_layer_ops_list[];
 
-/* The first implementation in the list that supports the layer; `name`, if not NULL, asks for one by name (for
- * tests and measurements) and falls back to the first where none of that name supports the layer. Where one source is
+/* Whether an implementation runs on this processor and can run the layer. */
+bool bnn_layer_ops_fit(const bnn_layer_ops *ops, const bnn_layer *layer);
+
+/* The first implementation in the list that fits the layer; `name`, if not NULL, asks for one by name (for
+ * tests and measurements) and falls back to the first where none of that name fits the layer. Where one source is
  * compiled for several instruction sets, the name is "kind-set" ("winograd-avx2"), and `name` may be that, the kind
  * ("winograd": the fastest that runs here) or the set ("avx2": every kind compiled for it, to run a whole network so). */
 const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name);

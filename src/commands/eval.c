@@ -1,0 +1,220 @@
+#include <stdlib.h>
+
+#include "bnn/evaluate.h"
+#include "bnn/io.h"
+#include "bnn/sweep.h"
+#include "bnn/symmetry.h"
+#include "commands/command.h"
+#include "commands/figures.h"
+
+/* What the command works on. */
+typedef struct evaluation {
+    const cmd_line *line;
+    bnn_model *model;
+    bnn_group *group;
+    bnn_dataset *data;
+    bnn_predict_options options;
+    size_t repeats, worst; /* of the sample sweep; images listed */
+} evaluation;
+
+/* Whether the orbit has to be predicted: everything but plain accuracy and uncertainty asks for it. */
+static bool wants_orbit(const evaluation *e)
+{
+    return cmd_flag(e->line, "equivariance") || cmd_flag(e->line, "uncertainty") ||
+           cmd_value(e->line, "ood") || e->worst > 0 || e->options.group_averaged;
+}
+
+static void add_elbo(cJSON *json, const bnn_metrics *m, double kl)
+{
+    const double n = (double)m->images, likelihood = -m->expected_nll * n;
+    cJSON *elbo = cJSON_AddObjectToObject(json, "elbo");
+    cmd_add_number(elbo, "per_example", (likelihood - kl) / n);
+    cmd_add_number(elbo, "total", likelihood - kl);
+    cmd_add_number(elbo, "expected_log_likelihood", likelihood);
+    cmd_add_number(elbo, "kl", kl);
+    cmd_add_number(elbo, "n", n);
+}
+
+/* The certificate is about the weights alone, so it needs an action on them. */
+static bnn_status add_equivariance(const evaluation *e, cJSON *json, const bnn_metrics *metrics,
+                                   bnn_error *error)
+{
+    bnn_symmetry *symmetry = NULL;
+    bnn_certificate *certificate = NULL;
+    bnn_error reason = {BNN_OK, ""};
+    bnn_status status = bnn_symmetry_create(e->group, e->model->network, &symmetry, &reason);
+    if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
+    char commutes[256];
+    if (!status && !bnn_network_commutes(e->group, e->model->network, commutes, sizeof commutes))
+        bnn_fail(&reason, BNN_BAD_INPUT, "%s", commutes);
+    else if (!status)
+        status = bnn_certify(symmetry, e->model->posterior, &certificate, &reason);
+    if (status == BNN_FAILED) {
+        bnn_symmetry_free(symmetry);
+        return bnn_fail(error, status, "%s", reason.message);
+    }
+    figures_add_equivariance(json, metrics, e->group, e->data->height, e->data->width, certificate,
+                             reason.message[0] ? reason.message : NULL);
+    bnn_certificate_free(certificate);
+    bnn_symmetry_free(symmetry);
+    return BNN_OK;
+}
+
+static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_metrics *metrics,
+                          bnn_error *error)
+{
+    const char *name = cmd_value(e->line, "ood");
+    bnn_dataset *other = NULL;
+    bnn_metrics *figures = NULL;
+    if (!name) return BNN_OK;
+    bnn_status status = cmd_other_data(e->line, "ood", e->model, &other, error);
+    if (!status) {
+        free(other->labels); /* other classes: only the scores count */
+        other->labels = NULL;
+        status = bnn_evaluate(e->model, other, &e->options, &figures, error);
+    }
+    if (!status) figures_add_ood(uncertainty, name, metrics, figures);
+    bnn_metrics_free(figures);
+    bnn_dataset_free(other);
+    return status;
+}
+
+static bnn_status sweep_sink(void *context, double *values, size_t first, size_t images, bnn_error *error)
+{
+    (void)first, (void)error;
+    bnn_sweep_add(context, values, images);
+    return BNN_OK;
+}
+
+/* The sample sweep over one data set: repeats x T draws of their own. */
+static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, const bnn_dataset *data,
+                            bnn_error *error)
+{
+    bnn_predict_options options = e->options;
+    bnn_sweep *sweep = NULL;
+    options.group = e->group;
+    options.samples = e->options.samples * e->repeats;
+    bnn_status status = bnn_sweep_create(e->options.samples, e->repeats, e->group->order,
+                                         e->model->network->spec.classes, &sweep, error);
+    if (!status) status = bnn_predict(e->model, data, &options, sweep_sink, sweep, error);
+    if (!status) figures_add_sweep(json, name, sweep, e->repeats, error);
+    bnn_sweep_free(sweep);
+    return status;
+}
+
+/* On the evaluated images and, where the model knows its training images, on as many of those: the difference
+ * is the generalisation gap of the defect. */
+static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
+{
+    bnn_dataset *train = NULL, *validation = NULL;
+    bnn_status status = add_sweep(e, json, "sample_sweep", e->data, error);
+    if (status || !e->model->config.data.paths.name[0] || cmd_value(e->line, "images")) return status;
+    status = bnn_training_data(&e->model->config, &train, &validation, error);
+    if (!status) {
+        if (train->count > e->data->count) train->count = e->data->count;
+        status = add_sweep(e, json, "sample_sweep_train", train, error);
+    }
+    bnn_dataset_free(validation);
+    bnn_dataset_free(train);
+    return status;
+}
+
+static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
+{
+    const bool uncertainty = cmd_flag(e->line, "uncertainty") || cmd_value(e->line, "ood");
+    bnn_status status = BNN_OK;
+    figures_add_basic(json, metrics);
+    if (metrics->labelled) add_elbo(json, metrics, bnn_posterior_kl(e->model->posterior));
+    if (uncertainty) status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
+    if (!status && cmd_flag(e->line, "equivariance")) status = add_equivariance(e, json, metrics, error);
+    if (!status && e->worst) figures_add_worst(json, metrics, e->worst);
+    if (!status && cmd_flag(e->line, "sample-sweep")) status = add_sweeps(e, json, error);
+    return status;
+}
+
+static bnn_status evaluate(evaluation *e, bnn_error *error)
+{
+    bnn_metrics *metrics = NULL;
+    cJSON *json = cJSON_CreateObject();
+    const double start = bnn_seconds();
+    if (wants_orbit(e)) e->options.group = e->group;
+    bnn_status status = bnn_evaluate(e->model, e->data, &e->options, &metrics, error);
+    const double seconds = bnn_seconds() - start;
+    if (!status) status = fill(e, json, metrics, error);
+    if (!status) {
+        cJSON *timing = cJSON_AddObjectToObject(json, "timing");
+        cmd_add_number(timing, "seconds", seconds);
+        cmd_add_number(timing, "image_samples_per_second",
+                       (double)(metrics->images * metrics->order * metrics->draws) / seconds);
+        if (cmd_flag(e->line, "json")) {
+            status = cmd_print_json(json, error);
+            json = NULL;
+        } else
+            figures_print(json);
+    }
+    cJSON_Delete(json);
+    bnn_metrics_free(metrics);
+    return status;
+}
+
+static bnn_status read_options(evaluation *e, bnn_error *error)
+{
+    bnn_status status = cmd_predict_options(e->line, e->model, &e->options, error);
+    if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
+    if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);
+    if (!status && e->options.mean && cmd_flag(e->line, "sample-sweep"))
+        status =
+            bnn_fail(error, BNN_BAD_INPUT,
+                     "bnn eval: found --mean and --sample-sweep, expected one of them: w = mu has no draws");
+    return status;
+}
+
+static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
+{
+    cmd_line line;
+    bool done;
+    evaluation e = {.line = &line};
+    bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
+    if (status || done) return status;
+    status = bnn_model_load(line.operands[0], &e.model, NULL, error);
+    if (!status) status = read_options(&e, error);
+    if (!status) status = cmd_group(&line, e.model, &e.group, error);
+    if (!status) status = cmd_data(&line, e.model, &e.data, error);
+    if (!status) status = evaluate(&e, error);
+    bnn_dataset_free(e.data);
+    bnn_group_free(e.group);
+    bnn_model_free(e.model);
+    return status;
+}
+
+static const cmd_option options[] = {
+    {"equivariance", NULL, "the figures over the orbit, and the certificate"},
+    {"uncertainty", NULL, "entropy, mutual information, its orbit part, reliability, AURC"},
+    {"ood", "DATA", "AUROC of entropy, mutual information and its orbit part; DATA: a data set, or a file"},
+    {"sample-sweep", NULL, "the defect for T = 1, 2, 4, ... --samples draws, also on training images"},
+    {"repeats", "K", "repeats of the sample sweep, with draws of their own (default 16)"},
+    {"worst", "N", "list the N images whose prediction changes most over the orbit"},
+    {"samples", "T", "weight draws a prediction (default: eval.samples)"},
+    {"mean", NULL, "the network at w = mu, with no draw"},
+    {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
+    {"predictive", "NAME",
+     "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
+    {"group", "G", "another group than the model's"},
+    {"data", "NAME", "the test images of another data set"},
+    {"images", "F", "images from an IDX or .npy file"},
+    {"labels", "F", "their labels"},
+    {"threads", "N", "worker threads (default: all processors)"},
+    {"json", NULL, "print one JSON object"},
+    {NULL, NULL, NULL},
+};
+
+const subcommand cmd_eval = {
+    .name = "eval",
+    .operands = "MODEL",
+    .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
+    .details =
+        "Entropies, KL and ELBO are in nats. elbo is that of the evaluated images: expected "
+        "log-likelihood minus\nKL, both totals; per_example divides by n. Defects are means over images and "
+        "over the group, identity\nincluded; per_element is the unbiased one.\n",
+    .options = options,
+    .run = run};

@@ -1,0 +1,311 @@
+#include "commands/figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/command.h"
+
+void figures_add_basic(cJSON *json, const bnn_metrics *m)
+{
+    cJSON_AddNumberToObject(json, "images", (double)m->images);
+    cJSON_AddNumberToObject(json, "samples", (double)m->draws);
+    if (!m->labelled) return;
+    cmd_add_number(json, "accuracy", m->accuracy);
+    cmd_add_number(json, "nll", m->nll);
+    cmd_add_number(json, "ece", m->ece);
+    cmd_add_number(json, "brier", m->brier);
+}
+
+static void add_elements(cJSON *defect, const bnn_group *group, size_t height, size_t width)
+{
+    cJSON *names = cJSON_AddArrayToObject(defect, "elements");
+    for (size_t g = 0; g < group->order; g++) {
+        char name[64];
+        bnn_group_element_name(group, g, height, width, name, sizeof name);
+        cJSON_AddItemToArray(names, cJSON_CreateString(name));
+    }
+}
+
+void figures_add_equivariance(cJSON *json, const bnn_metrics *m, const bnn_group *group, size_t height,
+                              size_t width, const bnn_certificate *certificate, const char *no_certificate)
+{
+    if (m->labelled) {
+        cmd_add_number(json, "accuracy_orbit", m->accuracy_orbit);
+        cmd_add_number(json, "nll_orbit", m->nll_orbit);
+        cmd_add_number(json, "ece_orbit", m->ece_orbit);
+        cmd_add_number(json, "brier_orbit", m->brier_orbit);
+    }
+    cJSON *equivariance = cJSON_AddObjectToObject(json, "equivariance");
+    if (group) {
+        cJSON_AddStringToObject(equivariance, "group", group->name);
+        cJSON_AddBoolToObject(equivariance, "exact", bnn_group_is_exact(group, height, width));
+    }
+    cJSON_AddNumberToObject(equivariance, "order", (double)m->order);
+    cJSON_AddNumberToObject(equivariance, "samples", (double)m->draws);
+    cJSON_AddNumberToObject(equivariance, "images", (double)m->images);
+    cJSON *defect = cJSON_AddObjectToObject(equivariance, "defect");
+    cmd_add_number(defect, "plugin", m->defect_plugin);
+    cmd_add_number(defect, "plugin_std", m->defect_plugin_std);
+    cmd_add_number(defect, "unbiased", m->defect_unbiased);
+    cmd_add_number(defect, "standard_error", m->defect_standard_error);
+    cmd_add_numbers(defect, "per_element", m->defect_unbiased_per_element, m->order);
+    cmd_add_numbers(defect, "plugin_per_element", m->defect_plugin_per_element, m->order);
+    if (group) add_elements(defect, group, height, width);
+    cmd_add_number(equivariance, "orbit_agreement", m->orbit_agreement);
+    cmd_add_number(equivariance, "orbit_identity_agreement", m->orbit_identity_agreement);
+    cJSON *kl = cJSON_AddObjectToObject(equivariance, "symmetric_kl");
+    cmd_add_number(kl, "mean", m->symmetric_kl_mean);
+    cmd_add_number(kl, "std", m->symmetric_kl_std);
+    if (certificate)
+        cmd_add_certificate(cJSON_AddObjectToObject(equivariance, "certificate"), certificate);
+    else if (no_certificate)
+        cJSON_AddStringToObject(equivariance, "no_certificate", no_certificate);
+}
+
+static void add_reliability(cJSON *json, const char *name, const bnn_reliability_bin *bins)
+{
+    cJSON *table = cJSON_AddArrayToObject(json, name);
+    for (size_t b = 0; b < BNN_ECE_BINS; b++) {
+        cJSON *row = cJSON_CreateObject();
+        cmd_add_number(row, "up_to", (double)(b + 1) / BNN_ECE_BINS);
+        cJSON_AddNumberToObject(row, "count", (double)bins[b].count);
+        cmd_add_number(row, "confidence", bins[b].confidence);
+        cmd_add_number(row, "accuracy", bins[b].accuracy);
+        cJSON_AddItemToArray(table, row);
+    }
+}
+
+cJSON *figures_add_uncertainty(cJSON *json, const bnn_metrics *m)
+{
+    cJSON *uncertainty = cJSON_AddObjectToObject(json, "uncertainty");
+    cmd_add_number(uncertainty, "entropy", m->entropy);
+    cmd_add_number(uncertainty, "mutual_information", m->mutual_information);
+    cmd_add_number(uncertainty, "orbit_mutual_information", m->orbit_mutual_information);
+    if (m->labelled) {
+        cmd_add_number(uncertainty, "aurc", m->aurc);
+        add_reliability(uncertainty, "reliability", m->reliability);
+        if (m->order > 1) add_reliability(uncertainty, "reliability_orbit", m->reliability_orbit);
+    }
+    return uncertainty;
+}
+
+void figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in, const bnn_metrics *out)
+{
+    cJSON *ood = cJSON_AddObjectToObject(uncertainty, "ood");
+    cJSON_AddStringToObject(ood, "data", name);
+    cJSON_AddNumberToObject(ood, "images", (double)out->images);
+    cmd_add_number(ood, "auroc_entropy",
+                   bnn_auroc(in->image_entropy, in->images, out->image_entropy, out->images));
+    cmd_add_number(
+        ood, "auroc_mutual_information",
+        bnn_auroc(in->image_mutual_information, in->images, out->image_mutual_information, out->images));
+    cmd_add_number(ood, "auroc_orbit_mutual_information",
+                   bnn_auroc(in->image_orbit_mutual_information, in->images,
+                             out->image_orbit_mutual_information, out->images));
+}
+
+/* The least-squares slope of log(std) against log(T). */
+static double log_slope(const bnn_sweep_row *rows, size_t n, bool unbiased)
+{
+    double x = 0, y = 0, xx = 0, xy = 0, used = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double std = unbiased ? rows[i].unbiased_std : rows[i].plugin_std,
+                     t = log((double)rows[i].draws);
+        if (!(std > 0)) continue;
+        x += t, y += log(std), xx += t * t, xy += t * log(std), used++;
+    }
+    return (used * xy - x * y) / (used * xx - x * x);
+}
+
+void figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *sweep, size_t repeats,
+                       bnn_error *error)
+{
+    const size_t n = bnn_sweep_levels(sweep);
+    bnn_sweep_row *rows = bnn_alloc(n, sizeof *rows);
+    if (!rows) {
+        bnn_no_memory(error, "the sample sweep", n, sizeof *rows);
+        return;
+    }
+    bnn_sweep_end(sweep, rows);
+    cJSON *object = cJSON_AddObjectToObject(json, name);
+    cJSON_AddNumberToObject(object, "repeats", (double)repeats);
+    cJSON *table = cJSON_AddArrayToObject(object, "rows");
+    for (size_t i = 0; i < n; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "samples", (double)rows[i].draws);
+        cmd_add_number(row, "plugin_mean", rows[i].plugin_mean);
+        cmd_add_number(row, "plugin_std", rows[i].plugin_std);
+        cmd_add_number(row, "unbiased_mean", rows[i].unbiased_mean);
+        cmd_add_number(row, "unbiased_std", rows[i].unbiased_std);
+        cJSON_AddItemToArray(table, row);
+    }
+    cmd_add_number(object, "plugin_std_slope", log_slope(rows, n, false));
+    cmd_add_number(object, "unbiased_std_slope", log_slope(rows, n, true));
+    free(rows);
+}
+
+void figures_add_worst(cJSON *json, const bnn_metrics *m, size_t n)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "worst");
+    double limit = INFINITY;
+    size_t last = 0;
+    for (size_t k = 0; k < n && k < m->images; k++) {
+        size_t best = m->images;
+        for (size_t i = 0; i < m->images; i++) { /* the next below `limit`; equal ones by index */
+            const double defect = m->image_defect[i];
+            const bool after = defect < limit || (defect == limit && i > last);
+            if (after && (best == m->images || defect > m->image_defect[best])) best = i;
+        }
+        if (best == m->images) return;
+        limit = m->image_defect[best];
+        last = best;
+        cJSON *entry = cJSON_CreateObject();
+        cJSON_AddNumberToObject(entry, "image", (double)best);
+        cmd_add_number(entry, "defect", limit);
+        cmd_add_number(entry, "orbit_mutual_information", m->image_orbit_mutual_information[best]);
+        cJSON_AddItemToArray(list, entry);
+    }
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------- */
+
+/* A line of the table: where the figure stands in the JSON, and what a person calls it. */
+static const struct row {
+    const char *path, *label, *format;
+} rows[] = {
+    {"images", "images", "%.0f"},
+    {"samples", "weight draws", "%.0f"},
+    {"accuracy", "accuracy", "%.4f"},
+    {"accuracy_orbit", "accuracy over the orbit", "%.4f"},
+    {"nll", "negative log-likelihood", "%.4f"},
+    {"nll_orbit", "negative log-likelihood, orbit", "%.4f"},
+    {"ece", "expected calibration error", "%.4f"},
+    {"ece_orbit", "expected calibration error, orbit", "%.4f"},
+    {"brier", "Brier score", "%.4f"},
+    {"brier_orbit", "Brier score, orbit", "%.4f"},
+    {"elbo.per_example", "ELBO per example (nats)", "%.4f"},
+    {"elbo.total", "ELBO (nats)", "%.1f"},
+    {"elbo.expected_log_likelihood", "  expected log-likelihood", "%.1f"},
+    {"elbo.kl", "  KL(q || prior)", "%.1f"},
+    {"uncertainty.entropy", "predictive entropy (nats)", "%.4f"},
+    {"uncertainty.mutual_information", "mutual information", "%.4f"},
+    {"uncertainty.orbit_mutual_information", "orbit mutual information", "%.5f"},
+    {"uncertainty.aurc", "AURC", "%.4f"},
+    {"uncertainty.ood.auroc_entropy", "OOD AUROC, entropy", "%.4f"},
+    {"uncertainty.ood.auroc_mutual_information", "OOD AUROC, mutual information", "%.4f"},
+    {"uncertainty.ood.auroc_orbit_mutual_information", "OOD AUROC, orbit mutual information", "%.4f"},
+    {"equivariance.orbit_agreement", "orbit agreement", "%.4f"},
+    {"equivariance.orbit_identity_agreement", "orbit agreement with the identity", "%.4f"},
+    {"equivariance.symmetric_kl.mean", "symmetric KL (nats)", "%.3e"},
+    {"equivariance.defect.plugin", "defect, plug-in", "%.3e"},
+    {"equivariance.defect.unbiased", "defect, unbiased", "%.3e"},
+    {"equivariance.defect.standard_error", "  standard error", "%.1e"},
+    {"equivariance.certificate.residual", "certificate: residual", "%.3e"},
+    {"equivariance.certificate.kl_max", "  KL(q || rho(h) q), largest", "%.3e"},
+    {"equivariance.certificate.l1_bound", "  bound on |F(h.x) - F(x)|_1, any x", "%.3e"},
+    {"timing.seconds", "seconds", "%.2f"},
+    {"timing.image_samples_per_second", "image-samples a second", "%.0f"},
+};
+
+static const cJSON *find(const cJSON *json, const char *path)
+{
+    char part[64];
+    for (const char *dot; json && (dot = strchr(path, '.')); path = dot + 1) {
+        snprintf(part, sizeof part, "%.*s", (int)(dot - path), path);
+        json = cJSON_GetObjectItemCaseSensitive(json, part);
+    }
+    return cJSON_GetObjectItemCaseSensitive(json, path);
+}
+
+/* The defect of each element, plug-in and unbiased. */
+static void print_elements(const cJSON *json)
+{
+    const cJSON *plugin = find(json, "equivariance.defect.plugin_per_element");
+    const cJSON *unbiased = find(json, "equivariance.defect.per_element");
+    const cJSON *names = find(json, "equivariance.defect.elements");
+    if (!plugin) return;
+    printf("\n%-18s %12s %12s\n", "element", "plug-in", "unbiased");
+    for (int g = 0; g < cJSON_GetArraySize(plugin); g++) {
+        const cJSON *figure = cJSON_GetArrayItem(unbiased, g), *name = cJSON_GetArrayItem(names, g);
+        char number[16];
+        snprintf(number, sizeof number, "%d", g);
+        printf("%-18s %12.3e ", cJSON_IsString(name) ? name->valuestring : number,
+               cJSON_GetArrayItem(plugin, g)->valuedouble);
+        if (cJSON_IsNumber(figure))
+            printf("%12.3e\n", figure->valuedouble);
+        else
+            printf("%12s\n", "-");
+    }
+}
+
+static void print_sweep(const cJSON *json, const char *name, const char *title)
+{
+    const cJSON *rows_ = find(json, name), *row;
+    if (!rows_) return;
+    printf("\n%s (%.0f repeats)\n%8s %12s %12s %12s %12s\n", title, find(rows_, "repeats")->valuedouble,
+           "draws", "plug-in", "std", "unbiased", "std");
+    cJSON_ArrayForEach(row, find(rows_, "rows"))
+    {
+        static const char *const columns[] = {"plugin_mean", "plugin_std", "unbiased_mean", "unbiased_std"};
+        printf("%8.0f", find(row, "samples")->valuedouble);
+        for (size_t c = 0; c < 4; c++) {
+            const cJSON *figure = find(row, columns[c]);
+            if (cJSON_IsNumber(figure))
+                printf(" %12.3e", figure->valuedouble);
+            else
+                printf(" %12s", "-");
+        }
+        putchar('\n');
+    }
+    const cJSON *slope = find(rows_, "plugin_std_slope");
+    if (cJSON_IsNumber(slope)) printf("slope of log std (plug-in) in log draws: %.3f\n", slope->valuedouble);
+}
+
+static void print_worst(const cJSON *json)
+{
+    const cJSON *list = find(json, "worst"), *entry;
+    if (!list) return;
+    printf("\n%8s %12s %26s\n", "image", "defect", "orbit mutual information");
+    cJSON_ArrayForEach(entry, list)
+        printf("%8.0f %12.3e %26.3e\n", find(entry, "image")->valuedouble, find(entry, "defect")->valuedouble,
+               find(entry, "orbit_mutual_information")->valuedouble);
+}
+
+static void print_reliability(const cJSON *json, const char *path, const char *what)
+{
+    const cJSON *table = find(json, path), *row;
+    if (!table) return;
+    printf("\nreliability, %s\n%12s %8s %12s %10s\n", what, "confidence", "images", "mean", "accuracy");
+    cJSON_ArrayForEach(row, table)
+    {
+        if (find(row, "count")->valuedouble == 0) continue;
+        printf("    <= %5.3f %8.0f %12.4f %10.4f\n", find(row, "up_to")->valuedouble,
+               find(row, "count")->valuedouble, find(row, "confidence")->valuedouble,
+               find(row, "accuracy")->valuedouble);
+    }
+}
+
+void figures_print(const cJSON *json)
+{
+    const cJSON *group = find(json, "equivariance.group"),
+                *reason = find(json, "equivariance.no_certificate");
+    if (group)
+        printf("%-38s %s%s\n", "group", group->valuestring,
+               cJSON_IsTrue(find(json, "equivariance.exact")) ? "" : " (inexact: images are interpolated)");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const cJSON *figure = find(json, rows[i].path);
+        if (!cJSON_IsNumber(figure)) continue;
+        printf("%-38s ", rows[i].label);
+        printf(rows[i].format, figure->valuedouble);
+        putchar('\n');
+    }
+    if (reason) printf("%-38s %s\n", "no certificate", reason->valuestring);
+    print_elements(json);
+    print_reliability(json, "uncertainty.reliability", "F(x)");
+    print_reliability(json, "uncertainty.reliability_orbit", "F(g.x) over the orbit");
+    print_sweep(json, "sample_sweep", "sample sweep, test images");
+    print_sweep(json, "sample_sweep_train", "sample sweep, training images");
+    print_worst(json);
+}

@@ -1,0 +1,108 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bnn/model.h"
+#include "commands/command.h"
+
+static void add_layers(cJSON *json, const bnn_model *model)
+{
+    cJSON *layers = cJSON_AddArrayToObject(json, "layers");
+    for (size_t l = 0; l < model->network->layer_count; l++) {
+        const bnn_layer *layer = &model->network->layers[l];
+        if (layer->bias_count == 0) continue;
+        cJSON *entry = cJSON_CreateObject();
+        cJSON_AddStringToObject(entry, "name", layer->name);
+        cJSON_AddStringToObject(entry, "kind", layer->kind == BNN_LAYER_CONV ? "conv" : "dense");
+        cJSON_AddNumberToObject(entry, "in_channels", (double)layer->in_channels);
+        cJSON_AddNumberToObject(entry, "out_channels", (double)layer->out_channels);
+        cJSON_AddNumberToObject(entry, "parameters", (double)(layer->weight_count + layer->bias_count));
+        cJSON_AddStringToObject(entry, "representation",
+                                layer->out_representation == BNN_REGULAR ? "regular" : "trivial");
+        cmd_add_number(entry, "kl", bnn_posterior_layer_kl(model->posterior, layer));
+        cmd_add_number(entry, "sigma_over_prior", bnn_posterior_layer_spread(model->posterior, layer));
+        cJSON_AddItemToArray(layers, entry);
+    }
+}
+
+static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, cJSON *json, bnn_error *error)
+{
+    char *config = bnn_config_dump(&model->config, false);
+    const char *training = bnn_safetensors_metadata(file, "training");
+    if (!config) return bnn_no_memory(error, "a configuration", 1, 0);
+    cJSON_AddStringToObject(json, "type", bnn_network_type_row(model->network->spec.type)->name);
+    cJSON_AddStringToObject(json, "group", model->group->name);
+    cJSON_AddStringToObject(json, "family", model->posterior->family->row.name);
+    cJSON_AddStringToObject(json, "mode", model->config.symmetrization.mode);
+    cJSON_AddNumberToObject(json, "parameters", (double)model->posterior->count);
+    cmd_add_number(json, "kl", bnn_posterior_kl(model->posterior));
+    add_layers(json, model);
+    if (training) cJSON_AddItemToObject(json, "training", cJSON_Parse(training));
+    cJSON_AddItemToObject(json, "config", cJSON_Parse(config));
+    free(config);
+    return BNN_OK;
+}
+
+static double number(const cJSON *object, const char *name)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(value) ? value->valuedouble : 0;
+}
+
+static void print_table(const cJSON *json)
+{
+    const cJSON *layer, *training = cJSON_GetObjectItemCaseSensitive(json, "training");
+    static const char *const names[] = {"type", "group", "family", "mode"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        printf("%-12s %s\n", names[i], cJSON_GetObjectItemCaseSensitive(json, names[i])->valuestring);
+    printf("%-12s %.0f\n%-12s %.2f nats\n\n", "parameters", number(json, "parameters"), "KL",
+           number(json, "kl"));
+    printf("%-16s %-6s %6s %6s %10s %-9s %12s %12s\n", "layer", "kind", "in", "out", "parameters", "channels",
+           "KL (nats)", "sigma/prior");
+    cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(json, "layers"))
+        printf("%-16s %-6s %6.0f %6.0f %10.0f %-9s %12.2f %12.4f\n",
+               cJSON_GetObjectItemCaseSensitive(layer, "name")->valuestring,
+               cJSON_GetObjectItemCaseSensitive(layer, "kind")->valuestring, number(layer, "in_channels"),
+               number(layer, "out_channels"), number(layer, "parameters"),
+               cJSON_GetObjectItemCaseSensitive(layer, "representation")->valuestring, number(layer, "kl"),
+               number(layer, "sigma_over_prior"));
+    if (training)
+        printf("\ntrained for %.0f epochs: N %.0f (%.0f base images), beta %g, training nll %.4f, KL %.1f\n"
+               "training ELBO %.1f nats at N, %.1f at N0\n",
+               number(training, "epoch"), number(training, "n"), number(training, "n_base"),
+               number(training, "kl_weight"), number(training, "train_nll"), number(training, "kl"),
+               number(training, "elbo"), number(training, "elbo_base"));
+}
+
+static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
+{
+    cmd_line line;
+    bool done;
+    bnn_model *model = NULL;
+    bnn_safetensors *file = NULL;
+    bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
+    if (status || done) return status;
+    status = bnn_model_load(line.operands[0], &model, &file, error);
+    if (status) return status;
+    cJSON *json = cJSON_CreateObject();
+    status = describe(model, file, json, error);
+    if (!status && cmd_flag(&line, "json")) {
+        status = cmd_print_json(json, error);
+        json = NULL;
+    } else if (!status)
+        print_table(json);
+    cJSON_Delete(json);
+    bnn_safetensors_free(file);
+    bnn_model_free(model);
+    return status;
+}
+
+static const cmd_option options[] = {
+    {"json", NULL, "print one JSON object, with the resolved configuration"},
+    {NULL, NULL, NULL},
+};
+
+const subcommand cmd_info = {.name = "info",
+                             .operands = "MODEL",
+                             .summary = "tell what a model file holds",
+                             .options = options,
+                             .run = run};

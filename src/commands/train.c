@@ -1,0 +1,144 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bnn/io.h"
+#include "bnn/mode.h"
+#include "bnn/settings.h"
+#include "bnn/train.h"
+#include "commands/command.h"
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+/* What the callbacks print on: one live line on a terminal, else a line an epoch. */
+typedef struct progress {
+    bool live;
+    double spent; /* seconds in finished epochs */
+    bnn_epoch last;
+} progress;
+
+static void print_message(void *context, const char *line)
+{
+    const progress *p = context;
+    fprintf(stderr, "%s%s\n", p->live ? "\r\033[K" : "", line);
+}
+
+static void format_duration(double seconds, char *text, size_t size)
+{
+    if (seconds < 100)
+        snprintf(text, size, "%.0fs", seconds);
+    else if (seconds < 6000)
+        snprintf(text, size, "%.0fm", seconds / 60);
+    else
+        snprintf(text, size, "%.1fh", seconds / 3600);
+}
+
+static void format_epoch(const bnn_epoch *e, char *text, size_t size)
+{
+    int length = snprintf(
+        text, size, "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  elbo %.1f  acc %.4f", e->epoch,
+        e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->elbo, e->train_accuracy);
+    if (e->validated)
+        length += snprintf(text + length, size - (size_t)length, "  val acc %.4f nll %.4f",
+                           e->validation_accuracy, e->validation_nll);
+    snprintf(text + length, size - (size_t)length, "  %.0f/s", e->image_samples_per_second);
+}
+
+static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
+{
+    const progress *p = context;
+    char left[32];
+    const double done = (double)(epoch - 1);
+    if (!p->live) return;
+    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
+    if (epoch == 1) return; /* the rest is known from the last epoch */
+    format_duration(p->spent / done * ((double)epochs - done - fraction), left, sizeof left);
+    fprintf(stderr, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl, p->last.train_accuracy,
+            p->last.image_samples_per_second, left);
+}
+
+static void print_epoch(void *context, const bnn_epoch *epoch)
+{
+    progress *p = context;
+    char line[256];
+    p->spent += epoch->seconds;
+    p->last = *epoch;
+    format_epoch(epoch, line, sizeof line);
+    if (!p->live)
+        fprintf(stderr, "%s\n", line);
+    else if (epoch->epoch == epoch->epochs || epoch->validated)
+        fprintf(stderr, "\r\033[K%s\n", line);
+}
+
+/* Without --out the run is written beside where the user works; a config.json that is there already is never
+ * replaced then, and a configuration is never replaced by its own resolved form (model.bin holds that too).
+ */
+static bool may_write_config(const char *out, const char *config)
+{
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/config.json", out ? out : ".") >= (int)sizeof path) return false;
+    return out ? !bnn_same_file(path, config) : !bnn_file_exists(path);
+}
+
+static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
+{
+    cmd_line line;
+    bnn_config config;
+    bool done;
+    progress p = {.live = isatty(STDERR_FILENO)};
+    bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
+    if (status || done) return status;
+    if (cmd_flag(&line, "keys")) {
+        char *keys = bnn_config_help(bnn_mode_row);
+        if (!keys) return bnn_no_memory(error, "help", 1, 0);
+        printf("  key                                  default      meaning\n%s", keys);
+        free(keys);
+        return BNN_OK;
+    }
+    if (line.operand_count == 0)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
+    const char *out = cmd_value(&line, "out");
+    bnn_train_options options = {
+        .directory = out ? out : ".", .write_config = may_write_config(out, line.operands[0]), .stop = &stop};
+    if (!cmd_flag(&line, "quiet"))
+        options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
+    status = cmd_threads(&line, &options.threads, error);
+    if (!status) status = bnn_settings_read(line.operands[0], line.sets, line.set_count, &config, error);
+    if (status) return status;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    status = bnn_train(&config, &options, error);
+    if (status == BNN_BAD_INPUT) return bnn_fail_in(error, status, line.operands[0]);
+    if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
+    return status;
+}
+
+static const cmd_option options[] = {
+    {"set", "KEY=VALUE", "override a key of the configuration (repeatable)"},
+    {"out", "DIR", "write config.json, metrics.jsonl, model.bin and checkpoint.bin there (default: .)"},
+    {"threads", "N", "worker threads (default: all processors); the result does not depend on it"},
+    {"quiet", NULL, "no progress"},
+    {"keys", NULL, "list every key of a configuration with its default and meaning, and exit"},
+    {NULL, NULL, NULL},
+};
+
+const subcommand cmd_train = {
+    .name = "train",
+    .operands = "[CONFIG.json]",
+    .summary = "train a network as a configuration says",
+    .details =
+        "metrics.jsonl has a line an epoch. train_nll: nats, the mean over items and draws; kl: nats, "
+        "never\nrescaled; kl_weight: beta; n: items that the objective counts (|G| N0 with augmentation); "
+        "n_base: N0;\nelbo: -train_nll n - kl; elbo_base: -train_nll n_base - kl; elbo_per_example: "
+        "elbo / n; layers: kl, and\nsigma_over_prior, the mean of sigma/s (1 at the prior, near 0 where "
+        "the variance vanishes).\n",
+    .options = options,
+    .run = run};

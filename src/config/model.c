@@ -1,0 +1,259 @@
+#include "bnn/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void bnn_model_free(bnn_model *model)
+{
+    if (!model) return;
+    bnn_posterior_free(model->posterior);
+    bnn_network_free(model->network);
+    bnn_group_free(model->group);
+    free(model);
+}
+
+/* Group, network and an unset posterior. */
+static bnn_status make_model(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
+                             bnn_error *error)
+{
+    bnn_model *result = bnn_alloc(1, sizeof *result);
+    if (!result) return bnn_no_memory(error, "a model", 1, sizeof *result);
+    result->config = *config;
+    bnn_config_set_network(&result->config, spec);
+    bnn_status status = bnn_group_create(config->group, &result->group, error);
+    if (!status) status = bnn_network_create(spec, &result->network, error);
+    if (!status)
+        status = bnn_posterior_create(result->network, bnn_family_find(config->posterior.family),
+                                      &result->posterior, error);
+    if (status) {
+        bnn_model_free(result);
+        return status;
+    }
+    *model = result;
+    return BNN_OK;
+}
+
+bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
+                            bnn_error *error)
+{
+    *model = NULL;
+    bnn_status status = make_model(config, spec, model, error);
+    if (status) return status;
+    bnn_posterior_set_prior((*model)->posterior, config->prior.std, config->prior.mean == 1, config->seed);
+    bnn_posterior_initialise((*model)->posterior, (bnn_mean_init)config->posterior.mean_init,
+                             config->posterior.rho_init, config->seed);
+    return BNN_OK;
+}
+
+void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *posterior)
+{
+    bnn_posterior_free(model->posterior);
+    bnn_network_free(model->network);
+    model->network = network;
+    model->posterior = posterior;
+    bnn_config_set_network(&model->config, &network->spec);
+}
+
+bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_error *error)
+{
+    bnn_network_spec spec;
+    bnn_network *network = NULL;
+    bnn_posterior *posterior = NULL;
+    bnn_status status = bnn_expanded_spec(model->group, &model->network->spec, &spec, error);
+    if (!status) status = bnn_network_create(&spec, &network, error);
+    if (!status) status = bnn_posterior_create(network, model->posterior->family, &posterior, error);
+    if (!status) status = bnn_posterior_expand(model->group, arrangement, model->posterior, posterior, error);
+    if (status) {
+        bnn_posterior_free(posterior);
+        bnn_network_free(network);
+        return status;
+    }
+    bnn_model_replace(model, network, posterior);
+    return BNN_OK;
+}
+
+/* ---- the tensors of a model ---------------------------------------------------------------------------- */
+
+/* Calls `visit` for every tensor of the file format that the posterior has. */
+typedef bnn_status visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
+
+static bnn_status visit_tensor(const bnn_layer *layer, bool bias, const char *part, bnn_real *array,
+                               visitor *visit, void *context, bnn_error *error)
+{
+    bnn_tensor tensor = {.rank = 1, .shape = {layer->out_channels}};
+    snprintf(tensor.name, sizeof tensor.name, "%s.%s", layer->name, part);
+    tensor.data = array + (bias ? layer->bias_offset : layer->weight_offset);
+    tensor.count = bias ? layer->bias_count : layer->weight_count;
+    if (!bias && (layer->kind == BNN_LAYER_CONV || layer->weight_is_1x1_conv)) {
+        tensor.rank = 4;
+        tensor.shape[1] = layer->in_channels;
+        tensor.shape[2] = tensor.shape[3] = layer->kind == BNN_LAYER_CONV ? layer->kernel : 1;
+    } else if (!bias) {
+        tensor.rank = 2;
+        tensor.shape[1] = layer->weight_count / layer->out_channels;
+    }
+    return visit(context, &tensor, error);
+}
+
+/* `random_prior`: whether the file has prior_mu and prior_std. */
+static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visitor *visit, void *context,
+                                bnn_error *error)
+{
+    const struct {
+        const char *part;
+        bool bias, wanted;
+        bnn_real *array;
+    } parts[] = {
+        {"weight_mu", false, true, q->mu},
+        {"weight_rho", false, true, q->rho},
+        {"bias_mu", true, true, q->mu},
+        {"bias_rho", true, true, q->rho},
+        {"prior_mu", false, random_prior, q->prior_mean},
+        {"prior_std", false, random_prior, q->prior_std},
+        {"weight_sign", false, q->sign != NULL, q->sign},
+        {"bias_sign", true, q->sign != NULL, q->sign},
+    };
+    for (size_t l = 0; l < q->network->layer_count; l++) {
+        if (q->network->layers[l].bias_count == 0) continue;
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            if (!parts[i].wanted) continue;
+            bnn_status status = visit_tensor(&q->network->layers[l], parts[i].bias, parts[i].part,
+                                             parts[i].array, visit, context, error);
+            if (status) return status;
+        }
+    }
+    return BNN_OK;
+}
+
+/* ---- load ---------------------------------------------------------------------------------------------- */
+
+typedef struct loading {
+    const bnn_safetensors *file;
+    size_t found;
+} loading;
+
+static void shape_text(const bnn_tensor *tensor, char *text, size_t size)
+{
+    size_t length = (size_t)snprintf(text, size, "(");
+    for (size_t i = 0; i < tensor->rank && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%zu", i ? "," : "", tensor->shape[i]);
+    if (length < size) snprintf(text + length, size - length, ")");
+}
+
+static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error *error)
+{
+    loading *state = context;
+    char found_shape[128], wanted_shape[128];
+    const bnn_tensor *found = bnn_safetensors_find(state->file, wanted->name);
+    const bool positive = strstr(wanted->name, "prior_std") != NULL;
+    shape_text(wanted, wanted_shape, sizeof wanted_shape);
+    if (!found)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s is missing, expected one of shape %s",
+                        state->file->path, wanted->name, wanted_shape);
+    shape_text(found, found_shape, sizeof found_shape);
+    if (strcmp(found_shape, wanted_shape) != 0)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s: found shape %s, expected %s", state->file->path,
+                        wanted->name, found_shape, wanted_shape);
+    for (size_t i = 0; i < found->count; i++)
+        if (!isfinite(found->data[i]) || (positive && found->data[i] <= 0))
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: tensor %s: entry %zu is %g, expected a finite%s number", state->file->path,
+                            wanted->name, i, (double)found->data[i], positive ? " positive" : "");
+    memcpy(wanted->data, found->data, found->count * sizeof *found->data);
+    state->found++;
+    return BNN_OK;
+}
+
+static bnn_status check_known(const bnn_safetensors *file, size_t known, bnn_error *error)
+{
+    size_t extra = 0;
+    for (size_t i = 0; i < file->tensor_count; i++)
+        extra += strncmp(file->tensors[i].name, "optimizer.", strlen("optimizer.")) == 0;
+    if (known + extra == file->tensor_count) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: found %zu tensors, expected the %zu that its configuration describes", file->path,
+                    file->tensor_count - extra, known);
+}
+
+static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_error *error)
+{
+    bnn_config config;
+    bnn_network_spec spec;
+    loading state = {file, 0};
+    const char *format = bnn_safetensors_metadata(file, "format");
+    const char *text = bnn_safetensors_metadata(file, "config");
+    if (!format || strcmp(format, "bnn") != 0 || !text)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: __metadata__ has no \"format\": \"bnn\" and \"config\", expected a model written by bnn",
+            file->path);
+    bnn_status status = bnn_config_parse(file->path, text, NULL, 0, NULL, &config, error);
+    if (status) return status;
+    if (config.model.input.count != 3 || config.model.classes == 0)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: config: model.input and model.classes are missing",
+                        file->path);
+    bnn_config_network(&config, config.model.representation == 2 ? BNN_REGULAR : BNN_TRIVIAL, &spec);
+    status = make_model(&config, &spec, model, error);
+    if (status) return status;
+    bnn_posterior *q = (*model)->posterior;
+    bnn_posterior_set_prior(q, config.prior.std, false, 0);
+    q->random_prior = config.prior.mean == 1;
+    status = visit_tensors(q, q->random_prior, load_tensor, &state, error);
+    return status ? status : check_known(file, state.found, error);
+}
+
+bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error)
+{
+    bnn_safetensors *read = NULL;
+    *model = NULL;
+    if (file) *file = NULL;
+    bnn_status status = bnn_safetensors_read(path, &read, error);
+    if (!status) status = load_from(read, model, error);
+    if (status) {
+        bnn_model_free(*model);
+        *model = NULL;
+    }
+    if (!status && file)
+        *file = read;
+    else
+        bnn_safetensors_free(read);
+    return status;
+}
+
+/* ---- save ---------------------------------------------------------------------------------------------- */
+
+typedef struct saving {
+    bnn_tensor *tensors;
+    size_t count;
+} saving;
+
+static bnn_status save_tensor(void *context, const bnn_tensor *tensor, bnn_error *error)
+{
+    saving *state = context;
+    (void)error;
+    state->tensors[state->count++] = *tensor;
+    return BNN_OK;
+}
+
+bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
+                          const bnn_tensor *extra, size_t extra_count, bnn_error *error)
+{
+    const size_t most = model->network->layer_count * 8 + extra_count;
+    char *config = bnn_config_dump(&model->config, false);
+    saving state = {bnn_alloc(most, sizeof(bnn_tensor)), 0};
+    bnn_status status = BNN_OK;
+    if (!config || !state.tensors) status = bnn_no_memory(error, "a model file", most, sizeof(bnn_tensor));
+    if (!status)
+        status = visit_tensors(model->posterior, model->posterior->random_prior, save_tensor, &state, error);
+    if (!status) {
+        const char *const metadata[] = {"format", "bnn",      "config",
+                                        config,   "training", training ? training : ""};
+        for (size_t i = 0; i < extra_count; i++) state.tensors[state.count++] = extra[i];
+        status = bnn_safetensors_write(path, state.tensors, state.count, metadata, training ? 3 : 2, error);
+    }
+    free(state.tensors);
+    free(config);
+    return status;
+}

@@ -1,0 +1,67 @@
+/* IDX, the format of MNIST and its kin (http://yann.lecun.com/exdb/mnist, "The IDX file format"): two zero
+ * bytes, a type, the number of dimensions, every dimension in 4 bytes, the data; all big-endian. */
+#include "data/array.h"
+#include "data/source.h"
+
+bnn_status bnn_idx_array(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
+                         bnn_error *error)
+{
+    static const struct {
+        uint8_t code;
+        char kind;
+        size_t width;
+    } types[] = {{0x08, 'u', 1}, {0x09, 'i', 1}, {0x0b, 'i', 2},
+                 {0x0c, 'i', 4}, {0x0d, 'f', 4}, {0x0e, 'f', 8}};
+    const size_t type_count = sizeof types / sizeof *types;
+    if (size < 4 || bytes[0] != 0 || bytes[1] != 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: is no IDX file: expected it to begin with two zero bytes, a type and "
+                        "a number of dimensions",
+                        name);
+    size_t t = 0;
+    while (t < type_count && types[t].code != bytes[2]) t++;
+    if (t == type_count)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: found IDX type 0x%02x, expected 0x08 (uint8), another integer or 0x0d "
+                        "(float)",
+                        name, bytes[2]);
+    const size_t rank = bytes[3], start = 4 + 4 * rank;
+    if (rank < 1 || rank > BNN_NPY_MAX_RANK)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu IDX dimensions, expected 1 to %d", name, rank,
+                        BNN_NPY_MAX_RANK);
+    if (size < start)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: ends within its IDX header: found %zu bytes, expected %zu",
+                        name, size, start);
+    *array = (bnn_array){.rank = rank,
+                         .kind = types[t].kind,
+                         .width = types[t].width,
+                         .big_endian = true,
+                         .items = bytes + start};
+    for (size_t d = 0; d < rank; d++) array->shape[d] = (size_t)bnn_load(bytes + 4 + 4 * d, 4, true);
+    return bnn_array_check(name, array, size - start, error);
+}
+
+static bnn_status load_mnist(const bnn_data_paths *paths, bnn_split split, const char *remedy,
+                             bnn_dataset **dataset, bnn_error *error)
+{
+    static const char *const names[][3] = {{"train-images-idx3-ubyte", "train-labels-idx1-ubyte", NULL},
+                                           {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", NULL}};
+    const bnn_data_files files = {.names = names[split == BNN_TEST], .subdirectory = "", .remedy = remedy};
+    char found[2][BNN_DATA_PATH];
+    const bnn_status status = bnn_data_find(paths, &files, found, error);
+    return status ? status : bnn_dataset_read(found[0], found[1], 10, dataset, error);
+}
+
+bnn_status bnn_load_fashion_mnist(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
+                                  bnn_error *error)
+{
+    return load_mnist(paths, split,
+                      "on Debian: apt-get install dataset-fashion-mnist; or name the folder in data.dir",
+                      dataset, error);
+}
+
+bnn_status bnn_load_mnist(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
+                          bnn_error *error)
+{
+    return load_mnist(paths, split, "put the files there or name their folder in data.dir", dataset, error);
+}

@@ -1,0 +1,410 @@
+#include "bnn/metrics.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics/defect.h"
+
+#define SYMMETRIC_KL_EPSILON 1e-8
+#define ROW_SUM_TOLERANCE 1e-3
+
+/* What is kept of an image; what needs a label is NaN without one. */
+struct image_figures {
+    double confidence, correct, nll, expected_nll, brier;
+    double correct_orbit, nll_orbit, brier_orbit;
+    double entropy, mutual_information, orbit_mutual_information;
+    double orbit_agreement, orbit_identity_agreement, symmetric_kl, symmetric_kl_square; /* means over g */
+    double defect_plugin, defect_unbiased;
+};
+
+struct bnn_metrics_accumulator {
+    size_t draws, order, classes;
+    size_t count, capacity;
+    bool labelled;
+    struct image_figures *images; /* (capacity), the first `count` used */
+    bnn_defect *defect;
+    double *orbit;         /* (draws, order, classes): p_t(g.x) of one image */
+    double *mean;          /* (order, classes): F(g.x) */
+    double *orbit_average; /* (classes): mean_g F(g.x) */
+    size_t *predicted;     /* (order): argmax F(g.x) */
+    size_t *votes;         /* (classes) */
+    bnn_reliability_bin reliability[BNN_ECE_BINS], reliability_orbit[BNN_ECE_BINS]; /* sums, not means */
+};
+
+bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
+                             bnn_metrics_accumulator **accumulator, bnn_error *error)
+{
+    size_t plane, items;
+    *accumulator = NULL;
+    if (!draws || !order || !classes)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "probabilities: %zu draws, %zu group elements, %zu classes, expected at least 1 of each", draws,
+            order, classes);
+    if (__builtin_mul_overflow(order, classes, &plane) || __builtin_mul_overflow(draws, plane, &items))
+        return bnn_no_memory(error, "the probabilities of an image", draws, order);
+    bnn_metrics_accumulator *a = bnn_alloc(1, sizeof *a);
+    if (!a) return bnn_no_memory(error, "metrics", 1, sizeof *a);
+    a->draws = draws, a->order = order, a->classes = classes;
+    a->orbit = bnn_alloc(items, sizeof *a->orbit);
+    a->mean = bnn_alloc(plane, sizeof *a->mean);
+    a->orbit_average = bnn_alloc(classes, sizeof *a->orbit_average);
+    a->predicted = bnn_alloc(order, sizeof *a->predicted);
+    a->votes = bnn_alloc(classes, sizeof *a->votes);
+    bnn_status status = BNN_OK;
+    if (!a->orbit || !a->mean || !a->orbit_average || !a->predicted || !a->votes)
+        status = bnn_no_memory(error, "metrics", items, sizeof *a->orbit);
+    if (!status) status = bnn_defect_create(draws, order, classes, &a->defect, error);
+    if (status) {
+        bnn_metrics_discard(a);
+        return status;
+    }
+    *accumulator = a;
+    return BNN_OK;
+}
+
+void bnn_metrics_discard(bnn_metrics_accumulator *accumulator)
+{
+    if (!accumulator) return;
+    bnn_defect_free(accumulator->defect);
+    free(accumulator->votes);
+    free(accumulator->predicted);
+    free(accumulator->orbit_average);
+    free(accumulator->mean);
+    free(accumulator->orbit);
+    free(accumulator->images);
+    free(accumulator);
+}
+
+static bnn_status check_row(const bnn_metrics_accumulator *a, const double *row, size_t t, size_t g, size_t i,
+                            bnn_error *error)
+{
+    double sum = 0;
+    for (size_t c = 0; c < a->classes; c++) {
+        if (!(isfinite(row[c]) && row[c] >= 0))
+            return bnn_fail(
+                error, BNN_BAD_INPUT,
+                "probabilities: draw %zu, group element %zu, image %zu: class %zu has %g, expected a "
+                "finite number of at least 0",
+                t, g, i, c, row[c]);
+        sum += row[c];
+    }
+    if (fabs(sum - 1) > ROW_SUM_TOLERANCE)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "probabilities: draw %zu, group element %zu, image %zu: found a sum of %.9g, expected 1", t, g, i,
+            sum);
+    return BNN_OK;
+}
+
+static bnn_status check_chunk(const bnn_metrics_accumulator *a, const double *probabilities, size_t images,
+                              const uint32_t *labels, bnn_error *error)
+{
+    const size_t rows = a->draws * a->order * images;
+    if (a->count && a->labelled != (labels != NULL))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "labels: image %zu is the first %s one, expected all images alike", a->count,
+                        labels ? "labelled" : "unlabelled");
+    for (size_t i = 0; labels && i < images; i++)
+        if (labels[i] >= a->classes)
+            return bnn_fail(error, BNN_BAD_INPUT, "labels: image %zu has label %lu, expected less than %zu",
+                            a->count + i, (unsigned long)labels[i], a->classes);
+    for (size_t r = 0; r < rows; r++) {
+        const size_t t = r / images / a->order, g = r / images % a->order, i = a->count + r % images;
+        const bnn_status status = check_row(a, probabilities + r * a->classes, t, g, i, error);
+        if (status) return status;
+    }
+    return BNN_OK;
+}
+
+static bnn_status reserve(bnn_metrics_accumulator *a, size_t images, bnn_error *error)
+{
+    const size_t wanted = a->count + images;
+    if (wanted <= a->capacity) return BNN_OK;
+    const size_t capacity = wanted > 2 * a->capacity ? wanted : 2 * a->capacity;
+    struct image_figures *grown = bnn_alloc(capacity, sizeof *grown);
+    if (!grown) return bnn_no_memory(error, "the figures of the images", capacity, sizeof *grown);
+    if (a->count) memcpy(grown, a->images, a->count * sizeof *grown);
+    free(a->images);
+    a->images = grown;
+    a->capacity = capacity;
+    return BNN_OK;
+}
+
+static double entropy(const double *p, size_t classes)
+{
+    double sum = 0;
+    for (size_t c = 0; c < classes; c++)
+        if (p[c] > 0) sum -= p[c] * log(p[c]);
+    return sum;
+}
+
+static double negative_log(double p)
+{
+    return -log(fmax(p, DBL_MIN));
+}
+
+static size_t largest(const double *p, size_t classes)
+{
+    size_t best = 0;
+    for (size_t c = 1; c < classes; c++)
+        if (p[c] > p[best]) best = c;
+    return best;
+}
+
+/* KL(a || b) + KL(b || a) = sum (a - b)(log a - log b). */
+static double symmetric_kl(const double *a, const double *b, size_t classes)
+{
+    double sum = 0;
+    for (size_t c = 0; c < classes; c++)
+        sum += (a[c] - b[c]) * log((a[c] + SYMMETRIC_KL_EPSILON) / (b[c] + SYMMETRIC_KL_EPSILON));
+    return sum;
+}
+
+static void add_to_bin(bnn_reliability_bin *bins, double confidence, double correct)
+{
+    size_t b = 0;
+    while (b < BNN_ECE_BINS - 1 && confidence > (double)(b + 1) / BNN_ECE_BINS) b++;
+    bins[b].count++;
+    bins[b].accuracy += correct;
+    bins[b].confidence += confidence;
+}
+
+/* orbit (T, G, C) and mean (G, C), orbit_average (C), predicted (G) <- those of image i of a chunk. */
+static void load_image(bnn_metrics_accumulator *a, const double *probabilities, size_t images, size_t i)
+{
+    const size_t classes = a->classes, plane = a->order * classes;
+    memset(a->mean, 0, plane * sizeof *a->mean);
+    memset(a->orbit_average, 0, classes * sizeof *a->orbit_average);
+    for (size_t t = 0; t < a->draws; t++) {
+        double *orbit = a->orbit + t * plane;
+        for (size_t g = 0; g < a->order; g++)
+            memcpy(orbit + g * classes, probabilities + ((t * a->order + g) * images + i) * classes,
+                   classes * sizeof *orbit);
+        for (size_t k = 0; k < plane; k++) a->mean[k] += orbit[k];
+    }
+    for (size_t k = 0; k < plane; k++) {
+        a->mean[k] /= (double)a->draws;
+        a->orbit_average[k % classes] += a->mean[k] / (double)a->order;
+    }
+    for (size_t g = 0; g < a->order; g++) a->predicted[g] = largest(a->mean + g * classes, classes);
+}
+
+static void add_information(const bnn_metrics_accumulator *a, struct image_figures *image)
+{
+    const size_t classes = a->classes;
+    double conditional = 0, over_orbit = 0;
+    image->entropy = entropy(a->mean, classes);
+    for (size_t t = 0; t < a->draws; t++) conditional += entropy(a->orbit + t * a->order * classes, classes);
+    image->mutual_information = a->draws > 1 ? image->entropy - conditional / (double)a->draws : NAN;
+    for (size_t g = 0; g < a->order; g++) over_orbit += entropy(a->mean + g * classes, classes);
+    image->orbit_mutual_information = entropy(a->orbit_average, classes) - over_orbit / (double)a->order;
+}
+
+static void add_orbit(bnn_metrics_accumulator *a, struct image_figures *image)
+{
+    const size_t classes = a->classes, order = a->order;
+    size_t most = 0, identical = 0;
+    memset(a->votes, 0, classes * sizeof *a->votes);
+    for (size_t g = 0; g < order; g++) {
+        const size_t votes = ++a->votes[a->predicted[g]];
+        if (votes > most) most = votes;
+        identical += a->predicted[g] == a->predicted[0];
+    }
+    for (size_t g = 1; g < order; g++) {
+        const double kl = symmetric_kl(a->mean, a->mean + g * classes, classes);
+        image->symmetric_kl += kl / (double)(order - 1);
+        image->symmetric_kl_square += kl * kl / (double)(order - 1);
+    }
+    image->orbit_agreement = (double)most / (double)order;
+    image->orbit_identity_agreement = (double)identical / (double)order;
+}
+
+static double brier(const double *p, size_t classes, size_t label)
+{
+    double sum = 0;
+    for (size_t c = 0; c < classes; c++) {
+        const double residual = p[c] - (c == label);
+        sum += residual * residual;
+    }
+    return sum;
+}
+
+/* What needs the label, and the confidences beside it; label NULL leaves the former NaN. */
+static void add_label(bnn_metrics_accumulator *a, const uint32_t *label, struct image_figures *image)
+{
+    const size_t classes = a->classes, order = a->order;
+    for (size_t g = 0; g < order; g++) {
+        const double *p = a->mean + g * classes;
+        const double correct = label ? (double)(a->predicted[g] == *label) : NAN;
+        const double nll = label ? negative_log(p[*label]) : NAN;
+        const double score = label ? brier(p, classes, *label) : NAN;
+        add_to_bin(a->reliability_orbit, p[a->predicted[g]], correct);
+        image->correct_orbit += correct / (double)order;
+        image->nll_orbit += nll / (double)order;
+        image->brier_orbit += score / (double)order;
+        if (g > 0) continue;
+        add_to_bin(a->reliability, p[a->predicted[g]], correct);
+        image->confidence = p[a->predicted[g]];
+        image->correct = correct;
+        image->nll = nll;
+        image->brier = score;
+    }
+    for (size_t t = 0; t < a->draws; t++)
+        image->expected_nll += label ? negative_log(a->orbit[t * order * classes + *label]) : NAN;
+    image->expected_nll /= (double)a->draws;
+}
+
+bnn_status bnn_metrics_add(bnn_metrics_accumulator *accumulator, const double *probabilities, size_t images,
+                           const uint32_t *labels, bnn_error *error)
+{
+    bnn_metrics_accumulator *a = accumulator;
+    if (!images) return BNN_OK;
+    bnn_status status = check_chunk(a, probabilities, images, labels, error);
+    if (!status) status = reserve(a, images, error);
+    if (status) return status;
+    a->labelled = labels != NULL;
+    for (size_t i = 0; i < images; i++) {
+        struct image_figures image = {0};
+        load_image(a, probabilities, images, i);
+        add_information(a, &image);
+        add_orbit(a, &image);
+        add_label(a, labels ? &labels[i] : NULL, &image);
+        bnn_defect_add(a->defect, a->orbit, a->mean, &image.defect_plugin, &image.defect_unbiased);
+        a->images[a->count++] = image;
+    }
+    return BNN_OK;
+}
+
+/* A figure of every image, by its place in struct image_figures. */
+static void copy_figure(const bnn_metrics_accumulator *a, size_t offset, double *figures)
+{
+    for (size_t i = 0; i < a->count; i++)
+        figures[i] = *(const double *)((const char *)&a->images[i] + offset);
+}
+
+/* The mean over images of one figure and, where `std` is given, its standard deviation (population). */
+static double mean_of(const bnn_metrics_accumulator *a, size_t offset, double *scratch, double *std)
+{
+    const double n = (double)a->count;
+    double sum = 0, squares = 0;
+    copy_figure(a, offset, scratch);
+    for (size_t i = 0; i < a->count; i++) sum += scratch[i];
+    for (size_t i = 0; i < a->count; i++) squares += (scratch[i] - sum / n) * (scratch[i] - sum / n);
+    if (std) *std = sqrt(squares / n);
+    return sum / n;
+}
+
+/* Sums to means; returns the expected calibration error sum_b n_b/n |accuracy_b - confidence_b|. */
+static double calibrate(const bnn_reliability_bin *sums, size_t n, bnn_reliability_bin *bins)
+{
+    double error = 0;
+    for (size_t b = 0; b < BNN_ECE_BINS; b++) {
+        const double count = (double)sums[b].count;
+        bins[b].count = sums[b].count;
+        bins[b].accuracy = sums[b].accuracy / count;
+        bins[b].confidence = sums[b].confidence / count;
+        if (sums[b].count) error += fabs(sums[b].accuracy - sums[b].confidence) / (double)n;
+    }
+    return error;
+}
+
+#define FIGURE(name) offsetof(struct image_figures, name)
+
+static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_metrics *m)
+{
+    m->accuracy = mean_of(a, FIGURE(correct), scratch, NULL);
+    m->nll = mean_of(a, FIGURE(nll), scratch, NULL);
+    m->brier = mean_of(a, FIGURE(brier), scratch, NULL);
+    m->expected_nll = mean_of(a, FIGURE(expected_nll), scratch, NULL);
+    m->entropy = mean_of(a, FIGURE(entropy), scratch, NULL);
+    m->mutual_information = mean_of(a, FIGURE(mutual_information), scratch, NULL);
+    m->accuracy_orbit = mean_of(a, FIGURE(correct_orbit), scratch, NULL);
+    m->nll_orbit = mean_of(a, FIGURE(nll_orbit), scratch, NULL);
+    m->brier_orbit = mean_of(a, FIGURE(brier_orbit), scratch, NULL);
+    m->orbit_mutual_information = mean_of(a, FIGURE(orbit_mutual_information), scratch, NULL);
+    m->orbit_agreement = mean_of(a, FIGURE(orbit_agreement), scratch, NULL);
+    m->orbit_identity_agreement = mean_of(a, FIGURE(orbit_identity_agreement), scratch, NULL);
+    m->symmetric_kl_mean = mean_of(a, FIGURE(symmetric_kl), scratch, NULL);
+    const double square = mean_of(a, FIGURE(symmetric_kl_square), scratch, NULL);
+    m->symmetric_kl_std = sqrt(fmax(square - m->symmetric_kl_mean * m->symmetric_kl_mean, 0));
+    m->defect_plugin = mean_of(a, FIGURE(defect_plugin), scratch, &m->defect_plugin_std);
+    m->defect_unbiased = mean_of(a, FIGURE(defect_unbiased), scratch, NULL);
+    copy_figure(a, FIGURE(defect_unbiased), scratch);
+    m->defect_standard_error = bnn_defect_standard_error(a->defect, scratch);
+}
+
+bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **metrics, bnn_error *error)
+{
+    const bnn_metrics_accumulator *a = accumulator;
+    const size_t n = a->count;
+    bnn_status status = BNN_OK;
+    *metrics = NULL;
+    if (!n) return bnn_fail(error, BNN_BAD_INPUT, "probabilities: found no image, expected at least 1");
+    double *confidence = bnn_alloc(n, sizeof *confidence), *scratch = bnn_alloc(n, sizeof *scratch);
+    bnn_metrics *m = bnn_alloc(1, sizeof *m);
+    if (m) {
+        m->defect_plugin_per_element = bnn_alloc(a->order, sizeof(double));
+        m->defect_unbiased_per_element = bnn_alloc(a->order, sizeof(double));
+        m->image_entropy = bnn_alloc(n, sizeof(double));
+        m->image_mutual_information = bnn_alloc(n, sizeof(double));
+        m->image_orbit_mutual_information = bnn_alloc(n, sizeof(double));
+        m->image_defect = bnn_alloc(n, sizeof(double));
+    }
+    if (!confidence || !scratch || !m || !m->defect_plugin_per_element || !m->defect_unbiased_per_element ||
+        !m->image_entropy || !m->image_mutual_information || !m->image_orbit_mutual_information ||
+        !m->image_defect) {
+        status = bnn_no_memory(error, "metrics", n, sizeof(double));
+        bnn_metrics_free(m);
+        goto done;
+    }
+    m->draws = a->draws, m->order = a->order, m->images = n, m->classes = a->classes;
+    m->labelled = a->labelled;
+    fill_means(a, scratch, m);
+    m->ece = calibrate(a->reliability, n, m->reliability);
+    m->ece_orbit = calibrate(a->reliability_orbit, n * a->order, m->reliability_orbit);
+    copy_figure(a, FIGURE(confidence), confidence);
+    copy_figure(a, FIGURE(correct), scratch);
+    m->aurc = bnn_aurc(confidence, scratch, n);
+    for (size_t g = 0; g < a->order; g++) {
+        m->defect_plugin_per_element[g] = a->defect->plugin_per_element[g] / (double)n;
+        m->defect_unbiased_per_element[g] = a->defect->unbiased_per_element[g] / (double)n;
+    }
+    copy_figure(a, FIGURE(entropy), m->image_entropy);
+    copy_figure(a, FIGURE(mutual_information), m->image_mutual_information);
+    copy_figure(a, FIGURE(orbit_mutual_information), m->image_orbit_mutual_information);
+    copy_figure(a, FIGURE(defect_plugin), m->image_defect);
+    *metrics = m;
+done:
+    free(scratch);
+    free(confidence);
+    return status;
+}
+
+void bnn_metrics_free(bnn_metrics *metrics)
+{
+    if (!metrics) return;
+    free(metrics->image_defect);
+    free(metrics->image_orbit_mutual_information);
+    free(metrics->image_mutual_information);
+    free(metrics->image_entropy);
+    free(metrics->defect_unbiased_per_element);
+    free(metrics->defect_plugin_per_element);
+    free(metrics);
+}
+
+void bnn_metrics_group_average(double *probabilities, size_t draws, size_t order, size_t images,
+                               size_t classes)
+{
+    const size_t plane = images * classes;
+    for (size_t t = 0; t < draws; t++) {
+        double *orbit = probabilities + t * order * plane;
+        for (size_t k = 0; k < plane; k++) {
+            double sum = 0;
+            for (size_t g = 0; g < order; g++) sum += orbit[g * plane + k];
+            for (size_t g = 0; g < order; g++) orbit[g * plane + k] = sum / (double)order;
+        }
+    }
+}

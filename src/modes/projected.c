@@ -1,0 +1,30 @@
+#include "modes/projected.h"
+
+#include <math.h>
+
+static double norm(const bnn_real *x, size_t n)
+{
+    double sum = 0;
+    for (size_t j = 0; j < n; j++) sum += (double)x[j] * (double)x[j];
+    return sqrt(sum);
+}
+
+bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bnn_model *model,
+                                    bnn_error *error)
+{
+    const bnn_network *network = model->network;
+    double before[BNN_MAX_WIDTHS + 2] = {0};
+    (void)error;
+    for (size_t l = 0; l < network->layer_count; l++)
+        before[l] =
+            norm(model->posterior->mu + network->layers[l].weight_offset, network->layers[l].weight_count);
+    bnn_posterior_project(symmetry, model->posterior);
+    for (size_t l = 0; fresh && l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        bnn_real *mu = model->posterior->mu + layer->weight_offset;
+        const double after = norm(mu, layer->weight_count);
+        const bnn_real scale = after > 0 ? (bnn_real)(before[l] / after) : 1;
+        for (size_t j = 0; j < layer->weight_count; j++) mu[j] *= scale;
+    }
+    return BNN_OK;
+}

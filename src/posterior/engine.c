@@ -1,0 +1,332 @@
+#include "bnn/engine.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/sampler.h"
+
+/* With fewer samples than this the batch is split, so that several threads have work. */
+#define LEAST_UNITS 8
+
+struct bnn_engine {
+    const bnn_posterior *posterior;
+    bnn_engine_options options;
+    size_t count, classes, in_count; /* parameters; reals an image */
+    size_t chunks, units, block;     /* block: images at a time */
+    bnn_workspace **workspaces;      /* (threads) */
+    bnn_sampler *sampler;
+    bnn_real *noise, *weights;      /* (samples, count) */
+    bnn_real *unit_gradient;        /* (units, count) d loss / d w */
+    bnn_real *spread;               /* (samples, count) what perturbed layers take: dW, or sigma^2 */
+    bnn_real *unit_spread_gradient; /* (units, count) */
+    bnn_stream stream;              /* of the step's estimator noise */
+    double *kl_factors;             /* (layers) */
+    bnn_real *mu_gradient, *scale_gradient;
+    bnn_real *logits;         /* (samples, items, views, classes) */
+    bnn_real *logit_gradient; /* (threads, block, classes) */
+    double *probabilities;    /* (samples, items, classes) */
+    double *nll;              /* (samples, items) */
+};
+
+/* The layer that a run of parameters belongs to. */
+static const bnn_layer *layer_of(const bnn_engine *engine, const bnn_run *run)
+{
+    return &engine->posterior->network->layers[run->layer];
+}
+
+static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
+{
+    const bnn_engine_options *o = &engine->options;
+    const size_t all = engine->count, rows = o->items * o->views;
+    const struct {
+        bnn_real **array;
+        size_t count;
+    } wanted[] = {
+        {&engine->noise, o->samples * all},
+        {&engine->weights, o->samples * all},
+        {&engine->unit_gradient, engine->units * all},
+        {&engine->spread, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : o->samples * all},
+        {&engine->unit_spread_gradient, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : engine->units * all},
+        {&engine->mu_gradient, all},
+        {&engine->scale_gradient, all},
+        {&engine->logits, o->samples * rows * engine->classes},
+        {&engine->logit_gradient, (size_t)o->threads * engine->block * engine->classes},
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        *wanted[i].array = bnn_alloc(wanted[i].count, sizeof(bnn_real));
+        if (!*wanted[i].array)
+            return bnn_no_memory(error, "a training step", wanted[i].count, sizeof(bnn_real));
+    }
+    engine->probabilities = bnn_alloc(o->samples * o->items * engine->classes, sizeof(double));
+    engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
+    engine->kl_factors = bnn_alloc(engine->posterior->network->layer_count, sizeof(double));
+    if (!engine->probabilities || !engine->nll || !engine->kl_factors)
+        return bnn_no_memory(error, "predictions", o->samples * o->items * engine->classes, sizeof(double));
+    for (size_t l = 0; l < engine->posterior->network->layer_count; l++) engine->kl_factors[l] = 1;
+    return BNN_OK;
+}
+
+bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_options *options,
+                             bnn_engine **engine, bnn_error *error)
+{
+    const bnn_network *network = posterior->network;
+    *engine = NULL;
+    bnn_engine *result = bnn_alloc(1, sizeof *result);
+    if (!result) return bnn_no_memory(error, "an engine", 1, sizeof *result);
+    result->posterior = posterior;
+    result->options = *options;
+    result->count = posterior->count;
+    result->classes = network->spec.classes;
+    result->in_count = bnn_layer_in_count(&network->layers[0]);
+    result->chunks = (LEAST_UNITS + options->samples - 1) / options->samples;
+    if (result->chunks > options->items) result->chunks = options->items;
+    result->units = options->samples * result->chunks;
+    const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
+    result->block = bnn_network_block(network, largest_chunk, options->views);
+
+    bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
+    if (!status) status = make_arrays(result, error);
+    result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
+    if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
+    for (int t = 0; !status && t < options->threads; t++) {
+        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t],
+                                      error);
+        if (!status && options->estimator != BNN_ESTIMATOR_WEIGHT)
+            status = bnn_workspace_perturb(result->workspaces[t], options->estimator, error);
+    }
+    if (status) {
+        bnn_engine_free(result);
+        return status;
+    }
+    *engine = result;
+    return BNN_OK;
+}
+
+void bnn_engine_free(bnn_engine *engine)
+{
+    if (!engine) return;
+    for (int t = 0; engine->workspaces && t < engine->options.threads; t++)
+        bnn_workspace_free(engine->workspaces[t]);
+    free(engine->workspaces);
+    bnn_sampler_free(engine->sampler);
+    free(engine->noise);
+    free(engine->weights);
+    free(engine->unit_gradient);
+    free(engine->unit_spread_gradient);
+    free(engine->spread);
+    free(engine->kl_factors);
+    free(engine->mu_gradient);
+    free(engine->scale_gradient);
+    free(engine->logits);
+    free(engine->logit_gradient);
+    free(engine->probabilities);
+    free(engine->nll);
+    free(engine);
+}
+
+/* A run of a sample's weights, and spread, from its noise: its draw, or for perturbed layers mu and dW or sigma^2. */
+static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
+{
+    bnn_real *noise = engine->noise + s * engine->count, *weights = engine->weights + s * engine->count;
+    if (!bnn_estimator_perturbs(engine->options.estimator, layer_of(engine, part))) {
+        bnn_sampler_weights(engine->sampler, part, noise, weights);
+        return;
+    }
+    const bnn_slice slice =
+        bnn_posterior_slice(engine->posterior, engine->sampler->sigma, part->from, part->count);
+    noise += part->from;
+    weights += part->from;
+    bnn_real *spread = engine->spread + s * engine->count + part->from;
+    const bnn_real *factor = engine->options.estimator == BNN_ESTIMATOR_LOCAL ? slice.sigma : noise;
+    for (size_t j = 0; j < part->count; j++) {
+        weights[j] = slice.mu[j];
+        spread[j] = slice.sigma[j] * factor[j];
+    }
+}
+
+void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
+{
+    bnn_sampler *sampler = engine->sampler;
+    const size_t samples = engine->options.samples, count = engine->count;
+    const bool tied = engine->posterior->ties;
+#pragma omp parallel num_threads(engine->options.threads)
+    {
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < sampler->run_count; r++) {
+            const bnn_run *part = &sampler->runs[r];
+            bnn_sampler_refresh(sampler, part);
+            for (size_t s = 0; s < samples; s++) {
+                const size_t at = s * count + part->from;
+                for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT)
+                    __builtin_prefetch(engine->weights + at + j, 1); /* while noise is made */
+                bnn_sampler_noise(sampler, part, (bnn_draw){seed, purpose, step, s},
+                                  engine->noise + s * count);
+                if (!tied) draw_weights(engine, part, s);
+            }
+        }
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < (tied ? sampler->run_count : 0); r++)
+            for (size_t s = 0; s < samples; s++) {
+                bnn_sampler_tie(sampler, &sampler->runs[r], engine->noise + s * count);
+                draw_weights(engine, &sampler->runs[r], s);
+            }
+    }
+    engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
+}
+
+void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
+{
+    memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
+    for (size_t r = 0; r < engine->sampler->run_count; r++) {
+        bnn_sampler_refresh(engine->sampler, &engine->sampler->runs[r]);
+        draw_weights(engine, &engine->sampler->runs[r], sample);
+    }
+}
+
+/* Forward and backward of one sample over one chunk of the batch. */
+static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const uint32_t *labels, int thread)
+{
+    const bnn_engine_options *o = &engine->options;
+    const size_t s = unit / engine->chunks, chunk = unit % engine->chunks, classes = engine->classes;
+    const size_t first = chunk * o->items / engine->chunks, end = (chunk + 1) * o->items / engine->chunks;
+    const size_t step = engine->block / o->views;
+    const double scale = 1 / (double)(o->samples * o->items);
+    bnn_workspace *workspace = engine->workspaces[thread];
+    bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
+
+    bnn_unit work = {.weights = engine->weights + s * engine->count,
+                     .gradient = engine->unit_gradient + unit * engine->count,
+                     .views = o->views};
+    if (o->estimator != BNN_ESTIMATOR_WEIGHT) {
+        work.spread = engine->spread + s * engine->count;
+        work.spread_gradient = engine->unit_spread_gradient + unit * engine->count;
+        work.stream =
+            bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE, engine->stream.sequence, unit, 0);
+    }
+    bnn_workspace_begin(workspace, &work);
+    for (size_t i = first; i < end; i += step) {
+        const size_t items = end - i < step ? end - i : step, rows = items * o->views;
+        const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
+        memcpy(engine->logits + (s * o->items + i) * o->views * classes, logits,
+               rows * classes * sizeof *logits);
+        for (size_t k = 0; k < items; k++)
+            engine->nll[s * o->items + i + k] = bnn_objective(
+                o->average, logits + k * o->views * classes, o->views, classes, labels[i + k], scale,
+                gradient + k * o->views * classes, engine->probabilities + (s * o->items + i + k) * classes);
+        bnn_workspace_backward(workspace, gradient);
+    }
+    bnn_workspace_end(workspace);
+}
+
+/* The sum of a sample's chunks over one run of parameters, left in the first chunk's array. */
+static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s, const bnn_run *part)
+{
+    bnn_real *sum = units + s * engine->chunks * engine->count + part->from;
+    for (size_t c = 1; c < engine->chunks; c++)
+        for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
+    return sum;
+}
+
+/* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through dW = sigma eps or sigma^2. */
+static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_run *part,
+                                bnn_real *mu_gradient, bnn_real *sigma_gradient)
+{
+    const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, s, part);
+    const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
+    const bnn_real *noise = engine->noise + s * engine->count + part->from,
+                   *sigma = engine->sampler->sigma + part->from;
+    const bool local = engine->options.estimator == BNN_ESTIMATOR_LOCAL;
+    for (size_t j = 0; j < part->count; j++) {
+        mu_gradient[j] += mean[j];
+        sigma_gradient[j] += spread[j] * (local ? 2 * sigma[j] : noise[j]);
+    }
+}
+
+/* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
+static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
+{
+    const bnn_family *family = bnn_posterior_family(engine->posterior, layer_of(engine, part));
+    const bnn_slice slice =
+        bnn_posterior_slice(engine->posterior, engine->sampler->sigma, part->from, part->count);
+    const bool perturbed = bnn_estimator_perturbs(engine->options.estimator, layer_of(engine, part));
+    bnn_real *mu_gradient = engine->mu_gradient + part->from,
+             *scale_gradient = engine->scale_gradient + part->from;
+    beta *= engine->kl_factors[part->layer];
+    memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
+    memset(scale_gradient, 0, part->count * sizeof *scale_gradient);
+    for (size_t s = 0; s < engine->options.samples; s++) {
+        if (perturbed)
+            pull_back_perturbed(engine, s, part, mu_gradient, scale_gradient);
+        else
+            family->pull_back(&slice, engine->noise + s * engine->count + part->from,
+                              sum_chunks(engine, engine->unit_gradient, s, part), mu_gradient,
+                              scale_gradient);
+    }
+    if (beta != 0)
+        bnn_posterior_kl_gradient(engine->posterior, family, &slice, part->from, (bnn_real)beta, mu_gradient,
+                                  scale_gradient);
+    for (size_t j = 0; engine->options.gradient == BNN_GRADIENT_OF_RHO && j < part->count; j++)
+        scale_gradient[j] *= engine->sampler->slope[part->from + j];
+}
+
+/* The mean likelihood and the number of items that the mean of the samples gets right. */
+static bnn_step summarise(const bnn_engine *engine, const uint32_t *labels)
+{
+    const bnn_engine_options *o = &engine->options;
+    bnn_step result = {0, 0};
+    for (size_t i = 0; i < o->items; i++) {
+        size_t best = 0;
+        double most = -1;
+        for (size_t c = 0; c < engine->classes; c++) {
+            double p = 0;
+            for (size_t s = 0; s < o->samples; s++)
+                p += engine->probabilities[(s * o->items + i) * engine->classes + c];
+            if (p > most) most = p, best = c;
+        }
+        result.correct += best == labels[i];
+    }
+    for (size_t k = 0; k < o->samples * o->items; k++) result.nll += engine->nll[k];
+    result.nll /= (double)(o->samples * o->items);
+    return result;
+}
+
+bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta)
+{
+#pragma omp parallel num_threads(engine->options.threads)
+    {
+#pragma omp for schedule(dynamic, 1)
+        for (size_t unit = 0; unit < engine->units; unit++)
+            run_unit(engine, unit, in, labels, omp_get_thread_num());
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < engine->sampler->run_count; r++)
+            reduce_run(engine, &engine->sampler->runs[r], beta);
+    }
+    return summarise(engine, labels);
+}
+
+void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors)
+{
+    memcpy(engine->kl_factors, factors, engine->posterior->network->layer_count * sizeof *factors);
+}
+
+bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)
+{
+    return engine->mu_gradient;
+}
+
+bnn_real *bnn_engine_scale_gradient(bnn_engine *engine)
+{
+    return engine->scale_gradient;
+}
+
+const bnn_real *bnn_engine_sigma(const bnn_engine *engine)
+{
+    return engine->sampler->sigma;
+}
+
+const bnn_real *bnn_engine_logits(const bnn_engine *engine, size_t sample)
+{
+    const bnn_engine_options *o = &engine->options;
+    return engine->logits + sample * o->items * o->views * engine->classes;
+}

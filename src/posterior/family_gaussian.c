@@ -1,0 +1,59 @@
+/* w = mu + sigma eps, eps ~ N(0, 1); prior N(m, s^2).
+ * KL = 1/2 [log(s^2/sigma^2) + (sigma^2 + (mu - m)^2)/s^2 - 1]. What a training step does with every parameter is in
+ * simd/gaussian.c. */
+#include <math.h>
+
+#include "posterior/gaussian.h"
+#include "posterior/simd/gaussian.h"
+
+void bnn_gaussian_draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
+{
+    BNN_DISPATCH(bnn_gaussian_draw, slice, eps, w);
+}
+
+void bnn_gaussian_pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
+                            bnn_real *mu_gradient, bnn_real *sigma_gradient)
+{
+    BNN_DISPATCH(bnn_gaussian_pull_back, slice, eps, w_gradient, mu_gradient, sigma_gradient);
+}
+
+void bnn_gaussian_kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
+                              bnn_real *sigma_gradient)
+{
+    BNN_DISPATCH(bnn_gaussian_kl_gradient, slice, weight, mu_gradient, sigma_gradient);
+}
+
+/* log(s'/s) + (s^2 + d^2)/(2 s'^2) - 1/2 and -log BC = 1/2 log((s^2 + s'^2)/(2 s s')) + d^2/(4 (s^2 + s'^2)), both
+ * written so that nothing cancels when the two are close. */
+double bnn_gaussian_divergence(double mu, double sigma, double other_mu, double other_sigma,
+                               double *log_bhattacharyya)
+{
+    const double distance = mu - other_mu, excess = (sigma - other_sigma) / other_sigma,
+                 away = distance / other_sigma;
+    const double gap = sigma - other_sigma;
+    *log_bhattacharyya = -log1p(gap * gap / (2 * sigma * other_sigma)) / 2 -
+                         distance * distance / (4 * (sigma * sigma + other_sigma * other_sigma));
+    return excess + excess * excess / 2 - log1p(excess) + away * away / 2;
+}
+
+double bnn_gaussian_kl(const bnn_slice *slice)
+{
+    double sum = 0;
+    for (size_t j = 0; j < slice->count; j++) {
+        const double sigma = (double)slice->sigma[j], s = (double)slice->prior_std[j];
+        const double distance = (double)slice->mu[j] - (double)slice->prior_mean[j];
+        sum += log(s / sigma) + (sigma * sigma + distance * distance) / (2 * s * s) - 0.5;
+    }
+    return sum;
+}
+
+const bnn_family bnn_family_gaussian = {
+    .row = {.name = "gaussian", .summary = "w = mu + sigma eps, eps standard normal"},
+    .noise = bnn_normals,
+    .draw = bnn_gaussian_draw,
+    .pull_back = bnn_gaussian_pull_back,
+    .kl = bnn_gaussian_kl,
+    .kl_gradient = bnn_gaussian_kl_gradient,
+    .divergence = bnn_gaussian_divergence,
+    .normal = true,
+};

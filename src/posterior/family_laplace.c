@@ -1,0 +1,63 @@
+/* w = mu + b eps with eps ~ Laplace(0, 1) and b = sigma; prior Laplace(m, s).
+ * KL = log(s/b) + (b e^(-|d|/b) + |d|)/s - 1 with d = mu - m (integrate the density piece by piece). */
+#include <math.h>
+
+#include "posterior/gaussian.h"
+
+static void noise(bnn_stream stream, bnn_real *eps, size_t n)
+{
+    bnn_pcg32 rng = bnn_stream_open(stream);
+    for (size_t j = 0; j < n; j++) {
+        const uint32_t bits = bnn_pcg32_next(&rng);
+        const double size = -log(((bits >> 1) + 0.5) * 0x1p-31);
+        eps[j] = (bnn_real)(bits & 1u ? size : -size);
+    }
+}
+
+static double divergence(double mu, double b, double other_mu, double other_b, double *log_bhattacharyya)
+{
+    const double distance = fabs(mu - other_mu);
+    if (distance == 0 && b == other_b) {
+        *log_bhattacharyya = 0;
+        return 0;
+    }
+    /* BC = (2 sqrt(b b'))^-1 int e^(-p|x| - r|x - d|) dx with p = 1/2b, r = 1/2b' */
+    const double p = 1 / (2 * b), r = 1 / (2 * other_b), away = (r - p) * distance;
+    const double between = fabs(away) < 1e-8 ? distance * exp(-p * distance) * (1 - away / 2)
+                                             : exp(-p * distance) * -expm1(-away) / (r - p);
+    const double integral = (exp(-r * distance) + exp(-p * distance)) / (p + r) + between;
+    *log_bhattacharyya = fmin(log(integral / (2 * sqrt(b * other_b))), 0);
+    return fmax(log(other_b / b) + (b * exp(-distance / b) + distance) / other_b - 1, 0);
+}
+
+static double kl(const bnn_slice *slice)
+{
+    double sum = 0, ignored;
+    for (size_t j = 0; j < slice->count; j++)
+        sum += divergence((double)slice->mu[j], (double)slice->sigma[j], (double)slice->prior_mean[j],
+                          (double)slice->prior_std[j], &ignored);
+    return sum;
+}
+
+static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
+                        bnn_real *sigma_gradient)
+{
+    for (size_t j = 0; j < slice->count; j++) {
+        const double d = (double)slice->mu[j] - (double)slice->prior_mean[j], b = (double)slice->sigma[j];
+        const double s = (double)slice->prior_std[j], ratio = fabs(d) / b, decay = exp(-ratio);
+        const double slope = d > 0 ? 1 : d < 0 ? -1 : 0;
+        mu_gradient[j] += weight * (bnn_real)(slope * (1 - decay) / s);
+        sigma_gradient[j] += weight * (bnn_real)(decay * (1 + ratio) / s - 1 / b);
+    }
+}
+
+const bnn_family bnn_family_laplace = {
+    .row = {.name = "laplace", .summary = "w = mu + sigma eps, eps of the Laplace distribution"},
+    .averages_leave = true,
+    .noise = noise,
+    .draw = bnn_gaussian_draw,
+    .pull_back = bnn_gaussian_pull_back,
+    .kl = kl,
+    .kl_gradient = kl_gradient,
+    .divergence = divergence,
+};

@@ -1,0 +1,272 @@
+#include "bnn/posterior.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bnn/numeric.h"
+
+const char *const bnn_mean_init_names[] = {"kaiming", "zero", "prior", NULL};
+
+const bnn_family *const bnn_families[] = {&bnn_family_gaussian, &bnn_family_laplace, &bnn_family_lognormal,
+                                          NULL};
+
+const bnn_row *bnn_family_row(size_t i)
+{
+    return bnn_families[i] ? &bnn_families[i]->row : NULL;
+}
+
+const bnn_family *bnn_family_find(const char *name)
+{
+    return (const bnn_family *)bnn_row_find(bnn_family_row, name); /* a family begins with its row */
+}
+
+bnn_ties *bnn_ties_create(size_t count)
+{
+    bnn_ties *ties = bnn_alloc(1, sizeof *ties);
+    if (!ties) return NULL;
+    ties->leader = bnn_alloc(count, sizeof *ties->leader);
+    ties->share = bnn_alloc(count, sizeof *ties->share);
+    if (ties->leader && ties->share) return ties;
+    bnn_ties_free(ties);
+    return NULL;
+}
+
+void bnn_ties_free(bnn_ties *ties)
+{
+    if (!ties) return;
+    free(ties->share);
+    free(ties->leader);
+    free(ties);
+}
+
+bnn_status bnn_posterior_create(const bnn_network *network, const bnn_family *family,
+                                bnn_posterior **posterior, bnn_error *error)
+{
+    const size_t n = network->parameter_count;
+    *posterior = NULL;
+    bnn_posterior *q = bnn_alloc(1, sizeof *q);
+    if (!q) return bnn_no_memory(error, "a posterior", 1, sizeof *q);
+    q->network = network;
+    q->family = family;
+    q->count = n;
+    q->mu = bnn_alloc(n, sizeof *q->mu);
+    q->rho = bnn_alloc(n, sizeof *q->rho);
+    q->prior_mean = bnn_alloc(n, sizeof *q->prior_mean);
+    q->prior_std = bnn_alloc(n, sizeof *q->prior_std);
+    if (family->signs) q->sign = bnn_alloc(n, sizeof *q->sign);
+    if (!q->mu || !q->rho || !q->prior_mean || !q->prior_std || (family->signs && !q->sign)) {
+        bnn_posterior_free(q);
+        return bnn_no_memory(error, "a posterior", n, sizeof *q->mu);
+    }
+    for (size_t j = 0; j < n; j++) {
+        q->prior_std[j] = 1;
+        if (q->sign) q->sign[j] = 1;
+    }
+    *posterior = q;
+    return BNN_OK;
+}
+
+void bnn_posterior_free(bnn_posterior *posterior)
+{
+    if (!posterior) return;
+    free(posterior->mu);
+    free(posterior->rho);
+    free(posterior->prior_mean);
+    free(posterior->prior_std);
+    free(posterior->sign);
+    bnn_ties_free(posterior->ties);
+    free(posterior);
+}
+
+void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src)
+{
+    const size_t bytes = src->count * sizeof *src->mu;
+    memcpy(dst->mu, src->mu, bytes);
+    memcpy(dst->rho, src->rho, bytes);
+    memcpy(dst->prior_mean, src->prior_mean, bytes);
+    memcpy(dst->prior_std, src->prior_std, bytes);
+    if (dst->sign && src->sign) memcpy(dst->sign, src->sign, bytes);
+    dst->random_prior = src->random_prior;
+}
+
+const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer)
+{
+    const bnn_layer *last = &posterior->network->layers[posterior->network->layer_count - 1];
+    return posterior->family->head && layer == last ? posterior->family->head : posterior->family;
+}
+
+void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed)
+{
+    posterior->random_prior = random_mean;
+    for (size_t j = 0; j < posterior->count; j++) {
+        posterior->prior_mean[j] = 0;
+        posterior->prior_std[j] = (bnn_real)std;
+    }
+    for (size_t l = 0; random_mean && l < posterior->network->layer_count; l++) {
+        const bnn_layer *layer = &posterior->network->layers[l];
+        bnn_real *mean = posterior->prior_mean + layer->weight_offset;
+        bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, l), mean, layer->weight_count);
+        for (size_t j = 0; j < layer->weight_count; j++) mean[j] *= (bnn_real)std;
+    }
+}
+
+/* The initial centre of w: what mu is for a family without signs. */
+static void initial_means(bnn_posterior *posterior, bnn_mean_init init, size_t l, uint64_t seed)
+{
+    const bnn_layer *layer = &posterior->network->layers[l];
+    bnn_real *mu = posterior->mu + layer->weight_offset;
+    if (init == BNN_INIT_PRIOR) {
+        memcpy(mu, posterior->prior_mean + layer->weight_offset, layer->weight_count * sizeof *mu);
+    } else if (init == BNN_INIT_ZERO) {
+        memset(mu, 0, layer->weight_count * sizeof *mu);
+    } else {
+        const double fan_in = (double)layer->weight_count / (double)layer->out_channels;
+        bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, l), mu, layer->weight_count);
+        for (size_t j = 0; j < layer->weight_count; j++) mu[j] *= (bnn_real)sqrt(2 / fan_in);
+    }
+    memset(posterior->mu + layer->bias_offset, 0, layer->bias_count * sizeof *mu);
+}
+
+/* w = sign exp(mu + sigma eps): sign and log size of the initial means; a random sign and a small size where
+ * they are zero. */
+static void means_to_signs(bnn_posterior *posterior, const bnn_layer *layer, size_t l, uint64_t seed)
+{
+    const double smallest = 1e-3;
+    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(seed, BNN_STREAM_FAMILY_SIGN, 0, 0, l));
+    for (size_t j = layer->weight_offset; j < layer->bias_offset + layer->bias_count; j++) {
+        const double mean = (double)posterior->mu[j];
+        const bnn_real coin = bnn_pcg32_next(&rng) & 1u ? 1 : -1;
+        posterior->sign[j] = mean > 0 ? 1 : mean < 0 ? -1 : coin;
+        posterior->mu[j] = (bnn_real)log(fmax(fabs(mean), smallest));
+    }
+}
+
+void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, double rho_init, uint64_t seed)
+{
+    for (size_t l = 0; l < posterior->network->layer_count; l++) {
+        const bnn_layer *layer = &posterior->network->layers[l];
+        if (layer->bias_count == 0) continue;
+        initial_means(posterior, init, l, seed);
+        if (bnn_posterior_family(posterior, layer)->signs) means_to_signs(posterior, layer, l, seed);
+    }
+    for (size_t j = 0; j < posterior->count; j++) posterior->rho[j] = (bnn_real)rho_init;
+}
+
+bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from,
+                              size_t count)
+{
+    return (bnn_slice){.count = count,
+                       .mu = posterior->mu + from,
+                       .sigma = sigma + from,
+                       .prior_mean = posterior->prior_mean + from,
+                       .prior_std = posterior->prior_std + from,
+                       .sign = posterior->sign ? posterior->sign + from : NULL};
+}
+
+/* The run of a layer with number `index`, from its layer's first parameter on; count 0 past the last. */
+static bnn_run run_of(const bnn_network *network, size_t l, size_t index)
+{
+    const bnn_layer *layer = &network->layers[l];
+    const size_t count = layer->weight_count + layer->bias_count, first = index * BNN_RUN;
+    const size_t left = first < count ? count - first : 0;
+    return (bnn_run){l, index, layer->weight_offset + first, left < BNN_RUN ? left : BNN_RUN};
+}
+
+size_t bnn_network_runs(const bnn_network *network, bnn_run *runs)
+{
+    size_t n = 0;
+    for (size_t l = 0; l < network->layer_count; l++)
+        for (bnn_run run = run_of(network, l, 0); run.count > 0; run = run_of(network, l, run.index + 1)) {
+            if (runs) runs[n] = run;
+            n++;
+        }
+    return n;
+}
+
+void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w)
+{
+    const bnn_real zero = 0, one = 1;
+    for (size_t l = 0; l < posterior->network->layer_count; l++) {
+        const bnn_layer *layer = &posterior->network->layers[l];
+        const bnn_family *family = bnn_posterior_family(posterior, layer);
+        for (size_t j = layer->weight_offset; j < layer->bias_offset + layer->bias_count; j++) {
+            bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, j, 1);
+            slice.sigma = &one;
+            family->draw(&slice, &zero, &w[j]);
+        }
+    }
+}
+
+/* The slice of one parameter. */
+static bnn_slice entry_of(const bnn_slice *slice, size_t j)
+{
+    return (bnn_slice){.count = 1,
+                       .mu = slice->mu + j,
+                       .sigma = slice->sigma + j,
+                       .prior_mean = slice->prior_mean + j,
+                       .prior_std = slice->prior_std + j,
+                       .sign = slice->sign ? slice->sign + j : NULL};
+}
+
+void bnn_posterior_kl_gradient(const bnn_posterior *posterior, const bnn_family *family,
+                               const bnn_slice *slice, size_t from, bnn_real weight, bnn_real *mu_gradient,
+                               bnn_real *sigma_gradient)
+{
+    if (!posterior->ties) {
+        family->kl_gradient(slice, weight, mu_gradient, sigma_gradient);
+        return;
+    }
+    for (size_t j = 0; j < slice->count; j++) {
+        const bnn_slice entry = entry_of(slice, j);
+        family->kl_gradient(&entry, weight * posterior->ties->share[from + j], mu_gradient + j,
+                            sigma_gradient + j);
+    }
+}
+
+/* KL(q || p) of a slice from parameter `from` on. */
+static double slice_kl(const bnn_posterior *posterior, const bnn_family *family, const bnn_slice *slice,
+                       size_t from)
+{
+    double sum = 0;
+    if (!posterior->ties) return family->kl(slice);
+    for (size_t j = 0; j < slice->count; j++) {
+        const bnn_slice entry = entry_of(slice, j);
+        sum += (double)posterior->ties->share[from + j] * family->kl(&entry);
+    }
+    return sum;
+}
+
+double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *layer)
+{
+    enum { RUN = 256 };
+    bnn_real sigma[RUN];
+    const bnn_family *family = bnn_posterior_family(posterior, layer);
+    const size_t end = layer->bias_offset + layer->bias_count;
+    double sum = 0;
+    for (size_t from = layer->weight_offset; from < end; from += RUN) {
+        const size_t count = end - from < RUN ? end - from : RUN;
+        bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, from, count);
+        bnn_softplus_array(posterior->rho + from, count, sigma, NULL);
+        slice.sigma = sigma;
+        sum += slice_kl(posterior, family, &slice, from);
+    }
+    return sum;
+}
+
+double bnn_posterior_kl(const bnn_posterior *posterior)
+{
+    double sum = 0;
+    for (size_t l = 0; l < posterior->network->layer_count; l++)
+        sum += bnn_posterior_layer_kl(posterior, &posterior->network->layers[l]);
+    return sum;
+}
+
+double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_layer *layer)
+{
+    const size_t count = layer->weight_count + layer->bias_count;
+    double sum = 0;
+    for (size_t j = layer->weight_offset; j < layer->weight_offset + count; j++)
+        sum += bnn_softplus((double)posterior->rho[j]) / (double)posterior->prior_std[j];
+    return count ? sum / (double)count : 0;
+}

@@ -1,0 +1,51 @@
+#include "run/log.h"
+
+#include <cjson/cJSON.h>
+
+char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
+{
+    cJSON *line = cJSON_CreateObject();
+    const struct {
+        const char *name;
+        double value;
+    } figures[] = {
+        {"epoch", (double)epoch->epoch},
+        {"stage", (double)epoch->stage},
+        {"train_nll", epoch->train_nll},
+        {"train_nll_total", epoch->train_nll * (double)epoch->n},
+        {"kl", epoch->kl},
+        {"kl_weight", epoch->kl_weight},
+        {"n", (double)epoch->n},
+        {"n_base", (double)epoch->n_base},
+        {"elbo", epoch->elbo},
+        {"elbo_per_example", epoch->n ? epoch->elbo / (double)epoch->n : 0},
+        {"elbo_base", epoch->elbo_base},
+        {"train_accuracy", epoch->train_accuracy},
+        {"learning_rate", epoch->learning_rate},
+        {"gradient_norm", epoch->gradient_norm},
+    };
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        cJSON_AddNumberToObject(line, figures[i].name, figures[i].value);
+    if (timing) {
+        cJSON_AddNumberToObject(line, "seconds", epoch->seconds);
+        cJSON_AddNumberToObject(line, "image_samples_per_second", epoch->image_samples_per_second);
+    }
+    if (epoch->validated) {
+        cJSON_AddNumberToObject(line, "validation_accuracy", epoch->validation_accuracy);
+        cJSON_AddNumberToObject(line, "validation_nll", epoch->validation_nll);
+    }
+    cJSON *layers = cJSON_AddArrayToObject(line, "layers");
+    for (size_t l = 0; l < model->network->layer_count; l++) {
+        const bnn_layer *layer = &model->network->layers[l];
+        if (layer->bias_count == 0) continue;
+        cJSON *entry = cJSON_CreateObject();
+        cJSON_AddStringToObject(entry, "name", layer->name);
+        cJSON_AddNumberToObject(entry, "kl", bnn_posterior_layer_kl(model->posterior, layer));
+        cJSON_AddNumberToObject(entry, "sigma_over_prior",
+                                bnn_posterior_layer_spread(model->posterior, layer));
+        cJSON_AddItemToArray(layers, entry);
+    }
+    char *text = cJSON_PrintUnformatted(line);
+    cJSON_Delete(line);
+    return text;
+}

@@ -1,0 +1,229 @@
+#include "bnn/symmetry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "symmetry/places.h"
+
+size_t bnn_layer_places(const bnn_layer *layer)
+{
+    return layer->kind == BNN_LAYER_CONV ? layer->kernel * layer->kernel : layer->in_height * layer->in_width;
+}
+
+static bnn_status grid_sources(const bnn_group *group, size_t height, size_t width, uint32_t **source,
+                               bnn_error *error)
+{
+    bnn_grid_action *action;
+    bnn_status status = bnn_grid_action_create(group, height, width, &action, error);
+    if (status) return status;
+    *source = action->source;
+    action->source = NULL;
+    if (!action->exact)
+        status = bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s has no exact action on the %zu x %zu grid of its inputs: expected C1, C2, C4, D1, D2, D4 "
+            "or T<k>",
+            group->name, height, width);
+    bnn_grid_action_free(action);
+    return status;
+}
+
+bnn_status bnn_layer_place_action(const bnn_group *group, const bnn_layer *layer, uint32_t **source,
+                                  bnn_error *error)
+{
+    bnn_status status;
+    *source = NULL;
+    if (layer->kind == BNN_LAYER_CONV)
+        status = bnn_group_kernel_action(group, layer->kernel, source, error);
+    else if (layer->in_layout == BNN_LAYOUT_FLAT)
+        status = bnn_group_kernel_action(group, 1, source, error);
+    else
+        status = grid_sources(group, layer->in_height, layer->in_width, source, error);
+    return status ? bnn_fail_in(error, status, layer->name) : BNN_OK;
+}
+
+/* h^-1 applied to a channel: c, or (c, k) -> (c, h^-1 k). */
+static size_t channel_source(const bnn_group *group, bnn_representation representation, size_t h,
+                             size_t channel)
+{
+    if (representation == BNN_TRIVIAL) return channel;
+    const size_t k = channel % group->order;
+    return channel - k + bnn_group_product(group, group->inverse[h], k);
+}
+
+/* One layer's part of the tables. */
+static void fill_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const uint32_t *place_source)
+{
+    const bnn_group *group = symmetry->group;
+    const size_t places = bnn_layer_places(layer), inputs = layer->in_channels;
+    for (size_t h = 0; h < group->order; h++) {
+        uint32_t *weight = symmetry->source + h * symmetry->count + layer->weight_offset;
+        uint32_t *bias = symmetry->source + h * symmetry->count + layer->bias_offset;
+        const uint32_t *place = place_source + h * places;
+        for (size_t o = 0; o < layer->out_channels; o++) {
+            const size_t from_o = channel_source(group, layer->out_representation, h, o);
+            *bias++ = (uint32_t)(layer->bias_offset + from_o);
+            for (size_t i = 0; i < inputs; i++) {
+                const size_t from_i = channel_source(group, layer->in_representation, h, i);
+                const size_t from = layer->weight_offset + (from_o * inputs + from_i) * places;
+                for (size_t p = 0; p < places; p++) *weight++ = (uint32_t)(from + place[p]);
+            }
+        }
+    }
+}
+
+static bnn_status check_channels(const bnn_group *group, const bnn_layer *layer, bnn_error *error)
+{
+    if (layer->out_representation == BNN_REGULAR && layer->out_channels % group->order != 0)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: found %zu channels in the regular representation of %s, expected a multiple of %zu",
+            layer->name, layer->out_channels, group->name, group->order);
+    return BNN_OK;
+}
+
+static bnn_status add_layer(bnn_symmetry *symmetry, const bnn_layer *layer, bnn_error *error)
+{
+    uint32_t *place_source;
+    if (layer->weight_count == 0) return BNN_OK;
+    bnn_status status = check_channels(symmetry->group, layer, error);
+    if (!status) status = bnn_layer_place_action(symmetry->group, layer, &place_source, error);
+    if (status) return status;
+    fill_layer(symmetry, layer, place_source);
+    free(place_source);
+    return BNN_OK;
+}
+
+/* Collects the orbits {rho(h) j}; an orbit of one entry needs no work from anyone and is left out. */
+static void find_orbits(bnn_symmetry *symmetry, bool *seen)
+{
+    uint32_t members = 0;
+    for (size_t j = 0; j < symmetry->count; j++) {
+        const uint32_t first = members;
+        if (seen[j]) continue;
+        for (size_t h = 0; h < symmetry->group->order; h++) {
+            const uint32_t image = symmetry->source[h * symmetry->count + j];
+            if (seen[image]) continue;
+            seen[image] = true;
+            symmetry->orbit_member[members++] = image;
+        }
+        if (members - first > 1)
+            symmetry->orbit_start[++symmetry->orbit_count] = members;
+        else
+            members = first;
+    }
+}
+
+static bnn_status create_orbits(bnn_symmetry *symmetry, bnn_error *error)
+{
+    const size_t count = symmetry->count;
+    bool *seen = bnn_alloc(count, sizeof *seen);
+    symmetry->orbit_start = bnn_alloc(count / 2 + 1, sizeof *symmetry->orbit_start);
+    symmetry->orbit_member = bnn_alloc(count, sizeof *symmetry->orbit_member);
+    const bool enough = seen && symmetry->orbit_start && symmetry->orbit_member;
+    if (enough) find_orbits(symmetry, seen);
+    free(seen);
+    return enough ? BNN_OK : bnn_no_memory(error, "orbits", count, sizeof *symmetry->orbit_member);
+}
+
+bnn_status bnn_symmetry_create(const bnn_group *group, const bnn_network *network, bnn_symmetry **symmetry,
+                               bnn_error *error)
+{
+    const size_t count = network->parameter_count;
+    bnn_status status = BNN_OK;
+    *symmetry = NULL;
+    if (count > UINT32_MAX)
+        return bnn_fail(error, BNN_BAD_INPUT, "found %zu parameters, expected at most %u", count, UINT32_MAX);
+    bnn_symmetry *result = bnn_alloc(1, sizeof *result);
+    if (!result) return bnn_no_memory(error, "a group action", 1, sizeof *result);
+    *result = (bnn_symmetry){.group = group, .network = network, .count = count};
+    result->source = bnn_alloc(group->order * count, sizeof *result->source);
+    if (!result->source)
+        status = bnn_no_memory(error, "a group action", group->order * count, sizeof *result->source);
+    for (size_t l = 0; !status && l < network->layer_count; l++)
+        status = add_layer(result, &network->layers[l], error);
+    if (!status) status = create_orbits(result, error);
+    if (status) {
+        bnn_symmetry_free(result);
+        return status;
+    }
+    *symmetry = result;
+    return BNN_OK;
+}
+
+void bnn_symmetry_free(bnn_symmetry *symmetry)
+{
+    if (!symmetry) return;
+    free(symmetry->orbit_member);
+    free(symmetry->orbit_start);
+    free(symmetry->source);
+    free(symmetry);
+}
+
+void bnn_symmetry_apply(const bnn_symmetry *symmetry, size_t element, const bnn_real *in, bnn_real *out)
+{
+    const uint32_t *source = symmetry->source + element * symmetry->count;
+    for (size_t j = 0; j < symmetry->count; j++) out[j] = in[source[j]];
+}
+
+/* The least p for which height + 2p and width + 2p are multiples of `unit`, or `unit` when there is none. */
+static size_t least_padding(size_t height, size_t width, size_t unit)
+{
+    size_t p = 0;
+    while (p < unit && ((height + 2 * p) % unit != 0 || (width + 2 * p) % unit != 0)) p++;
+    return p;
+}
+
+/* Windows of 2 x 2 go to windows when no row or column is dropped (D1 moves only columns), and when
+ * translations by in_height / k and in_width / k are by even numbers. */
+static bool pool_commutes(const bnn_group *group, const bnn_layer *layer)
+{
+    const size_t unit = 2 * (group->kind == BNN_GROUP_TRANSLATION ? group->n : 1);
+    const bool rows_move = group->kind != BNN_GROUP_DIHEDRAL || group->n > 1;
+    return !layer->pool || ((!rows_move || layer->in_height % unit == 0) && layer->in_width % unit == 0);
+}
+
+static void explain_pool(const bnn_group *group, const bnn_network *network, const bnn_layer *layer,
+                         char *reason, size_t size)
+{
+    const bool shifts = group->kind == BNN_GROUP_TRANSLATION;
+    const size_t unit = (shifts ? group->n : 1) << network->spec.width_count;
+    const size_t padding = least_padding(network->spec.input[1], network->spec.input[2], unit);
+    const int written =
+        snprintf(reason, size,
+                 "%s max-pools %zu x %zu pixels, which %s; fewer layers, or images with sides divisible by "
+                 "%zu, mend it",
+                 layer->name, layer->in_height, layer->in_width,
+                 shifts ? "the translations do not shift by whole windows" : "drops a row or column", unit);
+    if (padding < unit && written >= 0 && (size_t)written < size)
+        snprintf(reason + written, size - (size_t)written, " (%zu pixels of padding on every side give them)",
+                 padding);
+}
+
+bool bnn_network_commutes(const bnn_group *group, const bnn_network *network, char *reason, size_t size)
+{
+    const size_t height = network->spec.input[1], width = network->spec.input[2];
+    if (group->order == 1) return true;
+    if (!bnn_group_is_exact(group, height, width)) {
+        snprintf(reason, size, "%s does not permute the pixels of %zu x %zu images; %s", group->name, height,
+                 width,
+                 group->kind == BNN_GROUP_TRANSLATION ? "its k must divide both sides"
+                                                      : "C1, C2, D1, D2 do, and on square images C4 and D4");
+        return false;
+    }
+    for (size_t l = 0; l < network->layer_count; l++) {
+        const bnn_layer *layer = &network->layers[l];
+        if (layer->kind != BNN_LAYER_CONV) continue;
+        if (group->kind == BNN_GROUP_TRANSLATION && layer->kernel > 1 && !layer->circular) {
+            snprintf(reason, size,
+                     "%s pads with zeros, which translations move; expected model.padding \"circular\"",
+                     layer->name);
+            return false;
+        }
+        if (!pool_commutes(group, layer)) {
+            explain_pool(group, network, layer, reason, size);
+            return false;
+        }
+    }
+    return true;
+}
