@@ -121,5 +121,5 @@ deps:
 
 demo: deps
 	$(MAKE) bnn
-	./bnn train configs/quickstart.json --out runs/quickstart
+	./bnn train configs/quickstart.json --out runs/quickstart --overwrite
 	./bnn eval --equivariance runs/quickstart/model.bin
