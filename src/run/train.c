@@ -17,6 +17,7 @@
 #include "run/checkpoint.h"
 #include "run/directory.h"
 #include "run/health.h"
+#include "run/kl_schedule.h"
 #include "run/log.h"
 
 /* Images predicted before a checkpoint where there is no validation split: enough to see what the largest weights do. */
@@ -199,32 +200,6 @@ static double whole_kl_weight(const run *r, size_t n)
     return r->config->train.kl_weight < 0 ? 1 / (double)n : r->config->train.kl_weight;
 }
 
-/* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (DESIGN section 5). */
-static double ramp(double epoch, double warmup, double end)
-{
-    if (epoch < warmup) return 0;
-    return epoch >= end ? 1 : (epoch - warmup + 1) / (end - warmup + 1);
-}
-
-/* Each layer's share of beta: the ramp, and nothing where a layer's KL is within its free bits (Kingma et al., "Improved
- * Variational Inference with Inverse Autoregressive Flow", 2016, eq. 15: max(lambda, KL) has no slope there). */
-static void set_kl_shares(run *r, size_t epoch)
-{
-    const bnn_network *network = r->model->network;
-    double *shares = bnn_engine_kl_factors(r->engine);
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const bnn_layer *layer = &network->layers[l];
-        const bool head = l + 1 == network->layer_count;
-        shares[l] = head ? ramp((double)epoch, r->config->train.kl_head_warmup_epochs,
-                                r->config->train.kl_head_ramp_end)
-                         : ramp((double)epoch, (double)r->config->train.kl_warmup_epochs,
-                                (double)r->config->train.kl_ramp_end);
-        const double free_nats =
-            r->config->train.free_bits * (double)(layer->weight_count + layer->bias_count);
-        if (free_nats > 0 && bnn_posterior_layer_kl(r->model->posterior, layer) <= free_nats) shares[l] = 0;
-    }
-}
-
 /* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
 static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
 {
@@ -249,7 +224,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     const double beta = whole_kl_weight(r, log->n);
     bnn_batches_fill(r->batches, index, r->options->threads);
     bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
-    if (index == 0 || r->config->train.free_bits > 0) set_kl_shares(r, epoch);
+    if (index == 0 || r->config->train.free_bits > 0)
+        bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
     const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels,
                                           r->optimizer->rule->likelihood_only ? 0 : beta);
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
@@ -287,8 +263,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
                        .stage = r->triggered ? 2 : 1,
                        .n = r->plan.count_factor * r->train->count,
                        .n_base = r->train->count};
-    log->kl_weight = whole_kl_weight(r, log->n) *
-                     ramp((double)epoch, (double)c->train.kl_warmup_epochs, (double)c->train.kl_ramp_end);
+    log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
     log->learning_rate = c->train.optimizer.options.lr *
                          bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
     bnn_batches_shuffle(r->batches, epoch);
