@@ -8,6 +8,7 @@
 #include "bnn/model.h"
 #include "bnn/npy.h"
 #include "bnn/safetensors.h"
+#include "bnn/train.h"
 #include "images.h"
 #include "program.h"
 
@@ -130,6 +131,62 @@ static void a_state_that_overflows_is_no_checkpoint(void **state)
     assert_int_equal(count_entries(in_temporary("squares")), 2);
 }
 
+static volatile sig_atomic_t stop;
+
+static void stop_after_a_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
+{
+    (void)context, (void)epoch, (void)epochs, (void)fraction, (void)nll;
+    stop = 1;
+}
+
+/* A run of two steps, stopped after the first. */
+static bnn_status interrupted_training(const char *beta, const char *std, const char *lr, bnn_error *error)
+{
+    const char *const sets[] = {"group=C1",
+                                "data.train_size=32",
+                                "train.batch_size=16",
+                                "model.type=mlp",
+                                "train.clip_norm=0",
+                                "model.hidden=[8, 8, 8]",
+                                "train.epochs=1",
+                                beta,
+                                std,
+                                lr};
+    const bnn_train_options options = {.directory = in_temporary("interrupted"),
+                                       .overwrite = true,
+                                       .threads = 1,
+                                       .stop = &stop,
+                                       .callbacks = {.step = stop_after_a_step}};
+    char text[1024];
+    bnn_config c;
+    stop = 0;
+    *error = (bnn_error){BNN_OK, ""};
+    bnn_status status = bnn_config_parse("c.json", small_config(text, sizeof text), sets,
+                                         sizeof sets / sizeof *sets, false, &c, error);
+    return status ? status : bnn_train(&c, &options, error);
+}
+
+/* An interruption comes after an update, too, and its checkpoint is as good as any other. */
+static void an_interrupted_run_is_looked_at_as_well(void **state)
+{
+    const char *beta = is_float ? "train.kl_weight=1e20" : "train.kl_weight=1e30";
+    const char *std = is_float ? "prior.std=1" : "prior.std=1e-30";
+    bnn_error error;
+    (void)state;
+    assert_failure(
+        interrupted_training("train.kl_weight=1", "prior.std=1", "train.optimizer.lr=0.01", &error),
+        BNN_INTERRUPTED, error, "interrupted in epoch 1", "interrupted/checkpoint.bin");
+    assert_true(exists("interrupted/checkpoint.bin"));
+    assert_failure(interrupted_training(beta, std, "train.optimizer.lr=1", &error), BNN_FAILED, error,
+                   "prediction", "epoch 1, step 1: every parameter is finite", "last good checkpoint: none");
+    assert_false(exists("interrupted/checkpoint.bin"));
+    if (!is_float) return;
+    assert_failure(
+        interrupted_training("train.kl_weight=1e30", "prior.std=0.01", "train.optimizer.lr=1e6", &error),
+        BNN_FAILED, error, "fc_layers.0.weight_mu is infinite", "epoch 1, step 1");
+    assert_false(exists("interrupted/checkpoint.bin"));
+}
+
 static bnn_model *small_model(void)
 {
     static const char text[] = "{\"group\": \"C1\", \"model\": {\"type\": \"mlp\", \"input\": [1, 2, 2], "
@@ -234,7 +291,7 @@ static void overwriting_removes_the_old_run_first(void **state)
     (void)state;
     succeeded(train_case("stale-run", "first.json", "old", "--threads", "1"));
     put_file("old/notes.txt", "mine", 4);
-    assert_diverged(train_case("stale-run", "second-diverges.json", "old", "--overwrite"),
+    assert_diverged(train_case("stale-run", "second-diverges.json", "old", "--overwrite"), "the loss became",
                     "last good checkpoint: none");
     assert_false(exists("old/model.bin") || exists("old/checkpoint.bin"));
     assert_true(exists("old/config.json") && exists("old/metrics.jsonl") && exists("old/notes.txt"));
@@ -431,6 +488,7 @@ int main(void)
         cmocka_unit_test(predictions_after_the_last_step_are_looked_at),
         cmocka_unit_test(parameters_after_the_last_step_are_looked_at),
         cmocka_unit_test(a_state_that_overflows_is_no_checkpoint),
+        cmocka_unit_test(an_interrupted_run_is_looked_at_as_well),
         cmocka_unit_test(a_model_that_is_not_finite_is_not_written),
         cmocka_unit_test(numbers_in_messages_are_words_where_they_are_none),
         cmocka_unit_test(a_used_directory_is_refused),
