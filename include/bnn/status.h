@@ -28,11 +28,9 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
 /* Puts "prefix: " before the message that *error already holds; returns its status. */
 bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix);
 
-/* A number for a message: as %g prints it, but NaN and infinite in words (a NaN's sign, as in -nan, says nothing). Writes to
- * text (BNN_NUMBER), and returns it:
- *     return bnn_fail(error, BNN_BAD_INPUT, "%s: found %s", path, bnn_number(x, (char[BNN_NUMBER]){0})); */
-#define BNN_NUMBER 32
-const char *bnn_number(double value, char *text);
+/* A number for a message: "%g", or "NaN", "infinity" or "-infinity" whatever the C library calls them; returns `text`. */
+#define BNN_NUMBER_TEXT 32
+const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT]);
 
 /* `count * size` zeroed bytes aligned to 64, or NULL when memory is short or the product overflows; a count
  * of 0 gives a valid pointer. Released with free(). */

@@ -34,14 +34,14 @@ bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix)
     return status;
 }
 
-const char *bnn_number(double value, char *text)
+const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT])
 {
     if (isnan(value))
-        snprintf(text, BNN_NUMBER, "NaN");
+        snprintf(text, BNN_NUMBER_TEXT, "NaN"); /* whose sign, which %g may print, means nothing */
     else if (isinf(value))
-        snprintf(text, BNN_NUMBER, "infinite");
+        snprintf(text, BNN_NUMBER_TEXT, value > 0 ? "infinity" : "-infinity");
     else
-        snprintf(text, BNN_NUMBER, "%g", value);
+        snprintf(text, BNN_NUMBER_TEXT, "%g", value);
     return text;
 }
 

@@ -111,7 +111,7 @@ bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_
     for (size_t i = 0; i < tensor->count; i++)
         if (!isfinite(tensor->data[i]))
             return bnn_fail(error, BNN_FAILED, "%s is %s at entry %zu", tensor->name,
-                            bnn_number(tensor->data[i], (char[BNN_NUMBER]){0}), i);
+                            bnn_number_text(tensor->data[i], (char[BNN_NUMBER_TEXT]){0}), i);
     return BNN_OK;
 }
 
@@ -148,7 +148,7 @@ static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error
         if (!isfinite(found->data[i]) || (positive && found->data[i] <= 0))
             return bnn_fail(error, BNN_BAD_INPUT,
                             "%s: tensor %s: entry %zu is %s, expected a finite%s number", state->file->path,
-                            wanted->name, i, bnn_number(found->data[i], (char[BNN_NUMBER]){0}),
+                            wanted->name, i, bnn_number_text(found->data[i], (char[BNN_NUMBER_TEXT]){0}),
                             positive ? " positive" : "");
     memcpy(wanted->data, found->data, found->count * sizeof *found->data);
     state->found++;

@@ -147,10 +147,9 @@ static bnn_status convert_images(const char *path, const bnn_array *array, const
                     *out = bytes ? scale[array->items[at]] : (bnn_real)bnn_array_item(array, at);
                     if (!isfinite(*out))
                         return bnn_fail(error, BNN_BAD_INPUT,
-                                        "%s: image %zu, channel %zu, row %zu, column %zu is %s, expected a "
+                                        "%s: image %zu, channel %zu, row %zu, column %zu is %g, expected a "
                                         "finite " BNN_REAL_NAME,
-                                        path, i, c, y, x,
-                                        bnn_number(bnn_array_item(array, at), (char[BNN_NUMBER]){0}));
+                                        path, i, c, y, x, bnn_array_item(array, at));
                 }
     return BNN_OK;
 }

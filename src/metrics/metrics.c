@@ -86,9 +86,9 @@ static bnn_status check_row(const bnn_metrics_accumulator *a, const double *row,
         if (!(isfinite(row[c]) && row[c] >= 0))
             return bnn_fail(
                 error, BNN_BAD_INPUT,
-                "probabilities: draw %zu, group element %zu, image %zu: class %zu has %s, expected a "
+                "probabilities: draw %zu, group element %zu, image %zu: class %zu has %g, expected a "
                 "finite number of at least 0",
-                t, g, i, c, bnn_number(row[c], (char[BNN_NUMBER]){0}));
+                t, g, i, c, row[c]);
         sum += row[c];
     }
     if (fabs(sum - 1) > ROW_SUM_TOLERANCE)

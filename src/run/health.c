@@ -23,7 +23,7 @@ static bnn_status check_logits(void *context, double *values, size_t first, size
     for (size_t k = 0; k < s->draws * images * s->classes; k++)
         if (!isfinite(values[k]))
             return bnn_fail(error, BNN_FAILED, "a prediction became %s (draw %zu, image %zu)",
-                            bnn_number(values[k], (char[BNN_NUMBER]){0}), k / s->classes / images,
+                            bnn_number_text(values[k], (char[BNN_NUMBER_TEXT]){0}), k / s->classes / images,
                             first + k / s->classes % images);
     return BNN_OK;
 }

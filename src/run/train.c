@@ -213,7 +213,7 @@ static bnn_status diverged(const run *r, size_t epoch, const char *figure, doubl
                            bnn_error *error)
 {
     char what[80], where[256];
-    snprintf(what, sizeof what, "%s became %s", figure, bnn_number(value, (char[BNN_NUMBER]){0}));
+    snprintf(what, sizeof what, "%s became %s", figure, bnn_number_text(value, (char[BNN_NUMBER_TEXT]){0}));
     bnn_locate_divergence(r->model, gradient ? bnn_engine_mu_gradient(r->engine) : NULL,
                           gradient ? bnn_engine_scale_gradient(r->engine) : NULL, where, sizeof where);
     return stopped(r, epoch, what, where, error);
