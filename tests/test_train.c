@@ -8,6 +8,7 @@
 #include "bnn/model.h"
 #include "bnn/npy.h"
 #include "bnn/safetensors.h"
+#include "bnn/settings.h"
 #include "bnn/train.h"
 #include "images.h"
 #include "program.h"
@@ -60,10 +61,15 @@ static void assert_good_model(const char *path, const char *images)
     bnn_npy_free(logits);
 }
 
+/* The group of the case is C1: full augmentation is none. */
+#define DIVERGED                                                                                             \
+    "--set", "symmetrization.mode=augment", "--set", "symmetrization.augmentation=full", "--set",            \
+        "train.epochs=20"
+
 static void a_diverged_run_is_a_failure_with_validation(void **state)
 {
     (void)state;
-    assert_diverged(train_case("diverged", "config.json", "validated", "--set", "train.epochs=20"), "layers",
+    assert_diverged(train_case("diverged", "config.json", "validated", DIVERGED), "layers",
                     "last good checkpoint: ", in_temporary("validated/checkpoint.bin"));
     assert_good_model(in_temporary("validated/checkpoint.bin"), CASES "diverged/x.npy");
     assert_good_model(in_temporary("validated/model.bin"), CASES "diverged/x.npy");
@@ -72,13 +78,13 @@ static void a_diverged_run_is_a_failure_with_validation(void **state)
 static void a_diverged_run_is_a_failure_without_validation(void **state)
 {
     (void)state;
-    assert_diverged(train_case("diverged", "config.json", "unvalidated", "--set", "data.validation_size=0",
-                               "--set", "train.epochs=20"),
-                    "layers", "last good checkpoint: ", in_temporary("unvalidated/checkpoint.bin"));
+    assert_diverged(
+        train_case("diverged", "config.json", "unvalidated", "--set", "data.validation_size=0", DIVERGED),
+        "layers", "last good checkpoint: ", in_temporary("unvalidated/checkpoint.bin"));
     assert_false(exists("unvalidated/model.bin"));
     assert_good_model(in_temporary("unvalidated/checkpoint.bin"), CASES "diverged/x.npy");
     assert_diverged(train_case("diverged", "config.json", "unchecked", "--set", "data.validation_size=0",
-                               "--set", "train.epochs=20", "--set", "eval.every=20"),
+                               DIVERGED, "--set", "eval.every=20"),
                     "layers", "last good checkpoint: none");
     assert_false(exists("unchecked/model.bin") || exists("unchecked/checkpoint.bin"));
 }
@@ -152,7 +158,8 @@ static bnn_status interrupted_training(const char *beta, const char *std, const 
                                 "train.epochs=1",
                                 beta,
                                 std,
-                                lr};
+                                lr,
+                                "train.optimizer.rho_lr_factor=0"};
     const bnn_train_options options = {.directory = in_temporary("interrupted"),
                                        .overwrite = true,
                                        .threads = 1,
@@ -162,8 +169,8 @@ static bnn_status interrupted_training(const char *beta, const char *std, const 
     bnn_config c;
     stop = 0;
     *error = (bnn_error){BNN_OK, ""};
-    bnn_status status = bnn_config_parse("c.json", small_config(text, sizeof text), sets,
-                                         sizeof sets / sizeof *sets, false, &c, error);
+    bnn_status status = bnn_settings_parse("c.json", small_config(text, sizeof text), sets,
+                                           sizeof sets / sizeof *sets, &c, error);
     return status ? status : bnn_train(&c, &options, error);
 }
 
@@ -196,7 +203,7 @@ static bnn_model *small_model(void)
     bnn_network_spec spec;
     bnn_model *model = NULL;
     bnn_error error;
-    if (bnn_config_parse("text", text, NULL, 0, true, &c, &error)) fail_msg("%s", error.message);
+    if (bnn_config_parse("text", text, NULL, 0, NULL, &c, &error)) fail_msg("%s", error.message);
     bnn_config_network(&c, BNN_TRIVIAL, &spec);
     if (bnn_model_create(&c, &spec, &model, &error)) fail_msg("%s", error.message);
     return model;

@@ -7,7 +7,7 @@
 #include "bnn/config.h"
 #include "bnn/posterior.h"
 
-/* The share of beta in an epoch (from 0): none in the warm-up, then a linear ramp. */
+/* The share of beta in an epoch (from 0): none in the warm-up, then a linear ramp (src/README.md). */
 double bnn_kl_ramp(const bnn_config *config, size_t epoch);
 
 /* factors (layers) <- each layer's share of beta in an epoch: the ramp, which the last layer may have of its own, and nothing
