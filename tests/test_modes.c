@@ -5,6 +5,7 @@
 #include "bnn/batch.h"
 #include "bnn/evaluate.h"
 #include "bnn/model.h"
+#include "bnn/splits.h"
 #include "bnn/symmetry.h"
 #include "bnn/train.h"
 #include "images.h"

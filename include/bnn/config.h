@@ -39,6 +39,8 @@ typedef struct bnn_config {
         size_t validation_size;
         size_t test_size; /* 0: all */
         size_t pad;
+        int scale;         /* bnn_scale */
+        double background; /* NaN: auto, the smallest value of the training images */
     } data;
     char group[BNN_NAME];
     struct {
@@ -77,9 +79,9 @@ typedef struct bnn_config {
         } optimizer;
         int schedule;
         double clip_norm; /* 0: none */
-        double kl_weight; /* < 0: auto, 1/N */
+        double kl_weight; /* NaN: auto, 1/N */
         size_t kl_warmup_epochs, kl_ramp_end;
-        double kl_head_warmup_epochs, kl_head_ramp_end; /* of the last layer; < 0: auto */
+        double kl_head_warmup_epochs, kl_head_ramp_end; /* of the last layer; NaN: auto */
         double free_bits;                               /* nats a parameter */
         int estimator;
         int select;
@@ -97,7 +99,8 @@ void bnn_config_default(bnn_config *config);
  * JSON, or taken as a string), then all checks that need no data. Unknown keys, wrong types, duplicate keys,
  * values out of range and impossible combinations give BNN_BAD_INPUT naming the key's path, what was found,
  * what was expected and the nearest valid key. `model_only`: the text is that of a model file, where a subset
- * of keys is usable. */
+ * of keys is usable. Unless it is, relative paths become absolute: those from the folder of the file `name`, or from the
+ * current one where that is no regular file. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bool model_only, bnn_config *config, bnn_error *error);
 

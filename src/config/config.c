@@ -1,6 +1,7 @@
 #include "bnn/config.h"
 
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "bnn/io.h"
 #include "bnn/mode.h"
+#include "bnn/utf8.h"
 
 const char *const bnn_predictive_names[] = {"posterior", "group-averaged", NULL};
 const char *const bnn_draws_names[] = {"shared", "independent", NULL};
@@ -20,9 +22,10 @@ static const char *const select_names[] = {"validation", "last", NULL};
 typedef enum key_type {
     KEY_SIZE,         /* size_t */
     KEY_REAL,         /* double */
-    KEY_REAL_OR_AUTO, /* double, -1 for "auto" */
+    KEY_REAL_OR_AUTO, /* double, NaN for "auto" */
     KEY_BOOL,         /* bool */
     KEY_TEXT,         /* char[size] */
+    KEY_PATH,         /* char[size], absolute once parsed */
     KEY_CHOICE,       /* int, an index into names */
     KEY_SIZES         /* bnn_sizes */
 } key_type;
@@ -50,6 +53,10 @@ typedef struct key {
     {                                                                                                        \
         path, KEY_TEXT, AT(member), 0, 0, NULL, fallback, meaning                                            \
     }
+#define PATH(path, member, meaning)                                                                          \
+    {                                                                                                        \
+        path, KEY_PATH, AT(member), 0, 0, NULL, "\"\"", meaning                                              \
+    }
 #define FLAG(path, member, fallback, meaning)                                                                \
     {                                                                                                        \
         path, KEY_BOOL, AT(member), 0, 0, NULL, fallback, meaning                                            \
@@ -63,22 +70,28 @@ typedef struct key {
         path, KEY_SIZES, AT(member), 1, most, NULL, fallback, meaning                                        \
     }
 
-#define ANY 9007199254740992.0 /* 2^53: integers up to here are exact in JSON's doubles */
+#define ANY                                                                                                  \
+    9007199254740991.0 /* 2^53 - 1: up to here, integers are exact in JSON's doubles (RFC 8259, section 6) */
 
 /* clang-format off */
 static const key keys[] = {
     SIZE("seed", seed, 0, ANY, "0", "seed of every random stream"),
     TEXT("data.name", data.paths.name, "\"\"", "the data set: fashion-mnist, mnist, cifar10, cifar100, or idx or npy with files of your own"),
-    TEXT("data.dir", data.paths.dir, "\"\"", "folder of its files; otherwise data/NAME, then the system's"),
-    TEXT("data.train_images", data.paths.train_images, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.train_labels", data.paths.train_labels, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.test_images", data.paths.test_images, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.test_labels", data.paths.test_labels, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.path", data.paths.path, "\"\"", "file (data.name npz)"),
+    PATH("data.dir", data.paths.dir, "folder of its files; otherwise data/NAME, then the system's"),
+    PATH("data.train_images", data.paths.train_images, "file of images"),
+    PATH("data.train_labels", data.paths.train_labels, "file of labels"),
+    PATH("data.validation_images", data.paths.validation_images, "file of images, instead of data.validation_size"),
+    PATH("data.validation_labels", data.paths.validation_labels, "file of labels"),
+    PATH("data.test_images", data.paths.test_images, "file of images; without it, bnn eval needs --images"),
+    PATH("data.test_labels", data.paths.test_labels, "file of labels"),
+    CHOICE("data.labels", data.paths.labels, bnn_label_names, "\"fine\"", "of cifar100: its 100 classes or its 20 superclasses"),
     SIZE("data.train_size", data.train_size, 0, ANY, "0", "training images, a seeded subset; 0 for all"),
     SIZE("data.validation_size", data.validation_size, 0, ANY, "0", "validation images, cut from the rest of the training set"),
     SIZE("data.test_size", data.test_size, 0, ANY, "0", "the first so many test images; 0 for all"),
     SIZE("data.pad", data.pad, 0, 64, "0", "background pixels added on every side"),
+    CHOICE("data.scale", data.scale, bnn_scale_names, "\"auto\"", "auto: uint8 pixels to -1..1, others as they are; none: all as they are"),
+    {"data.background", KEY_REAL_OR_AUTO, AT(data.background), -1e30, 1e30, NULL, "\"auto\"",
+     "value around an image, seen when it is padded or turned; auto: the smallest of the training images, scaled"},
     TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
     CHOICE("model.type", model.type, bnn_network_type_names, "\"fcnn\"", "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
@@ -179,6 +192,11 @@ static bool is_object_path(const char *path)
     return false;
 }
 
+static bool is_text(const key *row)
+{
+    return row->type == KEY_TEXT || row->type == KEY_PATH;
+}
+
 static const key *find_key(const char *path)
 {
     for (size_t i = 0; i < key_count; i++)
@@ -227,13 +245,26 @@ static void list_names(const char *const *names, char *text, size_t size)
         length += (size_t)snprintf(text + length, size - length, "%s\"%s\"", i ? ", " : "", names[i]);
 }
 
+/* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
+static cJSON *exact_number(double value)
+{
+    char text[32];
+    int digits = 15;
+    do snprintf(text, sizeof text, "%.*g", digits, value);
+    while (strtod(text, NULL) != value && ++digits <= 17);
+    return cJSON_CreateRaw(text);
+}
+
 static bnn_status wrong_value(const char *name, const key *row, const cJSON *value, bnn_error *error)
 {
     char expected[256] = "", list[200];
-    char *found = cJSON_PrintUnformatted(value);
+    cJSON *exact = cJSON_IsNumber(value) ? exact_number(value->valuedouble) : NULL;
+    char *found = cJSON_PrintUnformatted(exact ? exact : value);
+    cJSON_Delete(exact);
     switch (row->type) {
     case KEY_SIZE:
-        snprintf(expected, sizeof expected, "an integer from %.0f to %.0f", row->least, row->most);
+        snprintf(expected, sizeof expected, "an integer from %.0f to %.0f%s", row->least, row->most,
+                 row->most == ANY ? " (larger ones are not exact in JSON)" : "");
         break;
     case KEY_REAL:
         snprintf(expected, sizeof expected, "a number from %g to %g", row->least, row->most);
@@ -245,6 +276,7 @@ static bnn_status wrong_value(const char *name, const key *row, const cJSON *val
         snprintf(expected, sizeof expected, "true or false");
         break;
     case KEY_TEXT:
+    case KEY_PATH:
         snprintf(expected, sizeof expected, "a string of at most %zu bytes", row->size - 1);
         break;
     case KEY_CHOICE:
@@ -302,7 +334,7 @@ static bool set_value(const key *row, const cJSON *value, bnn_config *config)
         return true;
     case KEY_REAL_OR_AUTO:
         if (cJSON_IsString(value) && strcmp(value->valuestring, "auto") == 0) {
-            *(double *)at = -1;
+            *(double *)at = NAN;
             return true;
         } /* fall through */
     case KEY_REAL:
@@ -314,6 +346,7 @@ static bool set_value(const key *row, const cJSON *value, bnn_config *config)
         *(bool *)at = cJSON_IsTrue(value);
         return true;
     case KEY_TEXT:
+    case KEY_PATH:
         if (!cJSON_IsString(value) || strlen(value->valuestring) >= row->size) return false;
         memset(at, 0, row->size);
         memcpy(at, value->valuestring, strlen(value->valuestring));
@@ -326,16 +359,6 @@ static bool set_value(const key *row, const cJSON *value, bnn_config *config)
     return false;
 }
 
-/* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
-static cJSON *exact_number(double value)
-{
-    char text[32];
-    int digits = 15;
-    do snprintf(text, sizeof text, "%.*g", digits, value);
-    while (strtod(text, NULL) != value && ++digits <= 17);
-    return cJSON_CreateRaw(text);
-}
-
 static cJSON *get_value(const key *row, const bnn_config *config)
 {
     const void *at = (const char *)config + row->offset;
@@ -344,13 +367,14 @@ static cJSON *get_value(const key *row, const bnn_config *config)
     case KEY_SIZE:
         return exact_number((double)*(const size_t *)at);
     case KEY_REAL_OR_AUTO:
-        if (*(const double *)at < 0) return cJSON_CreateString("auto");
+        if (isnan(*(const double *)at)) return cJSON_CreateString("auto");
         return exact_number(*(const double *)at);
     case KEY_REAL:
         return exact_number(*(const double *)at);
     case KEY_BOOL:
         return cJSON_CreateBool(*(const bool *)at);
     case KEY_TEXT:
+    case KEY_PATH:
         return cJSON_CreateString(at);
     case KEY_CHOICE:
         return cJSON_CreateString(row->names[*(const int *)at]);
@@ -409,6 +433,10 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
 {
     char path[128];
     const char *equals = strchr(set, '=');
+    if (bnn_utf8_fault(set))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "--set %s: is not valid UTF-8 at byte %zu, expected text that JSON can hold", set,
+                        (size_t)(bnn_utf8_fault(set) - set) + 1);
     if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
         return bnn_fail(error, BNN_BAD_INPUT, "--set %s: expected KEY=VALUE, as in train.epochs=10", set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
@@ -418,7 +446,7 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
                         "--set: %s: is an object, expected one of its keys, as in train.epochs", path);
     if (!row) return unknown_key("--set", path, error);
     cJSON *value = cJSON_ParseWithOpts(equals + 1, NULL, 1);
-    if (!value || (row->type == KEY_TEXT && !cJSON_IsString(value))) {
+    if (!value || (is_text(row) && !cJSON_IsString(value))) {
         cJSON_Delete(value);
         value = cJSON_CreateString(equals + 1);
     }
@@ -436,14 +464,40 @@ static bool describes_model(const cJSON *json, const char *const *sets, size_t s
     return described;
 }
 
-/* Line and column of a byte of the text, for messages. */
-static void place_of(const char *text, const char *at, size_t *line, size_t *column)
+/* Paths are those seen from the folder of the file `name`. */
+static bnn_status resolve_paths(const char *name, bnn_config *config, bnn_error *error)
 {
-    *line = *column = 1;
-    for (; text < at; text++) {
-        *column = *text == '\n' ? 1 : *column + 1;
-        *line += *text == '\n';
+    char folder[PATH_MAX] = "", absolute[2 * PATH_MAX];
+    for (size_t i = 0; i < key_count; i++) {
+        char *path = (char *)config + keys[i].offset;
+        if (keys[i].type != KEY_PATH || !*path || *path == '/') continue;
+        const bnn_status status = *folder ? BNN_OK : bnn_folder_of(name, folder, sizeof folder, error);
+        if (status) return status;
+        const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+        const int length = snprintf(absolute, sizeof absolute, "%s%s%s", folder, slash, path);
+        if (length < 0 || (size_t)length >= keys[i].size)
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: %s: found a path of %d bytes, seen from %.80s..., expected at most %zu",
+                            name, keys[i].path, length, folder, keys[i].size - 1);
+        if (bnn_utf8_fault(absolute))
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: %s: is %s, which is not valid UTF-8: JSON cannot hold it", name,
+                            keys[i].path, absolute);
+        memcpy(path, absolute, (size_t)length + 1);
     }
+    return BNN_OK;
+}
+
+/* A failure at a byte of the text. */
+static bnn_status bad_text(const char *name, const char *text, const char *at, const char *what,
+                           bnn_error *error)
+{
+    size_t line = 1, column = 1;
+    for (; text < at; text++) {
+        column = *text == '\n' ? 1 : column + 1;
+        line += *text == '\n';
+    }
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: line %zu, column %zu: %s", name, line, column, what);
 }
 
 /* ---- check --------------------------------------------------------------------------------------------- */
@@ -481,10 +535,10 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
     return BNN_OK;
 }
 
-/* The value of a key that may be "auto" (stored as a negative number). */
+/* The value of a key that may be "auto" (stored as NaN). */
 static double auto_or(double value, double fallback)
 {
-    return value < 0 ? fallback : value;
+    return isnan(value) ? fallback : value;
 }
 
 static bnn_status check_ramp(const char *name, const char *which, double warmup, double end, bnn_error *error)
@@ -522,7 +576,7 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
 /* What `auto` stands for, where no data is needed to know. */
 static void resolve(bnn_config *c)
 {
-    if (c->train.optimizer.options.rho_lr_factor < 0)
+    if (isnan(c->train.optimizer.options.rho_lr_factor))
         c->train.optimizer.options.rho_lr_factor = bnn_optimizer_find(c->train.optimizer.name)->rho_lr_factor;
     c->train.kl_head_warmup_epochs =
         auto_or(c->train.kl_head_warmup_epochs, (double)c->train.kl_warmup_epochs);
@@ -534,12 +588,9 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
 {
     const char *end = NULL;
     bnn_config_default(config);
+    if (bnn_utf8_fault(text)) return bad_text(name, text, bnn_utf8_fault(text), "not valid UTF-8", error);
     cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
-    if (!json) {
-        size_t line, column;
-        place_of(text, end ? end : text, &line, &column);
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: line %zu, column %zu: not valid JSON", name, line, column);
-    }
+    if (!json) return bad_text(name, text, end ? end : text, "not valid JSON", error);
     bnn_status status = cJSON_IsObject(json)
                             ? load_object(name, "", json, config, error)
                             : bnn_fail(error, BNN_BAD_INPUT, "%s: expected a JSON object {...}", name);
@@ -551,6 +602,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
         status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
                           name);
     cJSON_Delete(json);
+    if (!status && !model_only) status = resolve_paths(name, config, error);
     if (!status) status = check_names(name, config, error);
     if (!status) status = check_model(name, config, error);
     if (!status) status = check_train(name, config, error);
@@ -595,7 +647,7 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     for (size_t i = 0; root && i < key_count; i++) {
         const char *last;
         cJSON *object = object_for(root, keys[i].path, &last);
-        if (keys[i].type == KEY_TEXT && !*((const char *)config + keys[i].offset)) continue; /* unset */
+        if (is_text(&keys[i]) && !*((const char *)config + keys[i].offset)) continue; /* unset */
         cJSON_AddItemToObject(object, last, get_value(&keys[i], config));
     }
     char *text = root ? (pretty ? cJSON_Print(root) : cJSON_PrintUnformatted(root)) : NULL;

@@ -14,6 +14,7 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/model.h"
+#include "bnn/splits.h"
 #include "run/log.h"
 
 typedef struct run {
@@ -22,6 +23,7 @@ typedef struct run {
     const bnn_mode *mode;
     bnn_plan plan;
     bnn_dataset *train, *validation;
+    bnn_range test_pixels; /* of the test images; NaN where there are none */
     bnn_grid_action *action;
     bnn_batches *batches;
 
@@ -68,6 +70,7 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
     }
     resolved->model.input.count = 3;
     resolved->data.train_size = train->count;
+    resolved->data.background = (double)train->background;
     if (config->model.classes && config->model.classes < train->classes)
         return bnn_fail(error, BNN_BAD_INPUT, "model.classes: found %zu, expected at least the data's %zu",
                         config->model.classes, train->classes);
@@ -129,6 +132,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     bnn_network_spec spec;
     bnn_status status = bnn_training_data(config, &r->train, &r->validation, error);
     if (!status) status = resolve(config, r->train, resolved, error);
+    if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (status) return status;
     r->config = resolved;
     r->mode = bnn_mode_find(config->symmetrization.mode);
@@ -137,6 +141,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (status) return status;
+    r->model->pixels = r->train->pixels;
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
@@ -205,7 +210,7 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
 
 static double whole_kl_weight(const run *r, size_t n)
 {
-    return r->config->train.kl_weight < 0 ? 1 / (double)n : r->config->train.kl_weight;
+    return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
 }
 
 /* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (DESIGN section 5). */
@@ -425,6 +430,22 @@ static bnn_status train_epochs(run *r, bnn_error *error)
     return BNN_OK;
 }
 
+/* What the data is like, as training begins. */
+static bnn_status describe_data(const run *r, bnn_error *error)
+{
+    const bnn_train_callbacks *to = &r->options->callbacks;
+    const bnn_range trained = r->train->pixels;
+    char line[BNN_LINE];
+    if (!to->message) return BNN_OK;
+    const bnn_status status =
+        bnn_describe_training_data(r->train, r->config->model.classes, to->message, to->context, error);
+    if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
+        say(r, "%s", line);
+    if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
+    if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
+    return status;
+}
+
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
 {
     bnn_config resolved;
@@ -444,6 +465,9 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
         if (r.mode->symmetrize &&
             !bnn_network_commutes(r.model->group, r.model->network, reason, sizeof reason))
             say(&r, "no exact equivariance, whatever q: %s", reason);
+        status = describe_data(&r, error);
+    }
+    if (!status) {
         status = train_epochs(&r, error);
         if (!status && r.mode->symmetrize && !r.triggered)
             say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",

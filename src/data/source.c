@@ -1,21 +1,43 @@
-/* Where data sets lie: the folders of the known ones, and the user's own files (`idx`, `npy`), which are read
- * by their contents. */
-#include <stdio.h>
-
-#include "bnn/io.h"
+/* The table of sources, and where the files of known data sets lie. */
 #include "data/source.h"
 
-bnn_status bnn_load_files(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                          bnn_error *error)
+#include <stdio.h>
+#include <string.h>
+
+#include "bnn/io.h"
+
+const char *const bnn_label_names[] = {"fine", "coarse", NULL};
+
+const bnn_data_source *const bnn_data_sources[] = {&bnn_source_fashion_mnist,
+                                                   &bnn_source_mnist,
+                                                   &bnn_source_cifar10,
+                                                   &bnn_source_cifar100,
+                                                   &bnn_source_idx,
+                                                   &bnn_source_npy,
+                                                   NULL};
+
+const bnn_data_source *bnn_data_source_find(const char *name)
 {
-    const bool train = split == BNN_TRAIN;
-    const char *images = train ? paths->train_images : paths->test_images;
-    const char *labels = train ? paths->train_labels : paths->test_labels;
-    if (!*images || !*labels)
-        return bnn_fail(error, BNN_BAD_INPUT, "data.%s_%s: is not set, expected a file (data.name is \"%s\")",
-                        train ? "train" : "test", *images ? "labels" : "images", paths->name);
-    return bnn_dataset_read(images, labels, 0, dataset, error);
+    for (const bnn_data_source *const *source = bnn_data_sources; *source; source++)
+        if (strcmp((*source)->name, name) == 0) return *source;
+    return NULL;
 }
+
+bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,
+                            bnn_dataset **dataset, bnn_error *error)
+{
+    const bnn_data_source *source = bnn_data_source_find(paths->name);
+    char known[256] = "";
+    size_t end = 0;
+    *dataset = NULL;
+    if (source) return source->load(paths, split, options, dataset, error);
+    for (size_t s = 0; bnn_data_sources[s] && end < sizeof known; s++)
+        end +=
+            (size_t)snprintf(known + end, sizeof known - end, end ? ", %s" : "%s", bnn_data_sources[s]->name);
+    return bnn_fail(error, BNN_BAD_INPUT, "data.name: found \"%s\", expected one of %s", paths->name, known);
+}
+
+/* ---- files of known data sets -------------------------------------------------------------------------- */
 
 /* Whether the folder, or the one below it when `below` is not empty, has the file, plain or .gz. */
 static bool find_file(const char *folder, const char *below, const char *name, char found[BNN_DATA_PATH])
