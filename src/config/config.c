@@ -264,7 +264,7 @@ static bnn_status wrong_value(const char *name, const key *row, const cJSON *val
     switch (row->type) {
     case KEY_SIZE:
         snprintf(expected, sizeof expected, "an integer from %.0f to %.0f%s", row->least, row->most,
-                 row->most == ANY ? " (larger ones are not exact in JSON)" : "");
+                 row->most == ANY ? " (JSON's numbers are not exact beyond 2^53)" : "");
         break;
     case KEY_REAL:
         snprintf(expected, sizeof expected, "a number from %g to %g", row->least, row->most);
