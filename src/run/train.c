@@ -132,7 +132,6 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     bnn_network_spec spec;
     bnn_status status = bnn_training_data(config, &r->train, &r->validation, error);
     if (!status) status = resolve(config, r->train, resolved, error);
-    if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (status) return status;
     r->config = resolved;
     r->mode = bnn_mode_find(config->symmetrization.mode);
@@ -147,6 +146,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
+    if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->symmetrize && !r->mode->needs_action) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
