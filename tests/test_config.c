@@ -3,6 +3,7 @@
 
 #include "bnn/config.h"
 #include "bnn/mode.h"
+#include "bnn/settings.h"
 #include "files.h"
 
 #define BASE "\"data\": {\"name\": \"fashion-mnist\"}, \"model\": {\"type\": \"fcnn\"}"
@@ -10,7 +11,7 @@
 static bnn_status parse(const char *text, bnn_config *config, bnn_error *error)
 {
     *error = (bnn_error){BNN_OK, ""};
-    return bnn_config_parse("c.json", text, NULL, 0, false, config, error);
+    return bnn_settings_parse("c.json", text, NULL, 0, config, error);
 }
 
 static void accept(const char *text, bnn_config *config)
@@ -32,7 +33,7 @@ static void refuse(const char *text, const char *const *texts)
 static bnn_status set(const char *option, bnn_config *config, bnn_error *error)
 {
     *error = (bnn_error){BNN_OK, ""};
-    return bnn_config_parse("c.json", "{" BASE "}", &option, 1, false, config, error);
+    return bnn_settings_parse("c.json", "{" BASE "}", &option, 1, config, error);
 }
 
 #define assert_set_refused(option, ...)                                                                      \
@@ -137,9 +138,10 @@ static void every_mode_has_a_configuration(void **state)
     for (size_t m = 0; bnn_modes[m]; m++) {
         bnn_config c;
         char text[256];
-        snprintf(text, sizeof text, "{" BASE ", \"symmetrization\": {\"mode\": \"%s\"}}", bnn_modes[m]->name);
+        snprintf(text, sizeof text, "{" BASE ", \"symmetrization\": {\"mode\": \"%s\"}}",
+                 bnn_modes[m]->row.name);
         accept(text, &c);
-        assert_string_equal(c.symmetrization.mode, bnn_modes[m]->name);
+        assert_string_equal(c.symmetrization.mode, bnn_modes[m]->row.name);
     }
 }
 
@@ -184,10 +186,10 @@ static void wrong_types_say_what_was_found_and_expected(void **state)
     assert_refused("{" BASE ", \"train\": {\"schedule\": \"linear\"}}", "train.schedule: found \"linear\"",
                    "\"constant\", \"cosine\"");
     assert_refused("{" BASE ", \"train\": {\"schedule\": null}}", "train.schedule: found null");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": 8}}", "model.channels: found 8",
-                   "a list");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": [8, \"9\"]}}", "model.channels",
-                   "[8,\"9\"]");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": 8}}",
+                   "model.channels: found 8", "a list");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": [8, \"9\"]}}",
+                   "model.channels", "[8,\"9\"]");
     assert_refused("{\"data\": \"mnist\", \"model\": {}}", "data: ", "an object");
     assert_refused("{\"data\": [], \"model\": {}}", "data: ", "an object");
     assert_refused("{" BASE ", \"train\": 3}", "train: ", "an object");
@@ -212,9 +214,9 @@ static void values_out_of_range_are_refused(void **state)
     assert_refused("{" BASE ", \"prior\": {\"std\": 0}}", "prior.std: found 0");
     assert_refused("{" BASE ", \"symmetrization\": {\"trigger_accuracy\": 1.5}}",
                    "symmetrization.trigger_accuracy: found 1.5");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": [0]}}",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": [0]}}",
                    "model.channels: found [0]");
-    assert_refused("{\"data\": {\"name\": \"x\", \"pad\": 65}, \"model\": {}}", "data.pad: found 65",
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"pad\": 65}, \"model\": {}}", "data.pad: found 65",
                    "to 64");
 }
 
@@ -265,14 +267,14 @@ static void impossible_combinations_are_refused(void **state)
     assert_refused(MODE("orbit-expansion", "\"stage1_epochs\": 600"), "600", "train.epochs = 500");
     assert_refused(MODE("augmnt", "\"hold\": false"), "symmetrization.mode: found \"augmnt\"", "augment",
                    "orbit-expansion");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channel_representation\": \"regular\"},"
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channel_representation\": \"regular\"},"
                    " \"symmetrization\": {\"mode\": \"orbit-expansion\"}}",
                    "model.channel_representation", "trivial");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"kernel\": 4}}", "model.kernel: found 4",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"kernel\": 4}}", "model.kernel: found 4",
                    "odd");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"input\": [1, 8]}}", "model.input",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"input\": [1, 8]}}", "model.input",
                    "[C, H, W]");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": []}}", "model.channels",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": []}}", "model.channels",
                    "at least one");
     assert_refused("{" BASE ", \"group\": \"Q8\"}", "c.json: group: found \"Q8\"", "C<n>");
     assert_refused("{" BASE ", \"posterior\": {\"family\": \"cauchy\"}}", "posterior.family", "cauchy",
@@ -286,7 +288,7 @@ static void impossible_combinations_are_refused(void **state)
     assert_refused("{" BASE ", \"train\": {\"kl_ramp_end\": 3, \"kl_head_warmup_epochs\": 4}}",
                    "train.kl_head_ramp_end: found 3");
     assert_refused(MODE("tie", "\"trigger_epoch\": 1"), "symmetrization.trigger_epoch", "mode tie");
-    assert_refused(MODE("orbit-expansion", "\"trigger_epoch\": 1"), "trigger_epoch", "stage1_epochs");
+    assert_refused(MODE("orbit-expansion", "\"trigger_epoch\": 1"), "trigger_epoch", "average, project");
     assert_refused(MODE("augment", "\"trigger_accuracy\": 0.5"), "trigger_accuracy", "mode augment");
     assert_refused(MODE("orbit-expansion", "\"keep_optimizer_state\": true"), "keep_optimizer_state");
     assert_refused("{" BASE ", \"train\": {\"optimizer\": {\"momentum\": 0}}}", "train.optimizer.nesterov",
@@ -315,14 +317,12 @@ static void set_takes_json_and_bare_strings(void **state)
     assert_int_equal(c.train.schedule, 1);
     assert_int_equal(set("data.dir=/a=b", &c, &error), BNN_OK);
     assert_string_equal(c.data.paths.dir, "/a=b");
-    assert_int_equal(set("data.name=2024", &c, &error), BNN_OK);
-    assert_string_equal(c.data.paths.name, "2024");
+    assert_int_equal(set("data.dir=2024", &c, &error), BNN_OK);
+    assert_string_equal(strrchr(c.data.paths.dir, '/'), "/2024");
     assert_int_equal(set("data.background=-1e3", &c, &error), BNN_OK);
     assert_true(c.data.background == -1000);
     assert_int_equal(set("data.background=auto", &c, &error), BNN_OK);
     assert_true(isnan(c.data.background));
-    assert_int_equal(set("data.labels=coarse", &c, &error), BNN_OK);
-    assert_int_equal(c.data.paths.labels, 1);
     assert_int_equal(set("train.kl_weight=auto", &c, &error), BNN_OK);
     assert_true(isnan(c.train.kl_weight));
 }
@@ -334,8 +334,7 @@ static void later_sets_win(void **state)
     bnn_error error;
     (void)state;
     assert_int_equal(
-        bnn_config_parse("c.json", "{" BASE ", \"train\": {\"epochs\": 6}}", sets, 2, false, &c, &error),
-        BNN_OK);
+        bnn_settings_parse("c.json", "{" BASE ", \"train\": {\"epochs\": 6}}", sets, 2, &c, &error), BNN_OK);
     assert_int_equal(c.train.epochs, 8);
 }
 
@@ -346,7 +345,7 @@ static void sets_can_give_the_required_keys(void **state)
     bnn_config c;
     bnn_error error;
     (void)state;
-    if (bnn_config_parse("c.json", "{}", sets, 2, false, &c, &error)) fail_msg("%s", error.message);
+    if (bnn_settings_parse("c.json", "{}", sets, 2, &c, &error)) fail_msg("%s", error.message);
     assert_int_equal(c.model.type, BNN_NETWORK_MLP);
 }
 
@@ -384,6 +383,7 @@ static void a_dump_parses_to_the_same_configuration(void **state)
             char *dump = bnn_config_dump(&first, pretty);
             assert_non_null(dump);
             accept(dump, &second);
+            memcpy(second.given, first.given, sizeof first.given); /* a dump says all that is read */
             assert_memory_equal(&first, &second, sizeof first);
             free(dump);
         }
@@ -396,9 +396,9 @@ static void a_model_file_may_leave_keys_out(void **state)
     bnn_config c;
     bnn_error error;
     (void)state;
-    if (bnn_config_parse("m", text, NULL, 0, true, &c, &error)) fail_msg("%s", error.message);
+    if (bnn_config_parse("m", text, NULL, 0, NULL, &c, &error)) fail_msg("%s", error.message);
     assert_int_equal(c.model.classes, 5);
-    assert_failure(bnn_config_parse("m", "{\"grupp\": \"C4\"}", NULL, 0, true, &c, &error), BNN_BAD_INPUT,
+    assert_failure(bnn_config_parse("m", "{\"grupp\": \"C4\"}", NULL, 0, NULL, &c, &error), BNN_BAD_INPUT,
                    error, "m: ", "grupp", "group");
 }
 
@@ -412,7 +412,7 @@ static void help_lists_every_key_of_the_dump(void **state)
                                        "train.optimizer.lr",
                                        "symmetrization.hold",
                                        "eval.predictive"};
-    char *help = bnn_config_help();
+    char *help = bnn_config_help(bnn_mode_row);
     (void)state;
     assert_non_null(help);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_non_null(strstr(help, keys[i]));
@@ -429,7 +429,7 @@ static void assert_path_read(const char *directory, const char *path, const char
     assert_non_null(getcwd(before, sizeof before));
     snprintf(option, sizeof option, "data.test_images=%s", value);
     assert_int_equal(chdir(directory), 0);
-    const bnn_status status = bnn_config_read(path, sets, 1, &c, &error);
+    const bnn_status status = bnn_settings_read(path, sets, 1, &c, &error);
     assert_int_equal(chdir(before), 0);
     if (status) fail_msg("%s", error.message);
     assert_string_equal(c.data.paths.test_images, expected);
@@ -439,7 +439,7 @@ static void paths_are_seen_from_the_configuration(void **state)
 {
     static const char text[] =
         "{\"data\": {\"name\": \"npy\", \"train_images\": \"x.npy\", \"train_labels\": "
-        "\"../y.npy\", \"dir\": \"/d\"}, \"model\": {\"type\": \"fcnn\"}}";
+        "\"../y.npy\", \"test_labels\": \"/d\"}, \"model\": {\"type\": \"fcnn\"}}";
     char folder[1024], expected[1200], here[1024];
     bnn_config c;
     bnn_error error = {BNN_OK, ""};
@@ -447,12 +447,12 @@ static void paths_are_seen_from_the_configuration(void **state)
     assert_int_equal(mkdir(in_temporary("deep"), 0777), 0);
     const char *path = put_file("deep/paths.json", text, sizeof text - 1);
     assert_non_null(realpath(in_temporary("deep"), folder));
-    assert_int_equal(bnn_config_read(path, NULL, 0, &c, &error), BNN_OK);
+    assert_int_equal(bnn_settings_read(path, NULL, 0, &c, &error), BNN_OK);
     snprintf(expected, sizeof expected, "%s/x.npy", folder);
     assert_string_equal(c.data.paths.train_images, expected);
     snprintf(expected, sizeof expected, "%s/../y.npy", folder);
     assert_string_equal(c.data.paths.train_labels, expected);
-    assert_string_equal(c.data.paths.dir, "/d");
+    assert_string_equal(c.data.paths.test_labels, "/d");
     assert_string_equal(c.data.paths.test_images, "");
     snprintf(expected, sizeof expected, "%s/z.npy", folder);
     assert_path_read(".", path, "z.npy", expected); /* --set too */
@@ -471,8 +471,36 @@ static void paths_are_seen_from_the_configuration(void **state)
     assert_path_read(".", pipe_path, "z.npy", expected);
     close(ends[0]);
     /* a model's paths are what they are */
-    assert_int_equal(bnn_config_parse("m", text, NULL, 0, true, &c, &error), BNN_OK);
+    assert_int_equal(bnn_config_parse("m", text, NULL, 0, NULL, &c, &error), BNN_OK);
     assert_string_equal(c.data.paths.train_images, "x.npy");
+}
+
+/* A key of another data source is never passed over, whatever its value. */
+static void keys_of_other_data_are_refused(void **state)
+{
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    accept("{\"data\": {\"name\": \"cifar100\", \"dir\": \"/d\", \"labels\": \"coarse\"}, \"model\": {}}",
+           &c);
+    assert_int_equal(c.data.paths.labels, 1);
+    assert_refused("{\"data\": {\"name\": \"cifar10\", \"labels\": \"fine\"}, \"model\": {}}", "data.labels",
+                   "data.name cifar10", "cifar100");
+    assert_refused("{\"data\": {\"name\": \"npy\", \"dir\": \"/d\"}, \"model\": {}}", "data.dir",
+                   "data.name npy", "fashion-mnist, mnist, cifar10, cifar100");
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"train_images\": \"/d\"}, \"model\": {}}",
+                   "data.train_images", "idx, npy");
+    assert_refused("{\"data\": {\"name\": \"mnsit\"}, \"model\": {}}", "data.name: found \"mnsit\"",
+                   "\"mnist\"");
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"path\": \"x\"}, \"model\": {}}",
+                   "data.path: unknown key");
+    /* a model serves whatever it was trained on */
+    const char *text = "{\"data\": {\"name\": \"of-old\", \"dir\": \"d\"}, \"model\": {}}";
+    assert_int_equal(bnn_config_parse("m", text, NULL, 0, NULL, &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.name, "of-old");
+    assert_string_equal(c.data.paths.dir, "d");
+    assert_int_equal(bnn_config_parse("m", "{\"model\": {}}", NULL, 0, NULL, &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.name, "");
 }
 
 static void long_paths_are_refused(void **state)
@@ -505,7 +533,7 @@ static void what_is_no_utf8_is_refused(void **state)
     assert_string_equal(c.data.paths.dir, "/caf\xc3\xa9");
     assert_int_equal(mkdir(in_temporary("caf\xe9"), 0777), 0);
     const char *path = put_file("caf\xe9/c.json", config, sizeof config - 1);
-    assert_failure(bnn_config_read(path, NULL, 0, &c, &error), BNN_BAD_INPUT, error, "data.dir: is /",
+    assert_failure(bnn_settings_read(path, NULL, 0, &c, &error), BNN_BAD_INPUT, error, "data.dir: is /",
                    "not valid UTF-8");
 }
 
@@ -515,13 +543,13 @@ static void files_are_read_with_their_faults_named(void **state)
     bnn_error error;
     (void)state;
     const char *good = put_file("good.json", "{" BASE "}\n", strlen("{" BASE "}\n"));
-    assert_int_equal(bnn_config_read(good, NULL, 0, &c, &error), BNN_OK);
+    assert_int_equal(bnn_settings_read(good, NULL, 0, &c, &error), BNN_OK);
     const char *zero = put_file("zero.json", "{}\0{}", 5);
-    assert_failure(bnn_config_read(zero, NULL, 0, &c, &error), BNN_BAD_INPUT, error, "zero.json",
+    assert_failure(bnn_settings_read(zero, NULL, 0, &c, &error), BNN_BAD_INPUT, error, "zero.json",
                    "zero byte");
-    assert_failure(bnn_config_read(in_temporary("none.json"), NULL, 0, &c, &error), BNN_BAD_INPUT, error,
+    assert_failure(bnn_settings_read(in_temporary("none.json"), NULL, 0, &c, &error), BNN_BAD_INPUT, error,
                    "none.json");
-    assert_failure(bnn_config_read(temporary_directory, NULL, 0, &c, &error), BNN_BAD_INPUT, error,
+    assert_failure(bnn_settings_read(temporary_directory, NULL, 0, &c, &error), BNN_BAD_INPUT, error,
                    temporary_directory, "directory");
 }
 
@@ -548,6 +576,7 @@ int main(void)
         cmocka_unit_test(a_model_file_may_leave_keys_out),
         cmocka_unit_test(help_lists_every_key_of_the_dump),
         cmocka_unit_test(paths_are_seen_from_the_configuration),
+        cmocka_unit_test(keys_of_other_data_are_refused),
         cmocka_unit_test(long_paths_are_refused),
         cmocka_unit_test(what_is_no_utf8_is_refused),
         cmocka_unit_test(files_are_read_with_their_faults_named),

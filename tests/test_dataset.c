@@ -523,9 +523,9 @@ static void names_the_known_sources(void **state)
     assert_failure(bnn_dataset_load(&paths, BNN_TRAIN, NULL, &d, &error), BNN_BAD_INPUT, error,
                    "data.name: found \"imagenet\"");
     for (const bnn_data_source *const *source = bnn_data_sources; *source; source++) {
-        assert_non_null(strstr(error.message, (*source)->name));
-        assert_ptr_equal(bnn_data_source_find((*source)->name), *source);
-        assert_true(strlen((*source)->summary) > 0 && (*source)->keys && (*source)->load);
+        assert_non_null(strstr(error.message, (*source)->row.name));
+        assert_ptr_equal(bnn_data_source_find((*source)->row.name), *source);
+        assert_true(strlen((*source)->row.summary) > 0 && (*source)->row.keys && (*source)->load);
     }
     assert_null(bnn_data_source_find("imagenet"));
 }

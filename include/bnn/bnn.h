@@ -3,10 +3,12 @@
 #ifndef BNN_BNN_H
 #define BNN_BNN_H
 
+/* clang-format off: in order, not sorted */
 /* floor 0: base */
 #include "bnn/real.h"
 #include "bnn/status.h"
 #include "bnn/utf8.h"
+#include "bnn/row.h"
 #include "bnn/numeric.h"
 #include "bnn/rng.h"
 #include "bnn/io.h"
@@ -27,6 +29,7 @@
 #include "bnn/objective.h"
 /* floor 4: posterior */
 #include "bnn/posterior.h"
+#include "bnn/sampler.h"
 #include "bnn/engine.h"
 #include "bnn/optimizer.h"
 /* floor 5: symmetry */
@@ -41,7 +44,9 @@
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"
+#include "bnn/settings.h"
 #include "bnn/train.h"
 /* floor 9: commands */
+/* clang-format on */
 
 #endif

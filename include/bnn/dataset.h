@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "bnn/real.h"
+#include "bnn/row.h"
 #include "bnn/status.h"
 
 #define BNN_TYPE_NAME 16
@@ -59,18 +60,17 @@ extern const char *const bnn_label_names[]; /* "fine", "coarse", NULL */
 
 typedef enum bnn_split { BNN_TRAIN, BNN_VALIDATION, BNN_TEST } bnn_split;
 
+/* A source of data: one file and one row of bnn_data_sources. */
 typedef struct bnn_data_source {
-    const char *name;    /* "fashion-mnist" */
-    const char *summary; /* for help: what it is, and what its files are */
-    const char *const
-        *keys; /* the configuration's keys that it alone or with others reads: "data.dir", ..., NULL */
+    bnn_row row; /* its keys: those that it reads and that other sources may not */
 
     /* Loads a split. BNN_OK with *dataset NULL: the source has no such split; a training split it always has. */
     bnn_status (*load)(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,
                        bnn_dataset **dataset, bnn_error *error);
 } bnn_data_source;
 
-extern const bnn_data_source *const bnn_data_sources[];        /* every source, NULL-terminated */
+extern const bnn_data_source *const bnn_data_sources[];        /* NULL-terminated */
+const bnn_row *bnn_data_row(size_t i);                         /* the registry */
 const bnn_data_source *bnn_data_source_find(const char *name); /* NULL: there is none */
 
 /* Loads a split of the source paths->name, as its row says; an unknown name's error lists the known ones. */

@@ -16,24 +16,27 @@ const bnn_data_source *const bnn_data_sources[] = {&bnn_source_fashion_mnist,
                                                    &bnn_source_npy,
                                                    NULL};
 
+const bnn_row *bnn_data_row(size_t i)
+{
+    return bnn_data_sources[i] ? &bnn_data_sources[i]->row : NULL;
+}
+
 const bnn_data_source *bnn_data_source_find(const char *name)
 {
-    for (const bnn_data_source *const *source = bnn_data_sources; *source; source++)
-        if (strcmp((*source)->name, name) == 0) return *source;
-    return NULL;
+    return (const bnn_data_source *)bnn_row_find(bnn_data_row, name); /* a source begins with its row */
 }
 
 bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,
                             bnn_dataset **dataset, bnn_error *error)
 {
     const bnn_data_source *source = bnn_data_source_find(paths->name);
+    const bnn_row *row;
     char known[256] = "";
     size_t end = 0;
     *dataset = NULL;
     if (source) return source->load(paths, split, options, dataset, error);
-    for (size_t s = 0; bnn_data_sources[s] && end < sizeof known; s++)
-        end +=
-            (size_t)snprintf(known + end, sizeof known - end, end ? ", %s" : "%s", bnn_data_sources[s]->name);
+    for (size_t i = 0; (row = bnn_data_row(i)) && end < sizeof known; i++)
+        end += (size_t)snprintf(known + end, sizeof known - end, end ? ", %s" : "%s", row->name);
     return bnn_fail(error, BNN_BAD_INPUT, "data.name: found \"%s\", expected one of %s", paths->name, known);
 }
 

@@ -89,13 +89,14 @@ static bnn_status load_cifar100(const bnn_data_paths *paths, bnn_split split, co
 
 static const char *const keys10[] = {"data.dir", NULL}, *const keys100[] = {"data.dir", "data.labels", NULL};
 
-const bnn_data_source bnn_source_cifar10 = {.name = "cifar10",
-                                            .summary = "60000 colour images, 32 x 32, 10 classes",
-                                            .keys = keys10,
-                                            .load = load_cifar10};
+const bnn_data_source bnn_source_cifar10 = {
+    .row = {.name = "cifar10", .summary = "60000 colour images, 32 x 32, 10 classes", .keys = keys10},
+    .load = load_cifar10,
+};
 
 const bnn_data_source bnn_source_cifar100 = {
-    .name = "cifar100",
-    .summary = "60000 colour images, 32 x 32, 100 classes (20 with data.labels coarse)",
-    .keys = keys100,
-    .load = load_cifar100};
+    .row = {.name = "cifar100",
+            .summary = "60000 colour images, 32 x 32, 100 classes or 20 superclasses",
+            .keys = keys100},
+    .load = load_cifar100,
+};

@@ -26,13 +26,12 @@ static const char *const keys[] = {"data.train_images",
                                    "data.test_labels",
                                    NULL};
 
-const bnn_data_source bnn_source_idx = {.name = "idx",
-                                        .summary =
-                                            "IDX files of your own, as MNIST's (data.train_images, ...)",
-                                        .keys = keys,
-                                        .load = load};
+const bnn_data_source bnn_source_idx = {
+    .row = {.name = "idx", .summary = "IDX files of your own, the format of MNIST", .keys = keys},
+    .load = load,
+};
 
-const bnn_data_source bnn_source_npy = {.name = "npy",
-                                        .summary = "NumPy .npy files of your own (data.train_images, ...)",
-                                        .keys = keys,
-                                        .load = load};
+const bnn_data_source bnn_source_npy = {
+    .row = {.name = "npy", .summary = "NumPy .npy files of your own", .keys = keys},
+    .load = load,
+};

@@ -34,13 +34,14 @@ static bnn_status load_mnist(const bnn_data_paths *paths, bnn_split split, const
 
 static const char *const keys[] = {"data.dir", NULL};
 
-const bnn_data_source bnn_source_fashion_mnist = {.name = "fashion-mnist",
-                                                  .summary =
-                                                      "70000 grey images of clothes, 28 x 28, 10 classes",
-                                                  .keys = keys,
-                                                  .load = load_fashion_mnist};
+const bnn_data_source bnn_source_fashion_mnist = {
+    .row = {.name = "fashion-mnist",
+            .summary = "70000 grey images of clothes, 28 x 28, 10 classes",
+            .keys = keys},
+    .load = load_fashion_mnist,
+};
 
-const bnn_data_source bnn_source_mnist = {.name = "mnist",
-                                          .summary = "70000 grey images of digits, 28 x 28, 10 classes",
-                                          .keys = keys,
-                                          .load = load_mnist};
+const bnn_data_source bnn_source_mnist = {
+    .row = {.name = "mnist", .summary = "70000 grey images of digits, 28 x 28, 10 classes", .keys = keys},
+    .load = load_mnist,
+};

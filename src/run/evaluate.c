@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bnn/numeric.h"
+#include "bnn/sampler.h"
 
 /* A chunk's predictions take at most this much memory, and so do its moved images. */
 #define CHUNK_BYTES ((size_t)32 << 20)
@@ -22,10 +23,10 @@ typedef struct predictor {
     size_t draws, order, classes, image; /* image: reals of one */
     size_t chunk, parts, block;
     bnn_workspace **workspaces; /* (threads) */
-    bnn_real *sigma;            /* (parameters) */
-    bnn_real *weights;          /* (threads, parameters) */
-    bnn_real *moved;            /* (order, chunk, image) a chunk's images under every element */
-    double *values;             /* (draws, order, chunk, classes) */
+    bnn_sampler *sampler;
+    bnn_real *weights, *noise; /* (threads, parameters) */
+    bnn_real *moved;           /* (order, chunk, image) a chunk's images under every element */
+    double *values;            /* (draws, order, chunk, classes) */
 } predictor;
 
 static bnn_status check_shape(const bnn_model *model, const bnn_dataset *data, bnn_error *error)
@@ -63,18 +64,20 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     p->chunk = chunk_of(p);
     p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
     p->block = bnn_network_block(p->model->network, 128, 1);
-    p->sigma = bnn_alloc(parameters, sizeof *p->sigma);
     p->weights = bnn_alloc(threads * parameters, sizeof *p->weights);
+    p->noise = bnn_alloc(threads * parameters, sizeof *p->noise);
     p->moved = bnn_alloc(p->order * p->chunk * p->image, sizeof *p->moved);
     p->values = bnn_alloc(p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
     p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
-    if (!p->sigma || !p->weights || !p->moved || !p->values || !p->workspaces)
+    if (!p->weights || !p->noise || !p->moved || !p->values || !p->workspaces)
         return bnn_no_memory(error, "predictions", p->draws * p->order * p->chunk * p->classes,
                              sizeof *p->values);
     for (size_t t = 0; !status && t < threads; t++)
         status = bnn_workspace_create(p->model->network, p->block, false, p->options->kernels,
                                       &p->workspaces[t], error);
-    bnn_posterior_sigma(p->model->posterior, p->sigma, NULL);
+    if (!status) status = bnn_sampler_create(p->model->posterior, &p->sampler, error);
+    for (size_t r = 0; !status && r < p->sampler->run_count; r++)
+        bnn_sampler_refresh(p->sampler, &p->sampler->runs[r]);
     return status;
 }
 
@@ -84,8 +87,9 @@ static void release(predictor *p)
     free(p->workspaces);
     free(p->values);
     free(p->moved);
+    free(p->noise);
     free(p->weights);
-    free(p->sigma);
+    bnn_sampler_free(p->sampler);
     bnn_grid_action_free(p->action);
 }
 
@@ -106,7 +110,8 @@ static void begin_draw(predictor *p, size_t t, size_t g, int thread)
     if (o->mean)
         bnn_posterior_centre(p->model->posterior, weights);
     else
-        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, g, t, weights);
+        bnn_sampler_draw(p->sampler, (bnn_draw){o->seed, o->purpose, g, t},
+                         p->noise + (size_t)thread * parameters, weights);
     bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights});
 }
 
