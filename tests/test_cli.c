@@ -256,7 +256,7 @@ static void images_of_another_scale_are_told(void **state)
                         file_set("train_images", put_float_images("bytes.npy", 1, 0)), "--set",
                         "data.scale=none"),
                 "warning: pixels from 0 to ");
-    run = bnn_run("train", config(), "--out", in_temporary("spins"), "--threads", "1", "--set",
+    run = bnn_run("train", config(), "--out", in_temporary("unlike"), "--threads", "1", "--set",
                   file_set("test_images", unit), "--set",
                   file_set("test_labels", in_temporary("train-labels")));
     assert_said(run, "warning: the test images: pixels from 0");
