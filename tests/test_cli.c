@@ -296,6 +296,19 @@ static void test_files_may_be_left_out(void **state)
                       in_temporary("test-labels")));
 }
 
+/* Data to be told from the model's may have labels of any class; data to be judged by them may not. */
+static void other_data_may_have_other_classes(void **state)
+{
+    (void)state;
+    put_labels("other-labels", IMAGES / 2, 2);
+    succeeded(bnn_run("train", config(), "--out", in_temporary("other"), "--quiet", "--threads", "1", "--set",
+                      file_set("test_labels", in_temporary("other-labels"))));
+    put_labels("other-labels", IMAGES / 2, 200);
+    const char *model = in_temporary("other/model.bin"), *images = in_temporary("test-images");
+    succeeded(bnn_run("eval", model, "--images", images, "--ood", "idx"));
+    assert_one_line(bnn_run("eval", model, "--data", "idx"), 2, "--data", "label 31 is 200", "0..2");
+}
+
 /* File names need not be UTF-8, JSON has to be (RFC 8259, section 8.1). */
 static void json_is_utf8_whatever_the_names(void **state)
 {
@@ -806,6 +819,7 @@ int main(void)
         cmocka_unit_test(images_of_another_scale_are_told),
         cmocka_unit_test(one_background_serves_every_file),
         cmocka_unit_test(test_files_may_be_left_out),
+        cmocka_unit_test(other_data_may_have_other_classes),
         cmocka_unit_test(json_is_utf8_whatever_the_names),
         cmocka_unit_test(an_interrupted_run_leaves_a_checkpoint),
         cmocka_unit_test(help_is_printed_and_usage_checked),

@@ -279,7 +279,7 @@ static void takes_other_numbers_as_they_are(void **state)
 /* Arrays one after the other, as CIFAR's files are: every one has its own range, and all have one shape. */
 static void joins_arrays(void **state)
 {
-    static const uint8_t pixels[] = {9, 8, 7, 6, 5, 4}, labels[] = {1, 0, 3};
+    static const uint8_t pixels[] = {9, 8, 7, 6, 5, 4}, labels[] = {1, 9, 0, 9, 3}; /* every other */
     bnn_array images[2] = {{.name = "a",
                             .rank = 3,
                             .shape = {2, 1, 2},
@@ -299,7 +299,7 @@ static void joins_arrays(void **state)
     const bnn_array names[2] = {{.name = "l",
                                  .rank = 1,
                                  .shape = {2},
-                                 .stride = {1},
+                                 .stride = {2},
                                  .count = 2,
                                  .kind = 'u',
                                  .width = 1,
@@ -311,7 +311,7 @@ static void joins_arrays(void **state)
                                  .count = 1,
                                  .kind = 'u',
                                  .width = 1,
-                                 .items = labels + 2}};
+                                 .items = labels + 4}};
     bnn_error error = {0};
     bnn_dataset *d;
     (void)state;
@@ -319,7 +319,7 @@ static void joins_arrays(void **state)
     assert_true(d->count == 3 && d->channels == 1 && d->height == 1 && d->width == 2 && d->classes == 4);
     assert_true(d->pixels.least == 4 && d->pixels.most == 9 && d->background == 4);
     for (size_t i = 0; i < 6; i++) assert_true(d->images[i] == 9 - (bnn_real)i);
-    for (size_t i = 0; i < 3; i++) assert_int_equal(d->labels[i], labels[i]);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(d->labels[i], labels[2 * i]);
     bnn_dataset_free(d);
     images[1].shape[2] = 2, images[1].shape[3] = 1;
     assert_failure(bnn_dataset_from_arrays(images, NULL, 2, NULL, &d, &error), BNN_BAD_INPUT, error,

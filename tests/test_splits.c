@@ -6,7 +6,7 @@
 
 enum { COUNT = 12, SIDE = 2 };
 
-/* Images (count, SIDE, SIDE), image i being `from` + i/10 at each pixel but the last, which is `corner`; as f4. */
+/* Images (count, SIDE, SIDE), image i being `from` + i/10 at each pixel but the last, which is `corner`. */
 static const char *put_images(const char *name, size_t count, size_t side, double from, double corner)
 {
     double values[COUNT * 16];
@@ -14,7 +14,7 @@ static const char *put_images(const char *name, size_t count, size_t side, doubl
     const char *path = in_temporary(name);
     for (size_t i = 0; i < count * pixels; i++)
         values[i] = i % pixels + 1 == pixels ? corner : from + (double)(i / pixels) / 10;
-    assert_int_equal(bnn_npy_write(path, values, 3, shape, 4, NULL), BNN_OK);
+    assert_int_equal(bnn_npy_write(path, values, 3, shape, 8, NULL), BNN_OK);
     return path;
 }
 
@@ -212,7 +212,8 @@ static void warns_of_other_ranges(void **state)
     } cases[] = {{{-1, 1}, {-1, 1}, false},      {{-1, 1}, {-1, 0.55}, false},
                  {{-1, 1}, {0, 1}, true}, /* floats that were not scaled */
                  {{-1, 1}, {0, 255}, true},      {{-1, 1}, {-1, -0.99}, true}, /* uint8 0 and 1, scaled */
-                 {{-1, 1}, {-1.6, 0.9}, false},  {{-1, 1}, {-1.8, 0}, true},   /* as wide, but elsewhere */
+                 {{-1, 1}, {-1.6, 0.9}, false},  {{-1, 1}, {-1.3, 1.3}, false},
+                 {{-1, 1}, {-1.4, 1.4}, true},   {{-1, 1}, {-1.8, 0}, true}, /* as wide, but elsewhere */
                  {{-1, 1}, {0, 1.8}, true},      {{0, 255}, {0, 1}, true},
                  {{-0.81, 2.02}, {-1, 1}, true}, /* standardised, and not */
                  {{3, 3}, {3, 3}, false},        {{3, 3}, {3, 4}, true},

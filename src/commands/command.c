@@ -192,8 +192,11 @@ static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, con
     char warning[BNN_LINE];
     const bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
     const bool fits = data->channels == input[0] && data->height == input[1] && data->width == input[2];
-    if (!status && fits && bnn_range_warning(name, model->pixels, data->pixels, warning))
-        fprintf(stderr, "bnn %s: %s\n", line->command->name, warning);
+    if (!status && fits && bnn_range_warning(name, model->pixels, data->pixels, warning)) {
+        char who[32];
+        snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+        cmd_print_message(who, warning);
+    }
     return status;
 }
 
@@ -262,6 +265,13 @@ bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_mo
         return bnn_fail_in(error, status, prefix);
     }
     return fit_to_model(line, model, name, *data, error);
+}
+
+void cmd_print_message(const char *who, const char *message)
+{
+    fputs(who, stderr);
+    for (const char *c = message; *c; c++) fputc((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c, stderr);
+    fputc('\n', stderr);
 }
 
 bnn_status cmd_print_json(cJSON *json, bnn_error *error)

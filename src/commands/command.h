@@ -87,6 +87,9 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
 bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model, bool labelled,
                           bnn_dataset **data, bnn_error *error);
 
+/* Prints who and the message on standard error, as one line whatever names and keys the user's input put into it. */
+void cmd_print_message(const char *who, const char *message);
+
 /* Prints the JSON on standard output and frees it; NULL means that memory was short. What of a file's name is not valid
  * UTF-8 is replaced. */
 bnn_status cmd_print_json(cJSON *json, bnn_error *error);
