@@ -15,7 +15,7 @@ const char *const bnn_draws_names[] = {"shared", "independent", NULL};
 static const char *const padding_names[] = {"zero", "circular", NULL};
 static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
-static const char *const augmentation_names[] = {"none", "full", "random", NULL};
+const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
 typedef enum key_type {
@@ -118,7 +118,7 @@ static const config_key keys[] = {
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
     ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
-    CHOICE("symmetrization.augmentation", symmetrization.augmentation, augmentation_names, "\"full\"",
+    CHOICE("symmetrization.augmentation", symmetrization.augmentation, bnn_augmentation_names, "\"full\"",
            "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
     TEXT("symmetrization.average", symmetrization.average, "\"\"",
          "what is averaged, and how", OF_MODE),
@@ -704,6 +704,11 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     return status;
 }
 
+bool bnn_config_gives(const bnn_config *config, const char *path)
+{
+    return config->given[find_key(path) - keys];
+}
+
 const char *bnn_config_unread(const bnn_config *config, size_t *i)
 {
     for (; *i < key_count; (*i)++)
@@ -772,34 +777,4 @@ char *bnn_config_help(bnn_registry *modes)
         return NULL;
     }
     return text;
-}
-
-/* ---- the network --------------------------------------------------------------------------------------- */
-
-void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec)
-{
-    const bnn_sizes *widths =
-        config->model.type == BNN_NETWORK_MLP ? &config->model.hidden : &config->model.channels;
-    *spec = (bnn_network_spec){.type = (bnn_network_type)config->model.type,
-                               .classes = config->model.classes,
-                               .width_count = widths->count,
-                               .kernel = config->model.kernel,
-                               .circular = config->model.padding == 1,
-                               .representation = representation};
-    memcpy(spec->input, config->model.input.value, sizeof spec->input);
-    memcpy(spec->widths, widths->value, sizeof spec->widths);
-}
-
-void bnn_config_set_network(bnn_config *config, const bnn_network_spec *spec)
-{
-    bnn_sizes *widths = spec->type == BNN_NETWORK_MLP ? &config->model.hidden : &config->model.channels;
-    config->model.type = (int)spec->type;
-    config->model.input.count = 3;
-    memcpy(config->model.input.value, spec->input, sizeof spec->input);
-    config->model.classes = spec->classes;
-    widths->count = spec->width_count;
-    memcpy(widths->value, spec->widths, sizeof spec->widths);
-    config->model.kernel = spec->kernel;
-    config->model.padding = spec->circular ? 1 : 0;
-    config->model.representation = spec->representation == BNN_REGULAR ? 2 : 1;
 }
