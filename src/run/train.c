@@ -14,6 +14,7 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/model.h"
+#include "bnn/splits.h"
 #include "run/checkpoint.h"
 #include "run/directory.h"
 #include "run/health.h"
@@ -29,6 +30,7 @@ typedef struct run {
     const bnn_mode *mode;
     bnn_plan plan;
     bnn_dataset *train, *validation;
+    bnn_range test_pixels; /* of the test images; NaN where there are none */
     bnn_grid_action *action;
     bnn_batches *batches;
 
@@ -75,6 +77,7 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
     }
     resolved->model.input.count = 3;
     resolved->data.train_size = train->count;
+    resolved->data.background = (double)train->background;
     if (config->model.classes && config->model.classes < train->classes)
         return bnn_fail(error, BNN_BAD_INPUT, "model.classes: found %zu, expected at least the data's %zu",
                         config->model.classes, train->classes);
@@ -146,11 +149,13 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (status) return status;
+    r->model->pixels = r->train->pixels;
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
+    if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
@@ -424,6 +429,22 @@ static void introduce(const run *r)
             r->options->directory);
 }
 
+/* What the data is like, as training begins. */
+static bnn_status describe_data(const run *r, bnn_error *error)
+{
+    const bnn_train_callbacks *to = &r->options->callbacks;
+    const bnn_range trained = r->train->pixels;
+    char line[BNN_LINE];
+    if (!to->message) return BNN_OK;
+    const bnn_status status =
+        bnn_describe_training_data(r->train, r->config->model.classes, to->message, to->context, error);
+    if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
+        say(r, "%s", line);
+    if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
+    if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
+    return status;
+}
+
 static void tear_down(run *r)
 {
     unequip(r);
@@ -447,6 +468,9 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
     free(text);
     if (!status) {
         introduce(&r);
+        status = describe_data(&r, error);
+    }
+    if (!status) {
         status = train_epochs(&r, error);
         if (!status && r.mode->symmetrize && !r.triggered)
             say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",
