@@ -50,6 +50,11 @@ bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, bnn_da
 bnn_status bnn_dataset_read(const char *images_path, const char *labels_path, size_t classes,
                             bnn_dataset **dataset, bnn_error *error);
 
+/* *labels (count; freed with free()) <- those of a file in any array format: (N) or (N,1) of exactly `count` integers, of any
+ * type, in 0..classes-1; classes 0: in 0..65535. */
+bnn_status bnn_labels_read(const char *path, size_t count, size_t classes, uint32_t **labels,
+                           bnn_error *error);
+
 /* The rows `indices` (n) of a data set, as a new one. */
 bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, size_t n, bnn_dataset **dataset,
                               bnn_error *error);

@@ -154,7 +154,7 @@ static bnn_status convert_images(const char *path, const bnn_array *array, const
     return BNN_OK;
 }
 
-static bnn_status read_images(const char *path, bool labelled, bnn_dataset **dataset, bnn_error *error)
+static bnn_status read_images(const char *path, bnn_dataset **dataset, bnn_error *error)
 {
     uint8_t *bytes;
     bnn_array array;
@@ -166,47 +166,59 @@ static bnn_status read_images(const char *path, bool labelled, bnn_dataset **dat
                           path, array.kind, array.width);
     if (!status) status = find_axes(path, &array, &axes, error);
     if (!status)
-        status = bnn_dataset_create(path, axes.count, axes.channels, axes.height, axes.width, labelled,
-                                    dataset, error);
+        status = bnn_dataset_create(path, axes.count, axes.channels, axes.height, axes.width, false, dataset,
+                                    error);
     if (!status) status = convert_images(path, &array, &axes, *dataset, error);
     free(bytes);
     return status;
 }
 
-/* labels of *dataset <- the array; dataset->classes as its comment says. */
-static bnn_status convert_labels(const char *path, const bnn_array *array, size_t classes,
-                                 bnn_dataset *dataset, bnn_error *error)
+static bnn_status convert_labels(const char *path, const bnn_array *array, size_t count, size_t classes,
+                                 uint32_t *labels, bnn_error *error)
 {
-    char shape[200];
+    char shape[200], text[BNN_NUMBER_TEXT];
     const size_t most = classes ? classes - 1 : LABEL_MOST;
-    size_t largest = 0;
     if (!(array->rank == 1 || (array->rank == 2 && array->shape[1] == 1)))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found an array of shape %s, expected labels (N) or (N,1)",
                         path, bnn_array_shape_text(array, shape));
-    if (array->count != dataset->count)
+    if (array->count != count)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu labels, expected %zu, one for each image", path,
-                        array->count, dataset->count);
-    for (size_t i = 0; i < array->count; i++) {
+                        array->count, count);
+    for (size_t i = 0; i < count; i++) {
         const double label = bnn_array_item(array, i);
         if (!(label >= 0 && label <= (double)most && label == floor(label)))
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: label %zu is %.17g, expected an integer in 0..%zu",
-                            path, i, label, most);
-        dataset->labels[i] = (uint32_t)label;
-        if (dataset->labels[i] > largest) largest = dataset->labels[i];
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: label %zu is %s, expected an integer in 0..%zu", path,
+                            i, bnn_number_text(label, text), most);
+        labels[i] = (uint32_t)label;
     }
-    dataset->classes = classes ? classes : largest + 1;
     return BNN_OK;
 }
 
-static bnn_status read_labels(const char *path, size_t classes, bnn_dataset *dataset, bnn_error *error)
+bnn_status bnn_labels_read(const char *path, size_t count, size_t classes, uint32_t **labels,
+                           bnn_error *error)
 {
     uint8_t *bytes;
     bnn_array array;
+    *labels = NULL;
     bnn_status status = read_array(path, &bytes, &array, error);
     if (status) return status;
-    status = convert_labels(path, &array, classes, dataset, error);
+    uint32_t *result = bnn_alloc(count, sizeof *result);
+    status = result ? convert_labels(path, &array, count, classes, result, error)
+                    : bnn_no_memory(error, path, count, sizeof *result);
     free(bytes);
+    if (status)
+        free(result);
+    else
+        *labels = result;
     return status;
+}
+
+/* dataset->classes as its comment says. */
+static void count_classes(size_t known, bnn_dataset *dataset)
+{
+    dataset->classes = known;
+    for (size_t i = 0; !known && dataset->labels && i < dataset->count; i++)
+        if (dataset->labels[i] >= dataset->classes) dataset->classes = dataset->labels[i] + 1;
 }
 
 bnn_status bnn_dataset_read(const char *images_path, const char *labels_path, size_t classes,
@@ -214,14 +226,16 @@ bnn_status bnn_dataset_read(const char *images_path, const char *labels_path, si
 {
     bnn_dataset *result = NULL;
     *dataset = NULL;
-    bnn_status status = read_images(images_path, labels_path, &result, error);
-    if (!status) result->classes = classes;
-    if (!status && labels_path) status = read_labels(labels_path, classes, result, error);
-    if (status)
+    bnn_status status = read_images(images_path, &result, error);
+    if (!status && labels_path)
+        status = bnn_labels_read(labels_path, result->count, classes, &result->labels, error);
+    if (status) {
         bnn_dataset_free(result);
-    else
-        *dataset = result;
-    return status;
+        return status;
+    }
+    count_classes(classes, result);
+    *dataset = result;
+    return BNN_OK;
 }
 
 /* ---- derived data sets ------------------------------------------------------------------------------------

@@ -321,8 +321,8 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     log->image_samples_per_second =
         (double)(batches * c->train.batch_size * r->plan.views * c->train.samples) / log->seconds;
     log->kl = bnn_posterior_kl(r->model->posterior);
-    log->elbo = -log->train_nll * (double)log->n - log->kl;
-    log->elbo_base = -log->train_nll * (double)log->n_base - log->kl;
+    log->objective = -log->train_nll * (double)log->n - log->kl;
+    log->elbo = -log->train_nll * (double)log->n_base - log->kl;
     return BNN_OK;
 }
 
@@ -364,9 +364,8 @@ static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error
 static bnn_status validate(run *r, bnn_epoch *log, bnn_error *error)
 {
     const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
-    const bnn_predict_options options = {.group = group_averaged ? r->model->group : NULL,
+    const bnn_predict_options options = {.average_over = group_averaged ? r->model->group : NULL,
                                          .samples = r->config->eval.samples,
-                                         .group_averaged = group_averaged,
                                          .draws = (bnn_draws)r->config->eval.draws,
                                          .seed = r->config->seed,
                                          .purpose = BNN_STREAM_VALIDATION_NOISE,
