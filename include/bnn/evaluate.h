@@ -37,8 +37,7 @@ typedef struct bnn_predict_options {
 /* The predictions of `images` consecutive images from `first` on. */
 typedef struct bnn_predictions {
     size_t first, images;
-    double
-        *values; /* (T, G, images, classes), for the sink to overwrite; group-averaged: means over elements */
+    double *values; /* (T, G, images, classes), for the sink to overwrite; group-averaged: means over h */
     bnn_image_terms terms; /* likelihoods, from logits, if there are labels; the entropy if group-averaged */
 } bnn_predictions;
 
