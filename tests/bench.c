@@ -80,10 +80,16 @@ static parts time_step(bnn_model *model, bnn_engine *engine, bnn_optimizer *opti
     const double drawn = now();
     bnn_engine_step(engine, in, labels, 1e-4);
     const double passed = now();
-    bnn_real *mu = bnn_engine_mu_gradient(engine), *rho = bnn_engine_rho_gradient(engine);
+    bnn_real *mu = bnn_engine_mu_gradient(engine), *rho = bnn_engine_scale_gradient(engine);
     const double norm = bnn_gradient_norm(mu, rho, model->posterior->count, threads);
-    bnn_optimizer_step(optimizer, 1, bnn_clip_factor(norm, 1), mu, rho, model->posterior->mu,
-                       model->posterior->rho, threads);
+    const bnn_descent descent = {.lr_scale = 1,
+                                 .gradient_factor = bnn_clip_factor(norm, 1),
+                                 .n = 1e4,
+                                 .mu_gradient = mu,
+                                 .scale_gradient = rho,
+                                 .sigma = bnn_engine_sigma(engine),
+                                 .threads = threads};
+    bnn_optimizer_step(optimizer, &descent, model->posterior);
     return (parts){drawn - start, passed - drawn, now() - passed};
 }
 
@@ -188,7 +194,7 @@ static void bench_estimators(const struct row *row, int threads, cJSON *result)
         for (uint64_t step = 0; step < STEPS; step++) {
             bnn_engine_draw(engine, 1, BNN_STREAM_TRAIN_NOISE, step);
             bnn_engine_step(engine, in, labels, 0);
-            const bnn_real *gradients[] = {bnn_engine_mu_gradient(engine), bnn_engine_rho_gradient(engine)};
+            const bnn_real *gradients[] = {bnn_engine_mu_gradient(engine), bnn_engine_scale_gradient(engine)};
             for (size_t j = 0; j < 2 * n; j++) {
                 const double g = (double)gradients[j / n][j % n];
                 sum[j] += g;

@@ -163,7 +163,7 @@ static void small_asymmetries_are_resolved(void **state)
 static void opposite_signs_are_as_far_as_can_be(void **state)
 {
     const bnn_family signed_family = {
-        .name = "signed", .signs = true, .divergence = bnn_family_gaussian.divergence};
+        .row = {.name = "signed"}, .signs = true, .divergence = bnn_family_gaussian.divergence};
     static const bnn_network_spec spec = {BNN_NETWORK_MLP, {1, 1, 2}, 1, {0}, 0, 0, false, BNN_TRIVIAL};
     fixture f = test_fixture("D1", &spec);
     bnn_posterior *q = NULL;

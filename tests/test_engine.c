@@ -86,7 +86,7 @@ static void compare_with_differences(fixture *f, double beta)
     double *gradient = bnn_alloc(2 * n, sizeof *gradient), largest = 0;
     loss(f, beta);
     memcpy(gradient, bnn_engine_mu_gradient(f->engine), n * sizeof *gradient);
-    memcpy(gradient + n, bnn_engine_rho_gradient(f->engine), n * sizeof *gradient);
+    memcpy(gradient + n, bnn_engine_scale_gradient(f->engine), n * sizeof *gradient);
     for (size_t j = 0; j < 2 * n; j++) largest = fmax(largest, fabs(gradient[j]));
     for (size_t j = 0; j < 2 * n; j++) {
         bnn_real *parameter = j < n ? &f->posterior->mu[j] : &f->posterior->rho[j - n];
@@ -159,7 +159,8 @@ static void gradient_moments(bnn_estimator estimator, const bnn_network_spec *sp
         bnn_engine_step(f.engine, f.in, f.labels, 0);
         for (size_t i = 0; i < PROBES; i++) {
             const size_t j = i / 2 * (f.posterior->count - 1) / (PROBES / 2 - 1);
-            const double g = (double)(i % 2 ? bnn_engine_rho_gradient : bnn_engine_mu_gradient)(f.engine)[j];
+            const double g =
+                (double)(i % 2 ? bnn_engine_scale_gradient : bnn_engine_mu_gradient)(f.engine)[j];
             sum[i] += g;
             square[i] += g * g;
         }
@@ -211,8 +212,8 @@ static void threads_do_not_change_a_bit(void **state)
                 assert_true(found.nll == expected.nll && found.correct == expected.correct);
                 assert_memory_equal(bnn_engine_mu_gradient(other.engine), bnn_engine_mu_gradient(one.engine),
                                     bytes);
-                assert_memory_equal(bnn_engine_rho_gradient(other.engine),
-                                    bnn_engine_rho_gradient(one.engine), bytes);
+                assert_memory_equal(bnn_engine_scale_gradient(other.engine),
+                                    bnn_engine_scale_gradient(one.engine), bytes);
                 tear_down(&other);
             }
             tear_down(&one);
@@ -237,7 +238,7 @@ static bnn_real *step_gradient(bnn_network_type type, const char *kernels, size_
     bnn_real *gradient = bnn_alloc(2 * *count, sizeof *gradient);
     assert_non_null(gradient);
     memcpy(gradient, bnn_engine_mu_gradient(f.engine), *count * sizeof *gradient);
-    memcpy(gradient + *count, bnn_engine_rho_gradient(f.engine), *count * sizeof *gradient);
+    memcpy(gradient + *count, bnn_engine_scale_gradient(f.engine), *count * sizeof *gradient);
     tear_down(&f);
     return gradient;
 }

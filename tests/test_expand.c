@@ -223,7 +223,8 @@ static void trivial_group_changes_nothing(void **state)
 }
 
 /* w = sign exp(mu + sigma eps): the expanded weights are sign exp(mu + sigma eps) scaled. The head is gaussian. */
-static const bnn_family signed_family = {.name = "signed", .signs = true, .gaussian_head = true};
+static const bnn_family signed_family = {
+    .row = {.name = "signed"}, .signs = true, .head = &bnn_family_gaussian};
 
 static void families_with_signs_move_their_logarithms(void **state)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bnn/posterior.h"
+#include "bnn/sampler.h"
 
 /* log density of v = w for gaussian and laplace, and of v = log |w| for lognormal: KL and BC do not change under that
  * bijection. */
@@ -138,23 +139,21 @@ static void a_lognormal_network_keeps_its_signs_and_a_gaussian_head(void **state
     assert_int_equal(bnn_network_create(&spec, &network, &error), BNN_OK);
     assert_int_equal(bnn_posterior_create(network, &bnn_family_lognormal, &q, &error), BNN_OK);
     bnn_posterior_initialise(q, BNN_INIT_KAIMING, -3, 1);
-    bnn_real *sigma = bnn_alloc(q->count, sizeof *sigma), *eps = bnn_alloc(q->count, sizeof *eps);
-    bnn_real *w = bnn_alloc(q->count, sizeof *w);
-    bnn_posterior_sigma(q, sigma, NULL);
-    const bnn_run run = {
-        .layer = 1, .from = network->layers[1].weight_offset, .count = network->layers[1].weight_count};
-    bnn_posterior_draw(q, sigma, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, w);
-    bnn_posterior_noise(q, &run, 1, BNN_STREAM_TRAIN_NOISE, 0, 0, eps + run.from);
+    bnn_sampler *sampler;
+    bnn_real *eps = bnn_alloc(q->count, sizeof *eps), *w = bnn_alloc(q->count, sizeof *w);
+    assert_int_equal(bnn_sampler_create(q, &sampler, &error), BNN_OK);
+    for (size_t r = 0; r < sampler->run_count; r++) bnn_sampler_refresh(sampler, &sampler->runs[r]);
+    bnn_sampler_draw(sampler, (bnn_draw){1, BNN_STREAM_TRAIN_NOISE, 0, 0}, eps, w);
     const bnn_layer *head = &network->layers[1];
     for (size_t j = 0; j < head->weight_offset; j++) {
         assert_true(q->sign[j] == 1 || q->sign[j] == -1);
         assert_true(w[j] * q->sign[j] > 0);
     }
     for (size_t j = head->weight_offset; j < head->bias_offset; j++)
-        assert_close(w[j], (double)q->mu[j] + (double)sigma[j] * (double)eps[j], 1e-6, 1);
+        assert_close(w[j], (double)q->mu[j] + (double)sampler->sigma[j] * (double)eps[j], 1e-6, 1);
     free(w);
     free(eps);
-    free(sigma);
+    bnn_sampler_free(sampler);
     bnn_posterior_free(q);
     bnn_network_free(network);
 }

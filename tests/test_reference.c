@@ -140,7 +140,7 @@ static void compare_with(const char *folder, const char *kernels, int threads)
     assert_close(step.nll, figure(&f, "nll_mean"), TOLERANCE, 0);
     assert_close(kl, figure(&f, "kl"), TOLERANCE, 0);
     assert_close(step.nll + figure(&f, "kl_weight") * kl, figure(&f, "loss"), TOLERANCE, 0);
-    const bnn_real *mu = bnn_engine_mu_gradient(f.engine), *rho = bnn_engine_rho_gradient(f.engine);
+    const bnn_real *mu = bnn_engine_mu_gradient(f.engine), *rho = bnn_engine_scale_gradient(f.engine);
     compare_gradient(&f, "weight_mu", mu, false);
     compare_gradient(&f, "weight_rho", rho, false);
     compare_gradient(&f, "bias_mu", mu, true);
@@ -188,7 +188,7 @@ static void follow_trajectory(const cJSON *trajectory, const char *rule_name, do
     const cJSON *settings = cJSON_GetObjectItemCaseSensitive(trajectory, "settings"), *step;
     const bnn_optimizer_options options = {.lr = setting(settings, "lr", 0),
                                            .rho_lr_factor =
-                                               setting(settings, "rho_lr_mult", rule->rho_lr_factor),
+                                               setting(settings, "rho_lr_mult", rule->default_rho_lr_factor),
                                            .weight_decay = setting(settings, "weight_decay", decay),
                                            .momentum = setting(settings, "momentum", 0),
                                            .nesterov = setting(settings, "nesterov", 0) != 0,
@@ -196,7 +196,8 @@ static void follow_trajectory(const cJSON *trajectory, const char *rule_name, do
                                            .beta2 = 0.999,
                                            .epsilon = 1e-8};
     const double clip = setting(trajectory, "clip_norm", 0);
-    bnn_real mu[N], rho[N], mu_gradient[N], rho_gradient[N], expected_mu[N], expected_rho[N];
+    bnn_real mu[N], rho[N], sigma[N] = {0}, mu_gradient[N], rho_gradient[N], expected_mu[N], expected_rho[N];
+    bnn_posterior q = {.count = N, .mu = mu, .rho = rho, .prior_mean = sigma, .prior_std = sigma};
     bnn_optimizer *optimizer;
     bnn_error error;
     check(bnn_optimizer_create(rule, &options, N, &optimizer, &error), &error);
@@ -210,7 +211,15 @@ static void follow_trajectory(const cJSON *trajectory, const char *rule_name, do
         read_array(step, "rho", expected_rho, N);
         const double norm = bnn_gradient_norm(mu_gradient, rho_gradient, N, 2);
         assert_close(norm, setting(step, "norm_before_clip", 0), TOLERANCE / 10, 0);
-        bnn_optimizer_step(optimizer, 1, bnn_clip_factor(norm, clip), mu_gradient, rho_gradient, mu, rho, 1);
+        const bnn_descent descent = {.lr_scale = 1,
+                                     .gradient_factor = bnn_clip_factor(norm, clip),
+                                     .n = 1,
+                                     .mu_gradient = mu_gradient,
+                                     .scale_gradient = rho_gradient,
+                                     .sigma = sigma,
+                                     .threads = 1};
+        assert_int_equal(rule->gradient, BNN_GRADIENT_OF_RHO);
+        bnn_optimizer_step(optimizer, &descent, &q);
         for (size_t j = 0; j < N; j++) {
             assert_close(mu[j], expected_mu[j], TOLERANCE / 10, 0);
             assert_close(rho[j], expected_rho[j], TOLERANCE / 10, 0);

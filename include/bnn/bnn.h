@@ -3,9 +3,11 @@
 #ifndef BNN_BNN_H
 #define BNN_BNN_H
 
+/* clang-format off: in order, not sorted */
 /* floor 0: base */
 #include "bnn/real.h"
 #include "bnn/status.h"
+#include "bnn/row.h"
 #include "bnn/numeric.h"
 #include "bnn/rng.h"
 #include "bnn/io.h"
@@ -26,6 +28,7 @@
 #include "bnn/objective.h"
 /* floor 4: posterior */
 #include "bnn/posterior.h"
+#include "bnn/sampler.h"
 #include "bnn/engine.h"
 #include "bnn/optimizer.h"
 /* floor 5: symmetry */
@@ -39,7 +42,9 @@
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"
+#include "bnn/settings.h"
 #include "bnn/train.h"
 /* floor 9: commands */
+/* clang-format on */
 
 #endif

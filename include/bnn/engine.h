@@ -1,7 +1,7 @@
 /* One step of variational inference: draws, forward and backward passes of every Monte-Carlo sample, and the
  * gradient of the loss
  *     mean_batch( -1/S sum_s log p(y | x, w_s) ) + beta KL(q || p)
- * with respect to mu and rho (DESIGN section 1; Blundell et al. 2015, section 3.2). Floor 6.
+ * with respect to mu and rho or sigma (src/README.md; Blundell et al. 2015, section 3.2). Floor 6.
  *
  * Work is cut into units (Monte-Carlo sample x chunk of the batch), the same whatever the number of threads;
  * each unit has a gradient of its own and units are added up in one fixed order, so results are bit-identical
@@ -23,7 +23,8 @@ typedef struct bnn_engine_options {
     bnn_view_average average; /* over the views */
     bnn_estimator estimator;  /* local and flipout: gaussian layers only */
     int threads;
-    const char *kernels; /* NULL, or a name for bnn_layer_ops_for */
+    bnn_scale_gradient gradient; /* of rho, or of sigma */
+    const char *kernels;         /* NULL, or a name for bnn_layer_ops_for */
 } bnn_engine_options;
 
 typedef struct bnn_engine bnn_engine;
@@ -45,7 +46,7 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps);
 
 /* Forward and backward of every sample over a batch: in (items, views, C, H, W), labels (items). The gradient
- * of the loss, with KL weight beta, is then in bnn_engine_mu_gradient and _rho_gradient until the next step.
+ * of the loss, with KL weight beta, is then in bnn_engine_mu_gradient and _scale_gradient until the next step.
  */
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta);
 
@@ -53,8 +54,11 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
  * first. For a head with a warm-up of its own, and free bits. */
 void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors);
 
-bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);  /* (parameter_count) */
-bnn_real *bnn_engine_rho_gradient(bnn_engine *engine); /* (parameter_count) */
+bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);    /* (parameter_count) */
+bnn_real *bnn_engine_scale_gradient(bnn_engine *engine); /* (parameter_count) as options.gradient says */
+
+/* (parameter_count) sigma of the last draw's posterior. */
+const bnn_real *bnn_engine_sigma(const bnn_engine *engine);
 
 /* Logits of sample s in the last step, (items, views, classes). */
 const bnn_real *bnn_engine_logits(const bnn_engine *engine, size_t sample);

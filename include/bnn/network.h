@@ -8,6 +8,7 @@
 #include "bnn/layer.h"
 #include "bnn/real.h"
 #include "bnn/rng.h"
+#include "bnn/row.h"
 #include "bnn/status.h"
 
 /* The three architectures (channels first in their description, L = number of channels or hidden entries):
@@ -16,7 +17,7 @@
  *   cnn   [conv k x k -> ReLU -> maxpool 2x2] x L, flatten, one dense layer to the classes.
  *   mlp   flatten, [dense -> ReLU] x L, dense to the classes. */
 typedef enum bnn_network_type { BNN_NETWORK_FCNN, BNN_NETWORK_CNN, BNN_NETWORK_MLP } bnn_network_type;
-extern const char *const bnn_network_type_names[]; /* "fcnn", "cnn", "mlp", NULL */
+const bnn_row *bnn_network_type_row(size_t i); /* the registry, in the order of bnn_network_type */
 
 #define BNN_MAX_WIDTHS 16
 

@@ -1,12 +1,14 @@
-/* Optimisers that act element by element (and so commute with every permutation of the parameters),
- * learning-rate schedules and clipping of the global gradient norm. Floor 4: arrays in, arrays out. */
+/* Optimisers: rules that update q from the gradient of the loss, learning-rate schedules, and clipping of the global gradient
+ * norm. A rule is one file and one row of bnn_optimizers. Floor 4. */
 #ifndef BNN_OPTIMIZER_H
 #define BNN_OPTIMIZER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bnn/posterior.h"
 #include "bnn/real.h"
+#include "bnn/row.h"
 #include "bnn/status.h"
 
 typedef struct bnn_optimizer_options {
@@ -18,31 +20,52 @@ typedef struct bnn_optimizer_options {
     double beta1, beta2, epsilon; /* adamw */
 } bnn_optimizer_options;
 
-/* One rule: one row of bnn_optimizer_rules. */
+/* One update of a run of consecutive parameters. Everything begins at the run's first one. */
+typedef struct bnn_update {
+    const bnn_optimizer_options *options;
+    double lr;       /* of this step */
+    size_t step;     /* counts from 1 since the last reset */
+    bnn_real factor; /* on both gradients: clipping */
+    double n;        /* the items that the objective counts, 1/beta where beta is 1/N */
+    size_t count;
+    const bnn_real *mu_gradient, *scale_gradient; /* (count) of the loss; the second as the row asks for it */
+    const bnn_real *sigma;                        /* (count) before the update */
+    const bnn_real *prior_mean, *prior_std;       /* (count) */
+    bnn_real *mu, *rho;                           /* (count) updated in place */
+    bnn_real *const *state;                       /* the row's arrays, (count) each */
+} bnn_update;
+
+/* A rule acts element by element, and so commutes with every permutation of the parameters. */
 typedef struct bnn_optimizer_rule {
-    const char *name;     /* "sgd", "adamw" */
-    double rho_lr_factor; /* the default */
-    bool decays_rho;      /* whether weight decay acts on rho too; it always acts on mu */
-    size_t buffers;       /* arrays of state a parameter array needs: at most 2 */
-    /* One update of n values at learning rate lr, by factor times the gradient; step counts from 1. */
-    void (*update)(const bnn_optimizer_options *options, double lr, size_t step, bnn_real factor,
-                   const bnn_real *gradient, size_t n, bnn_real *value, bnn_real *const *state);
+    bnn_row row;
+    const char *const
+        *states; /* names of its arrays of state in checkpoints, NULL-terminated; zero at first */
+    bnn_scale_gradient gradient;  /* what the second gradient is taken in */
+    bool likelihood_only;         /* the gradient is to leave the KL out, which the rule has in closed form */
+    double default_rho_lr_factor; /* of options.rho_lr_factor, where the rule reads it */
+
+    /* The reason why the options are impossible, or NULL. May be NULL. */
+    const char *(*refuse)(const bnn_optimizer_options *options);
+
+    /* The state before the first step, and what of q has to change with it; may be NULL. */
+    void (*start)(const bnn_update *update);
+
+    void (*update)(const bnn_update *update);
 } bnn_optimizer_rule;
 
-/* As the published code groups its parameters, sgd decays mu alone and adamw both.
- * sgd as torch.optim.SGD: g += decay value; v = momentum v + g (v = g at the first step);
- *     value -= lr (nesterov ? g + momentum v : v).
- * adamw as torch.optim.AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, alg. 2).
- */
-extern const bnn_optimizer_rule bnn_optimizer_rules[]; /* ends with a NULL name */
+extern const bnn_optimizer_rule *const bnn_optimizers[]; /* NULL-terminated, the default first */
+const bnn_row *bnn_optimizer_row(size_t i);              /* the registry */
 const bnn_optimizer_rule *bnn_optimizer_find(const char *name);
+
+#define BNN_OPTIMIZER_MAX_STATES 8
 
 typedef struct bnn_optimizer {
     const bnn_optimizer_rule *rule;
     bnn_optimizer_options options;
-    size_t count;                         /* parameters: mu and rho have this many each */
-    size_t step;                          /* updates done */
-    bnn_real *mu_state[2], *rho_state[2]; /* NULL where the rule needs none */
+    size_t count;                              /* parameters */
+    size_t step;                               /* updates done */
+    size_t state_count;                        /* of the rule */
+    bnn_real *state[BNN_OPTIMIZER_MAX_STATES]; /* (count) each */
 } bnn_optimizer;
 
 bnn_status bnn_optimizer_create(const bnn_optimizer_rule *rule, const bnn_optimizer_options *options,
@@ -52,14 +75,21 @@ void bnn_optimizer_free(bnn_optimizer *optimizer);
 /* Forgets momentum and moments. */
 void bnn_optimizer_reset(bnn_optimizer *optimizer);
 
-/* One step at lr_scale times the options' learning rate with gradient_factor times the gradients, over the parameters on
- * `threads` threads. */
-void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, double gradient_factor,
-                        const bnn_real *mu_gradient, const bnn_real *rho_gradient, bnn_real *mu,
-                        bnn_real *rho, int threads);
+/* What a step is made from: the engine's gradients (projected, where q is held) and sigma, and the loss's scale. */
+typedef struct bnn_descent {
+    double lr_scale;                              /* on the options' learning rate */
+    double gradient_factor;                       /* on both gradients */
+    double n;                                     /* as in bnn_update */
+    const bnn_real *mu_gradient, *scale_gradient; /* (count) */
+    const bnn_real *sigma;                        /* (count) */
+    int threads;
+} bnn_descent;
+
+/* One step of q, over its parameters on `threads` threads. */
+void bnn_optimizer_step(bnn_optimizer *optimizer, const bnn_descent *descent, bnn_posterior *posterior);
 
 /* sqrt of the sum of squares of both gradients, summed in double in one fixed order whatever `threads`. */
-double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradient, size_t count,
+double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *scale_gradient, size_t count,
                          int threads);
 
 /* The factor that takes gradients of this norm to at most `most` (as torch: most / (norm + 1e-6) when that is below 1,

@@ -11,7 +11,14 @@
 #include "bnn/network.h"
 #include "bnn/real.h"
 #include "bnn/rng.h"
+#include "bnn/row.h"
 #include "bnn/status.h"
+
+/* What a gradient is taken in beside mu. */
+typedef enum bnn_scale_gradient {
+    BNN_GRADIENT_OF_RHO,  /* d loss / d rho = d loss / d sigma times the slope of softplus */
+    BNN_GRADIENT_OF_SIGMA /* before that slope */
+} bnn_scale_gradient;
 
 /* A contiguous run of parameters that a family works on. Read-only to the family but for what it says. */
 typedef struct bnn_slice {
@@ -23,10 +30,11 @@ typedef struct bnn_slice {
 
 /* A family of distributions of one weight: one file, one row of bnn_families. */
 typedef struct bnn_family {
-    const char *name;
-    bool signs;          /* a fixed random sign a weight, which a group does not move */
-    bool gaussian_head;  /* the last layer stays gaussian */
-    bool averages_leave; /* an average of its members over the group is none of its members */
+    bnn_row row;
+    const struct bnn_family *head; /* of the last layer; NULL: the family itself */
+    bool signs;                    /* a fixed random sign a weight, which a group does not move */
+    bool averages_leave;           /* an average of its members over the group is none of its members */
+    bool normal; /* w - mu is sigma times a standard normal, as the estimators of pre-activations assume */
 
     /* n draws of the noise eps that the reparameterisation starts from. */
     void (*noise)(bnn_stream stream, bnn_real *eps, size_t n);
@@ -51,11 +59,23 @@ typedef struct bnn_family {
                          double *log_bhattacharyya);
 } bnn_family;
 
-extern const bnn_family *const bnn_families[]; /* NULL-terminated; gaussian first */
+extern const bnn_family *const bnn_families[]; /* NULL-terminated, the default first */
+const bnn_row *bnn_family_row(size_t i);       /* the registry */
 extern const bnn_family bnn_family_gaussian, bnn_family_laplace, bnn_family_lognormal;
 
 /* NULL when there is none of that name. */
 const bnn_family *bnn_family_find(const char *name);
+
+/* Weights that share one noise value: w_j = mu_j + sigma_j eps_leader(j), the distribution of the free weights alone, of which
+ * there are sum_j share_j. Weights of a tie have equal mu, sigma and prior; KL counts each tie once. */
+typedef struct bnn_ties {
+    uint32_t *leader; /* (count) a parameter of the same layer; leader[leader[j]] == leader[j] */
+    bnn_real *share;  /* (count) 1 over the number of weights that share j's noise */
+} bnn_ties;
+
+/* NULL when memory is short. */
+bnn_ties *bnn_ties_create(size_t count);
+void bnn_ties_free(bnn_ties *ties); /* NULL is legal */
 
 typedef struct bnn_posterior {
     const bnn_network *network; /* borrowed */
@@ -67,6 +87,7 @@ typedef struct bnn_posterior {
     bnn_real *prior_std;        /* (count) s_j > 0 */
     bnn_real *sign;             /* (count) +1 or -1 where the family has signs, else NULL */
     bool random_prior;          /* prior_mean is a draw, not zero: written to files */
+    bnn_ties *ties;             /* owned; NULL: mean field, a noise value a weight */
 } bnn_posterior;
 
 /* A posterior with mu = 0, rho = 0, prior N(0, 1), for `network`, which must outlive it. */
@@ -92,12 +113,14 @@ void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, doub
 /* The family of a layer: the posterior's, or gaussian for the head of families that want it so. */
 const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer);
 
-/* The slice [from, from + count), with sigma (posterior->count) as bnn_posterior_sigma gives it. */
+/* The slice [from, from + count), with sigma (posterior->count). */
 bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from,
                               size_t count);
 
-/* sigma (count) <- softplus(rho); slope (count), where not NULL, <- d sigma / d rho. */
-void bnn_posterior_sigma(const bnn_posterior *posterior, bnn_real *sigma, bnn_real *slope);
+/* d loss / d mu += weight * dKL/dmu over the slice from parameter `from` on, and the same of sigma; each tie counts once. */
+void bnn_posterior_kl_gradient(const bnn_posterior *posterior, const bnn_family *family,
+                               const bnn_slice *slice, size_t from, bnn_real weight, bnn_real *mu_gradient,
+                               bnn_real *sigma_gradient);
 
 /* Parameters are drawn, and their gradients reduced, in runs: up to BNN_RUN consecutive ones of a layer, few enough for
  * the arrays of a run to stay in the first-level cache. */
@@ -109,15 +132,6 @@ typedef struct bnn_run {
 
 /* Returns the number of runs of a network, and fills `runs` where it is not NULL. */
 size_t bnn_network_runs(const bnn_network *network, bnn_run *runs);
-
-/* eps (run->count) <- the noise of a run of parameters in one draw, from bnn_stream_of(seed, purpose, step, sample,
- * layer + 2^16 index), so it does not depend on who draws what when. */
-void bnn_posterior_noise(const bnn_posterior *posterior, const bnn_run *run, uint64_t seed,
-                         bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps);
-
-/* w (count) <- one draw. */
-void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
-                        bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *w);
 
 /* w (count) <- the centre of q: mu for a gaussian. */
 void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w);

@@ -29,14 +29,14 @@ static bool wants_orbit(const evaluation *e)
 /* A mode that sees several views of an image at once may have maximised another likelihood than eval's. */
 static void add_trained_likelihood(const evaluation *e, cJSON *elbo)
 {
-    const bnn_mode *mode = bnn_mode_find(e->model->config.symmetrization.mode);
+    const bnn_mode *mode = bnn_mode_of(&e->model->config);
     bnn_plan plan;
     char note[256];
     mode->plan(&e->model->config, e->model->group->order, &plan);
     if (plan.views == 1 || plan.average == BNN_AVERAGE_LOSS) return;
     snprintf(note, sizeof note,
              "trained with the likelihood of each orbit's mean %s (%s), another than this one",
-             bnn_view_average_names[plan.average], mode->name);
+             bnn_view_average_names[plan.average], mode->row.name);
     cJSON_AddStringToObject(elbo, "note", note);
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bnn/numeric.h"
+#include "bnn/sampler.h"
 
 /* With fewer samples than this the batch is split, so that several threads have work. */
 #define LEAST_UNITS 8
@@ -15,30 +15,19 @@ struct bnn_engine {
     size_t count, classes, in_count; /* parameters; reals an image */
     size_t chunks, units, block;     /* block: images at a time */
     bnn_workspace **workspaces;      /* (threads) */
-    bnn_real *sigma, *slope;         /* (count) sigma and d sigma / d rho */
-    bnn_real *noise, *weights;       /* (samples, count) */
-    bnn_real *unit_gradient;         /* (units, count) d loss / d w */
-    bnn_real *spread;                /* (samples, count) what perturbed layers take: dW, or sigma^2 */
-    bnn_real *unit_spread_gradient;  /* (units, count) */
-    bnn_stream stream;               /* of the step's estimator noise */
-    double *kl_factors;              /* (layers) */
-    bnn_real *mu_gradient, *rho_gradient;
+    bnn_sampler *sampler;
+    bnn_real *noise, *weights;      /* (samples, count) */
+    bnn_real *unit_gradient;        /* (units, count) d loss / d w */
+    bnn_real *spread;               /* (samples, count) what perturbed layers take: dW, or sigma^2 */
+    bnn_real *unit_spread_gradient; /* (units, count) */
+    bnn_stream stream;              /* of the step's estimator noise */
+    double *kl_factors;             /* (layers) */
+    bnn_real *mu_gradient, *scale_gradient;
     bnn_real *logits;         /* (samples, items, views, classes) */
     bnn_real *logit_gradient; /* (threads, block, classes) */
     double *probabilities;    /* (samples, items, classes) */
     double *nll;              /* (samples, items) */
-    bnn_run *runs;
-    size_t run_count;
 };
-
-static bnn_status make_runs(bnn_engine *engine, bnn_error *error)
-{
-    engine->run_count = bnn_network_runs(engine->posterior->network, NULL);
-    engine->runs = bnn_alloc(engine->run_count, sizeof *engine->runs);
-    if (!engine->runs) return bnn_no_memory(error, "runs", engine->run_count, sizeof *engine->runs);
-    bnn_network_runs(engine->posterior->network, engine->runs);
-    return BNN_OK;
-}
 
 /* The layer that a run of parameters belongs to. */
 static const bnn_layer *layer_of(const bnn_engine *engine, const bnn_run *run)
@@ -54,15 +43,13 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
         bnn_real **array;
         size_t count;
     } wanted[] = {
-        {&engine->sigma, all},
-        {&engine->slope, all},
         {&engine->noise, o->samples * all},
         {&engine->weights, o->samples * all},
         {&engine->unit_gradient, engine->units * all},
         {&engine->spread, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : o->samples * all},
         {&engine->unit_spread_gradient, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : engine->units * all},
         {&engine->mu_gradient, all},
-        {&engine->rho_gradient, all},
+        {&engine->scale_gradient, all},
         {&engine->logits, o->samples * rows * engine->classes},
         {&engine->logit_gradient, (size_t)o->threads * engine->block * engine->classes},
     };
@@ -98,7 +85,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
     result->block = bnn_network_block(network, largest_chunk, options->views);
 
-    bnn_status status = make_runs(result, error);
+    bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
     if (!status) status = make_arrays(result, error);
     result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
@@ -122,9 +109,7 @@ void bnn_engine_free(bnn_engine *engine)
     for (int t = 0; engine->workspaces && t < engine->options.threads; t++)
         bnn_workspace_free(engine->workspaces[t]);
     free(engine->workspaces);
-    free(engine->runs);
-    free(engine->sigma);
-    free(engine->slope);
+    bnn_sampler_free(engine->sampler);
     free(engine->noise);
     free(engine->weights);
     free(engine->unit_gradient);
@@ -132,7 +117,7 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->spread);
     free(engine->kl_factors);
     free(engine->mu_gradient);
-    free(engine->rho_gradient);
+    free(engine->scale_gradient);
     free(engine->logits);
     free(engine->logit_gradient);
     free(engine->probabilities);
@@ -140,23 +125,18 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine);
 }
 
-/* sigma of a run and its slope. */
-static void prepare_sigma(bnn_engine *engine, const bnn_run *part)
-{
-    bnn_softplus_array(engine->posterior->rho + part->from, part->count, engine->sigma + part->from,
-                       engine->slope + part->from);
-}
-
 /* A run of a sample's weights, and spread, from its noise: its draw, or for perturbed layers mu and dW or sigma^2. */
 static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
 {
-    const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
-    const bnn_real *noise = engine->noise + s * engine->count + part->from;
-    bnn_real *weights = engine->weights + s * engine->count + part->from;
+    bnn_real *noise = engine->noise + s * engine->count, *weights = engine->weights + s * engine->count;
     if (!bnn_estimator_perturbs(engine->options.estimator, layer_of(engine, part))) {
-        bnn_posterior_family(engine->posterior, layer_of(engine, part))->draw(&slice, noise, weights);
+        bnn_sampler_weights(engine->sampler, part, noise, weights);
         return;
     }
+    const bnn_slice slice =
+        bnn_posterior_slice(engine->posterior, engine->sampler->sigma, part->from, part->count);
+    noise += part->from;
+    weights += part->from;
     bnn_real *spread = engine->spread + s * engine->count + part->from;
     const bnn_real *factor = engine->options.estimator == BNN_ESTIMATOR_LOCAL ? slice.sigma : noise;
     for (size_t j = 0; j < part->count; j++) {
@@ -167,17 +147,30 @@ static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
 
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
-#pragma omp parallel for num_threads(engine->options.threads) schedule(static)
-    for (size_t r = 0; r < engine->run_count; r++) {
-        const bnn_run *part = &engine->runs[r];
-        prepare_sigma(engine, part);
-        for (size_t s = 0; s < engine->options.samples; s++) {
-            const size_t at = s * engine->count + part->from;
-            for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT)
-                __builtin_prefetch(engine->weights + at + j, 1); /* while noise is made */
-            bnn_posterior_noise(engine->posterior, part, seed, purpose, step, s, engine->noise + at);
-            draw_weights(engine, part, s);
+    bnn_sampler *sampler = engine->sampler;
+    const size_t samples = engine->options.samples, count = engine->count;
+    const bool tied = engine->posterior->ties;
+#pragma omp parallel num_threads(engine->options.threads)
+    {
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < sampler->run_count; r++) {
+            const bnn_run *part = &sampler->runs[r];
+            bnn_sampler_refresh(sampler, part);
+            for (size_t s = 0; s < samples; s++) {
+                const size_t at = s * count + part->from;
+                for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT)
+                    __builtin_prefetch(engine->weights + at + j, 1); /* while noise is made */
+                bnn_sampler_noise(sampler, part, (bnn_draw){seed, purpose, step, s},
+                                  engine->noise + s * count);
+                if (!tied) draw_weights(engine, part, s);
+            }
         }
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < (tied ? sampler->run_count : 0); r++)
+            for (size_t s = 0; s < samples; s++) {
+                bnn_sampler_tie(sampler, &sampler->runs[r], engine->noise + s * count);
+                draw_weights(engine, &sampler->runs[r], s);
+            }
     }
     engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
 }
@@ -185,9 +178,9 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
 {
     memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
-    for (size_t r = 0; r < engine->run_count; r++) {
-        prepare_sigma(engine, &engine->runs[r]);
-        draw_weights(engine, &engine->runs[r], sample);
+    for (size_t r = 0; r < engine->sampler->run_count; r++) {
+        bnn_sampler_refresh(engine->sampler, &engine->sampler->runs[r]);
+        draw_weights(engine, &engine->sampler->runs[r], sample);
     }
 }
 
@@ -242,7 +235,7 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_ru
     const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, s, part);
     const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
     const bnn_real *noise = engine->noise + s * engine->count + part->from,
-                   *sigma = engine->sigma + part->from;
+                   *sigma = engine->sampler->sigma + part->from;
     const bool local = engine->options.estimator == BNN_ESTIMATOR_LOCAL;
     for (size_t j = 0; j < part->count; j++) {
         mu_gradient[j] += mean[j];
@@ -254,22 +247,27 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_ru
 static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
 {
     const bnn_family *family = bnn_posterior_family(engine->posterior, layer_of(engine, part));
-    const bnn_slice slice = bnn_posterior_slice(engine->posterior, engine->sigma, part->from, part->count);
+    const bnn_slice slice =
+        bnn_posterior_slice(engine->posterior, engine->sampler->sigma, part->from, part->count);
     const bool perturbed = bnn_estimator_perturbs(engine->options.estimator, layer_of(engine, part));
     bnn_real *mu_gradient = engine->mu_gradient + part->from,
-             *rho_gradient = engine->rho_gradient + part->from;
+             *scale_gradient = engine->scale_gradient + part->from;
     beta *= engine->kl_factors[part->layer];
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
-    memset(rho_gradient, 0, part->count * sizeof *rho_gradient);
+    memset(scale_gradient, 0, part->count * sizeof *scale_gradient);
     for (size_t s = 0; s < engine->options.samples; s++) {
         if (perturbed)
-            pull_back_perturbed(engine, s, part, mu_gradient, rho_gradient);
+            pull_back_perturbed(engine, s, part, mu_gradient, scale_gradient);
         else
             family->pull_back(&slice, engine->noise + s * engine->count + part->from,
-                              sum_chunks(engine, engine->unit_gradient, s, part), mu_gradient, rho_gradient);
+                              sum_chunks(engine, engine->unit_gradient, s, part), mu_gradient,
+                              scale_gradient);
     }
-    if (beta != 0) family->kl_gradient(&slice, (bnn_real)beta, mu_gradient, rho_gradient);
-    for (size_t j = 0; j < part->count; j++) rho_gradient[j] *= engine->slope[part->from + j];
+    if (beta != 0)
+        bnn_posterior_kl_gradient(engine->posterior, family, &slice, part->from, (bnn_real)beta, mu_gradient,
+                                  scale_gradient);
+    for (size_t j = 0; engine->options.gradient == BNN_GRADIENT_OF_RHO && j < part->count; j++)
+        scale_gradient[j] *= engine->sampler->slope[part->from + j];
 }
 
 /* The mean likelihood and the number of items that the mean of the samples gets right. */
@@ -301,7 +299,8 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
         for (size_t unit = 0; unit < engine->units; unit++)
             run_unit(engine, unit, in, labels, omp_get_thread_num());
 #pragma omp for schedule(static)
-        for (size_t r = 0; r < engine->run_count; r++) reduce_run(engine, &engine->runs[r], beta);
+        for (size_t r = 0; r < engine->sampler->run_count; r++)
+            reduce_run(engine, &engine->sampler->runs[r], beta);
     }
     return summarise(engine, labels);
 }
@@ -316,9 +315,14 @@ bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)
     return engine->mu_gradient;
 }
 
-bnn_real *bnn_engine_rho_gradient(bnn_engine *engine)
+bnn_real *bnn_engine_scale_gradient(bnn_engine *engine)
 {
-    return engine->rho_gradient;
+    return engine->scale_gradient;
+}
+
+const bnn_real *bnn_engine_sigma(const bnn_engine *engine)
+{
+    return engine->sampler->sigma;
 }
 
 const bnn_real *bnn_engine_logits(const bnn_engine *engine, size_t sample)

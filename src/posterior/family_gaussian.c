@@ -47,10 +47,13 @@ double bnn_gaussian_kl(const bnn_slice *slice)
     return sum;
 }
 
-const bnn_family bnn_family_gaussian = {.name = "gaussian",
-                                        .noise = bnn_normals,
-                                        .draw = bnn_gaussian_draw,
-                                        .pull_back = bnn_gaussian_pull_back,
-                                        .kl = bnn_gaussian_kl,
-                                        .kl_gradient = bnn_gaussian_kl_gradient,
-                                        .divergence = bnn_gaussian_divergence};
+const bnn_family bnn_family_gaussian = {
+    .row = {.name = "gaussian", .summary = "w = mu + sigma eps, eps standard normal"},
+    .noise = bnn_normals,
+    .draw = bnn_gaussian_draw,
+    .pull_back = bnn_gaussian_pull_back,
+    .kl = bnn_gaussian_kl,
+    .kl_gradient = bnn_gaussian_kl_gradient,
+    .divergence = bnn_gaussian_divergence,
+    .normal = true,
+};

@@ -51,11 +51,13 @@ static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gr
     }
 }
 
-const bnn_family bnn_family_laplace = {.name = "laplace",
-                                       .averages_leave = true,
-                                       .noise = noise,
-                                       .draw = bnn_gaussian_draw,
-                                       .pull_back = bnn_gaussian_pull_back,
-                                       .kl = kl,
-                                       .kl_gradient = kl_gradient,
-                                       .divergence = divergence};
+const bnn_family bnn_family_laplace = {
+    .row = {.name = "laplace", .summary = "w = mu + sigma eps, eps of the Laplace distribution"},
+    .averages_leave = true,
+    .noise = noise,
+    .draw = bnn_gaussian_draw,
+    .pull_back = bnn_gaussian_pull_back,
+    .kl = kl,
+    .kl_gradient = kl_gradient,
+    .divergence = divergence,
+};

@@ -25,12 +25,15 @@ static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_rea
     }
 }
 
-const bnn_family bnn_family_lognormal = {.name = "lognormal",
-                                         .signs = true,
-                                         .gaussian_head = true,
-                                         .noise = bnn_normals,
-                                         .draw = draw,
-                                         .pull_back = pull_back,
-                                         .kl = bnn_gaussian_kl,
-                                         .kl_gradient = bnn_gaussian_kl_gradient,
-                                         .divergence = bnn_gaussian_divergence};
+const bnn_family bnn_family_lognormal = {
+    .row = {.name = "lognormal",
+            .summary = "the size of w is lognormal, its sign fixed; the last layer is gaussian"},
+    .signs = true,
+    .head = &bnn_family_gaussian,
+    .noise = bnn_normals,
+    .draw = draw,
+    .pull_back = pull_back,
+    .kl = bnn_gaussian_kl,
+    .kl_gradient = bnn_gaussian_kl_gradient,
+    .divergence = bnn_gaussian_divergence,
+};

@@ -4,54 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void sgd(const bnn_optimizer_options *options, double lr, size_t step, bnn_real factor,
-                const bnn_real *gradient, size_t n, bnn_real *value, bnn_real *const *state)
-{
-    const bnn_real decay = (bnn_real)options->weight_decay, momentum = (bnn_real)options->momentum;
-    const bnn_real keep = step > 1 ? momentum : 0;
-    const bnn_real ahead = options->nesterov ? momentum : 1, now = options->nesterov ? 1 : 0;
-    const bnn_real rate = (bnn_real)lr;
-    bnn_real *velocity = state[0];
-    for (size_t j = 0; j < n; j++) {
-        const bnn_real g = factor * gradient[j] + decay * value[j];
-        velocity[j] = keep * velocity[j] + g;
-        value[j] -= rate * (now * g + ahead * velocity[j]);
-    }
-}
+#include "posterior/optimizers.h"
 
-static void adamw(const bnn_optimizer_options *options, double lr, size_t step, bnn_real factor,
-                  const bnn_real *gradient, size_t n, bnn_real *value, bnn_real *const *state)
-{
-    const bnn_real b1 = (bnn_real)options->beta1, b2 = (bnn_real)options->beta2;
-    const bnn_real rest1 = (bnn_real)(1 - options->beta1), rest2 = (bnn_real)(1 - options->beta2);
-    const bnn_real size = (bnn_real)(lr / (1 - pow(options->beta1, (double)step)));
-    const bnn_real correction = (bnn_real)(1 / sqrt(1 - pow(options->beta2, (double)step)));
-    const bnn_real decay = (bnn_real)(1 - lr * options->weight_decay), epsilon = (bnn_real)options->epsilon;
-    bnn_real *first = state[0], *second = state[1];
-    for (size_t j = 0; j < n; j++) {
-        const bnn_real g = factor * gradient[j];
-        first[j] = b1 * first[j] + rest1 * g;
-        second[j] = b2 * second[j] + rest2 * g * g;
-#ifdef BNN_DOUBLE
-        const bnn_real root = sqrt(second[j]);
-#else
-        const bnn_real root = sqrtf(second[j]);
-#endif
-        value[j] = decay * value[j] - size * first[j] / (root * correction + epsilon);
-    }
-}
+const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_sgd, &bnn_optimizer_adamw, NULL};
 
-const bnn_optimizer_rule bnn_optimizer_rules[] = {
-    {.name = "sgd", .rho_lr_factor = 10, .buffers = 1, .update = sgd},
-    {.name = "adamw", .rho_lr_factor = 1, .decays_rho = true, .buffers = 2, .update = adamw},
-    {.name = NULL},
-};
+const bnn_row *bnn_optimizer_row(size_t i)
+{
+    return bnn_optimizers[i] ? &bnn_optimizers[i]->row : NULL;
+}
 
 const bnn_optimizer_rule *bnn_optimizer_find(const char *name)
 {
-    for (const bnn_optimizer_rule *rule = bnn_optimizer_rules; rule->name; rule++)
-        if (strcmp(rule->name, name) == 0) return rule;
-    return NULL;
+    return (const bnn_optimizer_rule *)bnn_row_find(bnn_optimizer_row,
+                                                    name); /* a row begins with its bnn_row */
 }
 
 bnn_status bnn_optimizer_create(const bnn_optimizer_rule *rule, const bnn_optimizer_options *options,
@@ -63,12 +28,12 @@ bnn_status bnn_optimizer_create(const bnn_optimizer_rule *rule, const bnn_optimi
     result->rule = rule;
     result->options = *options;
     result->count = count;
-    for (size_t b = 0; b < rule->buffers; b++) {
-        result->mu_state[b] = bnn_alloc(count, sizeof(bnn_real));
-        result->rho_state[b] = bnn_alloc(count, sizeof(bnn_real));
-        if (!result->mu_state[b] || !result->rho_state[b]) {
+    for (; rule->states[result->state_count]; result->state_count++) {
+        bnn_real **state = &result->state[result->state_count];
+        *state = bnn_alloc(count, sizeof **state);
+        if (!*state) {
             bnn_optimizer_free(result);
-            return bnn_no_memory(error, "optimizer state", count, sizeof(bnn_real));
+            return bnn_no_memory(error, "optimizer state", count, sizeof **state);
         }
     }
     *optimizer = result;
@@ -78,45 +43,49 @@ bnn_status bnn_optimizer_create(const bnn_optimizer_rule *rule, const bnn_optimi
 void bnn_optimizer_free(bnn_optimizer *optimizer)
 {
     if (!optimizer) return;
-    for (size_t b = 0; b < 2; b++) {
-        free(optimizer->mu_state[b]);
-        free(optimizer->rho_state[b]);
-    }
+    for (size_t i = 0; i < optimizer->state_count; i++) free(optimizer->state[i]);
     free(optimizer);
 }
 
 void bnn_optimizer_reset(bnn_optimizer *optimizer)
 {
     optimizer->step = 0;
-    for (size_t b = 0; b < optimizer->rule->buffers; b++) {
-        memset(optimizer->mu_state[b], 0, optimizer->count * sizeof(bnn_real));
-        memset(optimizer->rho_state[b], 0, optimizer->count * sizeof(bnn_real));
-    }
+    for (size_t i = 0; i < optimizer->state_count; i++)
+        memset(optimizer->state[i], 0, optimizer->count * sizeof(bnn_real));
 }
 
-void bnn_optimizer_step(bnn_optimizer *optimizer, double lr_scale, double gradient_factor,
-                        const bnn_real *mu_gradient, const bnn_real *rho_gradient, bnn_real *mu,
-                        bnn_real *rho, int threads)
+/* Runs the rule over the parameters from .. from + count - 1. */
+static void update_run(const bnn_optimizer *optimizer, const bnn_descent *descent, bnn_posterior *q,
+                       size_t from, size_t count)
+{
+    bnn_real *state[BNN_OPTIMIZER_MAX_STATES] = {NULL};
+    for (size_t i = 0; i < optimizer->state_count; i++) state[i] = optimizer->state[i] + from;
+    const bnn_update update = {.options = &optimizer->options,
+                               .lr = optimizer->options.lr * descent->lr_scale,
+                               .step = optimizer->step,
+                               .factor = (bnn_real)descent->gradient_factor,
+                               .n = descent->n,
+                               .count = count,
+                               .mu_gradient = descent->mu_gradient + from,
+                               .scale_gradient = descent->scale_gradient + from,
+                               .sigma = descent->sigma + from,
+                               .prior_mean = q->prior_mean + from,
+                               .prior_std = q->prior_std + from,
+                               .mu = q->mu + from,
+                               .rho = q->rho + from,
+                               .state = state};
+    if (optimizer->step == 1 && optimizer->rule->start) optimizer->rule->start(&update);
+    optimizer->rule->update(&update);
+}
+
+void bnn_optimizer_step(bnn_optimizer *optimizer, const bnn_descent *descent, bnn_posterior *posterior)
 {
     enum { RUN = 4096 };
-    const size_t step = ++optimizer->step, count = optimizer->count;
-    const bnn_real factor = (bnn_real)gradient_factor;
-    bnn_optimizer_options rho_options = optimizer->options;
-    if (!optimizer->rule->decays_rho) rho_options.weight_decay = 0;
-    const double lr = optimizer->options.lr * lr_scale, rho_lr = lr * optimizer->options.rho_lr_factor;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (size_t from = 0; from < count; from += RUN) {
-        const size_t n = count - from < RUN ? count - from : RUN;
-        bnn_real *mu_state[2], *rho_state[2];
-        for (size_t b = 0; b < optimizer->rule->buffers; b++) {
-            mu_state[b] = optimizer->mu_state[b] + from;
-            rho_state[b] = optimizer->rho_state[b] + from;
-        }
-        optimizer->rule->update(&optimizer->options, lr, step, factor, mu_gradient + from, n, mu + from,
-                                mu_state);
-        optimizer->rule->update(&rho_options, rho_lr, step, factor, rho_gradient + from, n, rho + from,
-                                rho_state);
-    }
+    const size_t count = optimizer->count;
+    optimizer->step++;
+#pragma omp parallel for num_threads(descent->threads) schedule(static)
+    for (size_t from = 0; from < count; from += RUN)
+        update_run(optimizer, descent, posterior, from, count - from < RUN ? count - from : RUN);
 }
 
 /* The sum of squares of n reals. Several sums side by side need not wait for each other. */
@@ -132,14 +101,15 @@ static double sum_of_squares(const bnn_real *x, size_t n)
     return sum;
 }
 
-double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *rho_gradient, size_t count, int threads)
+double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *scale_gradient, size_t count,
+                         int threads)
 {
     enum { PARTS = 64 }; /* the same for any number of threads, and so is the sum */
     double part[PARTS], sum = 0;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t p = 0; p < PARTS; p++) {
         const size_t from = p * count / PARTS, n = (p + 1) * count / PARTS - from;
-        part[p] = sum_of_squares(mu_gradient + from, n) + sum_of_squares(rho_gradient + from, n);
+        part[p] = sum_of_squares(mu_gradient + from, n) + sum_of_squares(scale_gradient + from, n);
     }
     for (size_t p = 0; p < PARTS; p++) sum += part[p];
     return sqrt(sum);

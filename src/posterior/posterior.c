@@ -11,11 +11,33 @@ const char *const bnn_mean_init_names[] = {"kaiming", "zero", "prior", NULL};
 const bnn_family *const bnn_families[] = {&bnn_family_gaussian, &bnn_family_laplace, &bnn_family_lognormal,
                                           NULL};
 
+const bnn_row *bnn_family_row(size_t i)
+{
+    return bnn_families[i] ? &bnn_families[i]->row : NULL;
+}
+
 const bnn_family *bnn_family_find(const char *name)
 {
-    for (const bnn_family *const *family = bnn_families; *family; family++)
-        if (strcmp((*family)->name, name) == 0) return *family;
+    return (const bnn_family *)bnn_row_find(bnn_family_row, name); /* a family begins with its row */
+}
+
+bnn_ties *bnn_ties_create(size_t count)
+{
+    bnn_ties *ties = bnn_alloc(1, sizeof *ties);
+    if (!ties) return NULL;
+    ties->leader = bnn_alloc(count, sizeof *ties->leader);
+    ties->share = bnn_alloc(count, sizeof *ties->share);
+    if (ties->leader && ties->share) return ties;
+    bnn_ties_free(ties);
     return NULL;
+}
+
+void bnn_ties_free(bnn_ties *ties)
+{
+    if (!ties) return;
+    free(ties->share);
+    free(ties->leader);
+    free(ties);
 }
 
 bnn_status bnn_posterior_create(const bnn_network *network, const bnn_family *family,
@@ -53,6 +75,7 @@ void bnn_posterior_free(bnn_posterior *posterior)
     free(posterior->prior_mean);
     free(posterior->prior_std);
     free(posterior->sign);
+    bnn_ties_free(posterior->ties);
     free(posterior);
 }
 
@@ -70,7 +93,7 @@ void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src)
 const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer)
 {
     const bnn_layer *last = &posterior->network->layers[posterior->network->layer_count - 1];
-    return posterior->family->gaussian_head && layer == last ? &bnn_family_gaussian : posterior->family;
+    return posterior->family->head && layer == last ? posterior->family->head : posterior->family;
 }
 
 void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed)
@@ -141,11 +164,6 @@ bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *si
                        .sign = posterior->sign ? posterior->sign + from : NULL};
 }
 
-void bnn_posterior_sigma(const bnn_posterior *posterior, bnn_real *sigma, bnn_real *slope)
-{
-    bnn_softplus_array(posterior->rho, posterior->count, sigma, slope);
-}
-
 /* The run of a layer with number `index`, from its layer's first parameter on; count 0 past the last. */
 static bnn_run run_of(const bnn_network *network, size_t l, size_t index)
 {
@@ -166,26 +184,6 @@ size_t bnn_network_runs(const bnn_network *network, bnn_run *runs)
     return n;
 }
 
-void bnn_posterior_noise(const bnn_posterior *posterior, const bnn_run *run, uint64_t seed,
-                         bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *eps)
-{
-    bnn_posterior_family(posterior, &posterior->network->layers[run->layer])
-        ->noise(bnn_stream_of(seed, purpose, step, sample, run->layer + (run->index << 16)), eps, run->count);
-}
-
-void bnn_posterior_draw(const bnn_posterior *posterior, const bnn_real *sigma, uint64_t seed,
-                        bnn_purpose purpose, uint64_t step, uint64_t sample, bnn_real *w)
-{
-    bnn_real eps[BNN_RUN] __attribute__((aligned(64)));
-    for (size_t l = 0; l < posterior->network->layer_count; l++)
-        for (bnn_run run = run_of(posterior->network, l, 0); run.count > 0;
-             run = run_of(posterior->network, l, run.index + 1)) {
-            const bnn_slice slice = bnn_posterior_slice(posterior, sigma, run.from, run.count);
-            bnn_posterior_noise(posterior, &run, seed, purpose, step, sample, eps);
-            bnn_posterior_family(posterior, &posterior->network->layers[l])->draw(&slice, eps, w + run.from);
-        }
-}
-
 void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w)
 {
     const bnn_real zero = 0, one = 1;
@@ -200,6 +198,45 @@ void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w)
     }
 }
 
+/* The slice of one parameter. */
+static bnn_slice entry_of(const bnn_slice *slice, size_t j)
+{
+    return (bnn_slice){.count = 1,
+                       .mu = slice->mu + j,
+                       .sigma = slice->sigma + j,
+                       .prior_mean = slice->prior_mean + j,
+                       .prior_std = slice->prior_std + j,
+                       .sign = slice->sign ? slice->sign + j : NULL};
+}
+
+void bnn_posterior_kl_gradient(const bnn_posterior *posterior, const bnn_family *family,
+                               const bnn_slice *slice, size_t from, bnn_real weight, bnn_real *mu_gradient,
+                               bnn_real *sigma_gradient)
+{
+    if (!posterior->ties) {
+        family->kl_gradient(slice, weight, mu_gradient, sigma_gradient);
+        return;
+    }
+    for (size_t j = 0; j < slice->count; j++) {
+        const bnn_slice entry = entry_of(slice, j);
+        family->kl_gradient(&entry, weight * posterior->ties->share[from + j], mu_gradient + j,
+                            sigma_gradient + j);
+    }
+}
+
+/* KL(q || p) of a slice from parameter `from` on. */
+static double slice_kl(const bnn_posterior *posterior, const bnn_family *family, const bnn_slice *slice,
+                       size_t from)
+{
+    double sum = 0;
+    if (!posterior->ties) return family->kl(slice);
+    for (size_t j = 0; j < slice->count; j++) {
+        const bnn_slice entry = entry_of(slice, j);
+        sum += (double)posterior->ties->share[from + j] * family->kl(&entry);
+    }
+    return sum;
+}
+
 double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *layer)
 {
     enum { RUN = 256 };
@@ -208,11 +245,11 @@ double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *l
     const size_t end = layer->bias_offset + layer->bias_count;
     double sum = 0;
     for (size_t from = layer->weight_offset; from < end; from += RUN) {
-        bnn_slice slice =
-            bnn_posterior_slice(posterior, posterior->rho, from, end - from < RUN ? end - from : RUN);
-        bnn_softplus_array(posterior->rho + from, slice.count, sigma, NULL);
+        const size_t count = end - from < RUN ? end - from : RUN;
+        bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, from, count);
+        bnn_softplus_array(posterior->rho + from, count, sigma, NULL);
         slice.sigma = sigma;
-        sum += family->kl(&slice);
+        sum += slice_kl(posterior, family, &slice, from);
     }
     return sum;
 }

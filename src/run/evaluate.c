@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bnn/numeric.h"
+#include "bnn/sampler.h"
 #include "bnn/symmetry.h"
 
 /* A chunk's predictions take at most this much memory, and so do its moved images. */
@@ -24,18 +25,18 @@ typedef struct predictor {
     const bnn_dataset *data;
     const bnn_predict_options *options;
     bnn_grid_action *orbit, *average; /* of the options' groups; NULL where there is none */
-    size_t draws, order, views, passes, classes,
-        image;                  /* order: of what the sink gets; image: reals of one */
+    size_t draws, order, views, passes;
+    size_t classes, image;      /* image: reals of one */
     size_t first, images, pass; /* of the chunk at hand; its pass */
     size_t chunk, parts, block;
     bnn_workspace **workspaces; /* (threads) */
-    bnn_real *sigma;            /* (parameters) */
-    bnn_real *weights;          /* (threads, parameters) */
-    bnn_real *turned; /* (chunk, image) a pass's images, where they are turned before they are viewed */
-    bnn_real *moved;  /* (views, chunk, image) */
-    double *members;  /* (draws, views, chunk, classes) of a pass */
+    bnn_sampler *sampler;
+    bnn_real *weights, *noise;  /* (threads, parameters) */
+    bnn_real *turned;           /* (chunk, image) g.x, of which the views are taken; empty with one pass */
+    bnn_real *moved;            /* (views, chunk, image) */
+    double *members;            /* (draws, views, chunk, classes) of a pass */
     double *member_likelihoods; /* (draws, views, chunk) logs */
-    double *values; /* (draws, order, chunk, classes) means over the views; NULL: nothing is averaged */
+    double *values;             /* (draws, order, chunk, classes) means over the views; empty without */
     double *log_likelihood;     /* (order, chunk) of the predictive */
     double *expected, *entropy; /* (chunk) means over the members of the predictive at g = e */
     size_t broken;              /* the place of the first logit that is not finite, or SIZE_MAX */
@@ -100,8 +101,8 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     if (status) return status;
     const size_t members = p->draws * p->views * p->chunk,
                  means = p->average ? p->draws * p->order * p->chunk : 0;
-    p->sigma = bnn_alloc(parameters, sizeof *p->sigma);
     p->weights = bnn_alloc(threads * parameters, sizeof *p->weights);
+    p->noise = bnn_alloc(threads * parameters, sizeof *p->noise);
     p->turned = bnn_alloc(p->passes > 1 ? p->chunk * p->image : 0, sizeof *p->turned);
     p->moved = bnn_alloc(p->views * p->chunk * p->image, sizeof *p->moved);
     p->members = bnn_alloc(members * p->classes, sizeof *p->members);
@@ -111,13 +112,15 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     p->expected = bnn_alloc(p->chunk, sizeof *p->expected);
     p->entropy = bnn_alloc(p->chunk, sizeof *p->entropy);
     p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
-    if (!p->sigma || !p->weights || !p->turned || !p->moved || !p->members || !p->member_likelihoods ||
+    if (!p->weights || !p->noise || !p->turned || !p->moved || !p->members || !p->member_likelihoods ||
         !p->values || !p->log_likelihood || !p->expected || !p->entropy || !p->workspaces)
         return bnn_no_memory(error, "predictions", members * p->classes, sizeof *p->members);
     for (size_t t = 0; !status && t < threads; t++)
         status = bnn_workspace_create(p->model->network, p->block, false, p->options->kernels,
                                       &p->workspaces[t], error);
-    bnn_posterior_sigma(p->model->posterior, p->sigma, NULL);
+    if (!status) status = bnn_sampler_create(p->model->posterior, &p->sampler, error);
+    for (size_t r = 0; !status && r < p->sampler->run_count; r++)
+        bnn_sampler_refresh(p->sampler, &p->sampler->runs[r]);
     return status;
 }
 
@@ -133,8 +136,9 @@ static void release(predictor *p)
     free(p->members);
     free(p->moved);
     free(p->turned);
+    free(p->noise);
     free(p->weights);
-    free(p->sigma);
+    bnn_sampler_free(p->sampler);
     bnn_grid_action_free(p->average);
     bnn_grid_action_free(p->orbit);
 }
@@ -175,7 +179,8 @@ static void begin_draw(predictor *p, size_t t, size_t element, int thread)
     if (o->mean)
         bnn_posterior_centre(p->model->posterior, weights);
     else
-        bnn_posterior_draw(p->model->posterior, p->sigma, o->seed, o->purpose, element, t, weights);
+        bnn_sampler_draw(p->sampler, (bnn_draw){o->seed, o->purpose, element, t},
+                         p->noise + (size_t)thread * parameters, weights);
     bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights});
 }
 

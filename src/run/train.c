@@ -90,12 +90,14 @@ static void unequip(run *r)
 static bnn_status equip(run *r, bnn_error *error)
 {
     const bnn_config *c = r->config;
+    const bnn_optimizer_rule *rule = bnn_optimizer_find(c->train.optimizer.name);
     const bnn_engine_options options = {.samples = c->train.samples,
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
                                         .estimator = (bnn_estimator)c->train.estimator,
-                                        .threads = r->options->threads};
+                                        .threads = r->options->threads,
+                                        .gradient = rule->gradient};
     bnn_status status = BNN_OK;
     unequip(r);
     if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
@@ -104,9 +106,8 @@ static bnn_status equip(run *r, bnn_error *error)
     }
     status = bnn_engine_create(r->model->posterior, &options, &r->engine, error);
     if (!status)
-        status =
-            bnn_optimizer_create(bnn_optimizer_find(c->train.optimizer.name), &c->train.optimizer.options,
-                                 r->model->posterior->count, &r->optimizer, error);
+        status = bnn_optimizer_create(rule, &c->train.optimizer.options, r->model->posterior->count,
+                                      &r->optimizer, error);
     return status;
 }
 
@@ -131,7 +132,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     if (!status) status = resolve(config, r->train, resolved, error);
     if (status) return status;
     r->config = resolved;
-    r->mode = bnn_mode_find(config->symmetrization.mode);
+    r->mode = bnn_mode_of(config);
     r->keep_best = r->validation && config->train.select == BNN_SELECT_VALIDATION;
     r->best_nll = INFINITY;
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
@@ -142,7 +143,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
-    if (!status && r->mode->symmetrize && !r->mode->needs_action) status = rehearse(r, error);
+    if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
 
@@ -180,15 +181,14 @@ static bnn_status open_directory(run *r, bnn_error *error)
 
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
-    const bool replaces_network = !r->mode->needs_action;
-    if (replaces_network) unequip(r);
+    if (r->mode->replaces_network) unequip(r);
     bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
     if (status) return status;
     r->triggered = true;
     r->best_nll = INFINITY; /* earlier models were not symmetrized */
-    say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->name, epochs_done,
+    say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->row.name, epochs_done,
         r->model->posterior->count);
-    if (replaces_network) return equip(r, error);
+    if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
     return BNN_OK;
 }
@@ -205,7 +205,7 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
 
 static double whole_kl_weight(const run *r, size_t n)
 {
-    return r->config->train.kl_weight < 0 ? 1 / (double)n : r->config->train.kl_weight;
+    return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
 }
 
 /* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (DESIGN section 5). */
@@ -253,7 +253,7 @@ static bnn_status diverged(run *r, size_t epoch, double loss, bnn_error *error)
         const size_t at = layer->weight_offset, count = layer->weight_count + layer->bias_count;
         if (!is_finite(q->mu + at, count) || !is_finite(q->rho + at, count) ||
             !is_finite(bnn_engine_mu_gradient(r->engine) + at, count) ||
-            !is_finite(bnn_engine_rho_gradient(r->engine) + at, count))
+            !is_finite(bnn_engine_scale_gradient(r->engine) + at, count))
             where = layer->name;
     }
     return bnn_fail(error, BNN_FAILED,
@@ -264,27 +264,31 @@ static bnn_status diverged(run *r, size_t epoch, double loss, bnn_error *error)
 
 static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, bnn_error *error)
 {
-    bnn_real *mu_gradient, *rho_gradient;
+    const double beta = whole_kl_weight(r, log->n);
     bnn_batches_fill(r->batches, index, r->options->threads);
     bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
     if (index == 0 || r->config->train.free_bits > 0) set_kl_shares(r, epoch);
-    const bnn_step step =
-        bnn_engine_step(r->engine, r->batches->images, r->batches->labels, whole_kl_weight(r, log->n));
-    mu_gradient = bnn_engine_mu_gradient(r->engine);
-    rho_gradient = bnn_engine_rho_gradient(r->engine);
+    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels,
+                                          r->optimizer->rule->likelihood_only ? 0 : beta);
+    bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
+    bnn_real *scale_gradient = bnn_engine_scale_gradient(r->engine);
     if (r->triggered && bnn_mode_holds(r->config)) {
         bnn_symmetry_project(r->symmetry, mu_gradient);
-        bnn_symmetry_project(r->symmetry, rho_gradient);
+        bnn_symmetry_project(r->symmetry, scale_gradient);
     }
     const double norm =
-        bnn_gradient_norm(mu_gradient, rho_gradient, r->model->posterior->count, r->options->threads);
+        bnn_gradient_norm(mu_gradient, scale_gradient, r->model->posterior->count, r->options->threads);
     if (!isfinite(step.nll) || !isfinite(norm))
         return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
-    bnn_optimizer_step(
-        r->optimizer,
-        bnn_schedule_scale((bnn_schedule)r->config->train.schedule, epoch, r->config->train.epochs),
-        bnn_clip_factor(norm, r->config->train.clip_norm), mu_gradient, rho_gradient, r->model->posterior->mu,
-        r->model->posterior->rho, r->options->threads);
+    const bnn_descent descent = {.lr_scale = bnn_schedule_scale((bnn_schedule)r->config->train.schedule,
+                                                                epoch, r->config->train.epochs),
+                                 .gradient_factor = bnn_clip_factor(norm, r->config->train.clip_norm),
+                                 .n = 1 / beta,
+                                 .mu_gradient = mu_gradient,
+                                 .scale_gradient = scale_gradient,
+                                 .sigma = bnn_engine_sigma(r->engine),
+                                 .threads = r->options->threads};
+    bnn_optimizer_step(r->optimizer, &descent, r->model->posterior);
     log->train_nll += step.nll;
     log->gradient_norm += norm;
     log->train_accuracy += (double)step.correct;
@@ -339,17 +343,15 @@ static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
 
 static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error)
 {
-    bnn_tensor extra[4];
-    size_t count = 0;
-    for (size_t b = 0; b < r->optimizer->rule->buffers; b++)
-        for (size_t which = 0; which < 2; which++) {
-            bnn_tensor *tensor = &extra[count++];
-            *tensor = (bnn_tensor){.rank = 1,
-                                   .shape = {r->optimizer->count},
-                                   .count = r->optimizer->count,
-                                   .data = which ? r->optimizer->rho_state[b] : r->optimizer->mu_state[b]};
-            snprintf(tensor->name, sizeof tensor->name, "optimizer.%s.%zu", which ? "rho" : "mu", b);
-        }
+    bnn_tensor extra[BNN_OPTIMIZER_MAX_STATES];
+    const size_t count = r->optimizer->state_count;
+    for (size_t i = 0; i < count; i++) {
+        extra[i] = (bnn_tensor){.rank = 1,
+                                .shape = {r->optimizer->count},
+                                .count = r->optimizer->count,
+                                .data = r->optimizer->state[i]};
+        snprintf(extra[i].name, sizeof extra[i].name, "optimizer.%s", r->optimizer->rule->states[i]);
+    }
     char *training =
         log->epoch ? bnn_log_line(log, r->model, false) : NULL; /* NULL before the first epoch's end */
     bnn_status status = training || !log->epoch
@@ -434,12 +436,15 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
     if (!status) {
         const size_t n = r.plan.count_factor * r.train->count;
         say(&r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
-            bnn_network_type_names[config->model.type], config->group, r.mode->name,
+            bnn_network_type_row((size_t)config->model.type)->name, config->group, r.mode->row.name,
             r.model->posterior->count, r.train->count, n, whole_kl_weight(&r, n));
         if (r.plan.count_factor > 1)
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);
         char reason[512];
+        const char *unread;
+        for (size_t i = 0; (unread = bnn_config_unread(config, &i));)
+            say(&r, "%s is set, but nothing that is chosen reads it", unread);
         if (r.mode->symmetrize &&
             !bnn_network_commutes(r.model->group, r.model->network, reason, sizeof reason))
             say(&r, "no exact equivariance, whatever q: %s", reason);

@@ -148,7 +148,7 @@ static bnn_status check_pair(const bnn_group *group, const bnn_posterior *small,
     if (small->family != expanded->family)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "orbit expansion: found posteriors of families %s and %s, expected one",
-                        small->family->name, expanded->family->name);
+                        small->family->row.name, expanded->family->row.name);
     return BNN_OK;
 }
 
