@@ -176,7 +176,7 @@ static bnn_status read_images(const char *path, bnn_dataset **dataset, bnn_error
 static bnn_status convert_labels(const char *path, const bnn_array *array, size_t count, size_t classes,
                                  uint32_t *labels, bnn_error *error)
 {
-    char shape[200], text[BNN_NUMBER_TEXT];
+    char shape[200];
     const size_t most = classes ? classes - 1 : LABEL_MOST;
     if (!(array->rank == 1 || (array->rank == 2 && array->shape[1] == 1)))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found an array of shape %s, expected labels (N) or (N,1)",
@@ -187,8 +187,8 @@ static bnn_status convert_labels(const char *path, const bnn_array *array, size_
     for (size_t i = 0; i < count; i++) {
         const double label = bnn_array_item(array, i);
         if (!(label >= 0 && label <= (double)most && label == floor(label)))
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: label %zu is %s, expected an integer in 0..%zu", path,
-                            i, bnn_number_text(label, text), most);
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: label %zu is %.17g, expected an integer in 0..%zu",
+                            path, i, label, most);
         labels[i] = (uint32_t)label;
     }
     return BNN_OK;
