@@ -208,7 +208,7 @@ static double whole_kl_weight(const run *r, size_t n)
     return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
 }
 
-/* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (DESIGN section 5). */
+/* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (src/README.md). */
 static double ramp(double epoch, double warmup, double end)
 {
     if (epoch < warmup) return 0;
