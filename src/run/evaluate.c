@@ -290,12 +290,11 @@ static bnn_status run_pass(predictor *p, bnn_error *error)
     }
     if (p->broken == SIZE_MAX) return BNN_OK;
     char logit[BNN_NUMBER_TEXT];
-    const size_t draw = p->broken / p->classes % p->draws;
-    return bnn_fail(error, BNN_FAILED,
-                    "image %zu: class %zu has a logit of %s in draw %zu, expected a finite number: the "
-                    "network's weights have diverged",
-                    p->first + p->broken / (p->classes * p->draws * p->views), p->broken % p->classes,
-                    bnn_number_text(p->broken_logit, logit), draw);
+    return bnn_fail(
+        error, BNN_FAILED,
+        "image %zu: a prediction became %s (draw %zu, class %zu): the network's weights have diverged",
+        p->first + p->broken / (p->classes * p->draws * p->views), bnn_number_text(p->broken_logit, logit),
+        p->broken / p->classes % p->draws, p->broken % p->classes);
 }
 
 static bnn_status run_chunk(predictor *p, bnn_prediction_sink *sink, void *context, bnn_error *error)
