@@ -323,8 +323,8 @@ static void diverged_weights_are_named(void **state)
         options.threads = threads;
         assert_int_equal(bnn_evaluate(f.model, &f.data, &options, &metrics, &error), BNN_FAILED);
         assert_string_equal(error.message,
-                            "image 0: a prediction became NaN (draw 0, class 2): the network's weights "
-                            "have diverged");
+                            "the network's weights have diverged: a prediction became NaN (image 0, draw "
+                            "0, class 2)");
         assert_null(metrics);
     }
     f.model->posterior->mu[f.model->posterior->count - 1] = -bad[1];

@@ -249,17 +249,19 @@ static const cmd_option options[] = {
 const subcommand cmd_eval = {.name = "eval",
                              .operands = "MODEL",
                              .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
-                             .details = "Entropies, KL and ELBO are in nats. The ELBO is at N0, the number "
-                                        "of base training images, whatever N the "
-                                        "mode\ntrained with: per_example is the mean over the evaluated "
-                                        "images of E_q log p(y|x,w), less KL/N0; total is "
-                                        "N0 times\nthat. On other than the training images it estimates the "
-                                        "expected ELBO. There is none with --mean.\n"
-                                        "With --predictive group-averaged, likelihoods and mutual "
-                                        "information are those of the mixture over draws and\n"
-                                        "elements. KL is that of q: where the prior is invariant, the "
-                                        "averaged q has the same or up to log |G| less; where "
-                                        "it\nis not, there is no ELBO. The certificate is that of q, "
-                                        "whatever the predictive.\n" FIGURES_NOTES,
+                             .details =
+                                 "Entropies, KL and ELBO are in nats. The ELBO is at N0, the number of base "
+                                 "training images, whatever N the\n"
+                                 "mode trained with: per_example is the mean over the evaluated images of "
+                                 "E_q log p(y|x,w), less KL/N0; total\n"
+                                 "is N0 times that. On other than the training images it estimates the "
+                                 "expected ELBO. There is none with --mean.\n"
+                                 "With --predictive group-averaged, likelihoods and mutual information are "
+                                 "those of the mixture over draws and\n"
+                                 "elements. KL is that of q: where the prior is invariant, the averaged q "
+                                 "has the same or up to log |G| less;\n"
+                                 "where it is not, there is no ELBO. Where G interpolates, its orbit takes "
+                                 "|G|^2 passes: images are turned twice.\n"
+                                 "The certificate is that of q, whatever the predictive.\n" FIGURES_NOTES,
                              .options = options,
                              .run = run};

@@ -292,8 +292,8 @@ static bnn_status run_pass(predictor *p, bnn_error *error)
     char logit[BNN_NUMBER_TEXT];
     return bnn_fail(
         error, BNN_FAILED,
-        "image %zu: a prediction became %s (draw %zu, class %zu): the network's weights have diverged",
-        p->first + p->broken / (p->classes * p->draws * p->views), bnn_number_text(p->broken_logit, logit),
+        "the network's weights have diverged: a prediction became %s (image %zu, draw %zu, class %zu)",
+        bnn_number_text(p->broken_logit, logit), p->first + p->broken / (p->classes * p->draws * p->views),
         p->broken / p->classes % p->draws, p->broken % p->classes);
 }
 
