@@ -163,8 +163,8 @@ bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *erro
     return BNN_OK;
 }
 
-bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
-                               bnn_error *error)
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
+                               bnn_predict_options *options, bnn_error *error)
 {
     const bnn_config *config = &model->config;
     int draws, predictive;
@@ -178,7 +178,7 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn
     if (!status) status = cmd_threads(line, &options->threads, error);
     if (status) return status;
     options->draws = (bnn_draws)draws;
-    options->group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
+    if (predictive == BNN_PREDICT_GROUP_AVERAGED) options->average_over = group;
     return BNN_OK;
 }
 

@@ -73,9 +73,9 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
 bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *error);
 
 /* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive and --threads, by
- * default those of the model's configuration. */
-bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
-                               bnn_error *error);
+ * default those of the model's configuration. `group` is that of a group-averaged predictive. */
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
+                               bnn_predict_options *options, bnn_error *error);
 
 /* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its
  * configuration; padded as the model wants them. Warns on standard error where their range is unlike that of the training

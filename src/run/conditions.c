@@ -23,22 +23,13 @@ static void broken(bnn_condition *condition, const char *name, const char *reaso
     snprintf(condition->mend, sizeof condition->mend, "%s", mend);
 }
 
-/* Whether rho(h) leaves an array of the parameters alone, for every h. */
-static bool is_invariant(const bnn_symmetry *symmetry, const bnn_real *values)
-{
-    for (size_t o = 0; o < symmetry->orbit_count; o++)
-        for (size_t i = symmetry->orbit_start[o]; i < symmetry->orbit_start[o + 1]; i++)
-            if (values[symmetry->orbit_member[i]] != values[symmetry->orbit_member[symmetry->orbit_start[o]]])
-                return false;
-    return true;
-}
-
 static void check_prior(const bnn_symmetry *symmetry, const bnn_posterior *q, bnn_condition *condition)
 {
     const char *name = "prior invariant";
     if (!q->random_prior)
         kept(condition, name, "the prior is the same for every weight");
-    else if (symmetry && is_invariant(symmetry, q->prior_mean) && is_invariant(symmetry, q->prior_std))
+    else if (symmetry && bnn_symmetry_is_invariant(symmetry, q->prior_mean) &&
+             bnn_symmetry_is_invariant(symmetry, q->prior_std))
         kept(condition, name, "the prior's means are constant on every orbit of weights");
     else
         broken(condition, name,
@@ -50,7 +41,7 @@ static void check_prior(const bnn_symmetry *symmetry, const bnn_posterior *q, bn
 /* Whether the signs of a family that has them differ within orbits: such a q has values that rho(h) q has not. */
 static bool signs_differ(const bnn_symmetry *symmetry, const bnn_posterior *q)
 {
-    return q->sign && !(symmetry && is_invariant(symmetry, q->sign));
+    return q->sign && !(symmetry && bnn_symmetry_is_invariant(symmetry, q->sign));
 }
 
 static void check_family(const bnn_config *config, const bnn_symmetry *symmetry, const bnn_posterior *q,
