@@ -249,7 +249,7 @@ static void impossible_combinations_are_refused(void **state)
     assert_refused(MODE("orbit-expansion", "\"hold\": true, \"arrangement\": \"row_rolled\""),
                    "symmetrization.arrangement", "row_rolled", "gcnn");
     assert_refused(MODE("group-elbo", "\"average\": \"geometric\""), "symmetrization.average",
-                   "loss, logits, probs");
+                   "\"loss\", \"logits\", \"probs\"");
     assert_refused(MODE("average", "\"average\": \"loss\""), "symmetrization.average",
                    "geometric, arithmetic");
     assert_refused(MODE("project", "\"average\": \"geometric\""), "symmetrization.average", "mode project");

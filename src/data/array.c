@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
 bnn_status bnn_array_check(const char *name, bnn_array *array, size_t size, bnn_error *error)
 {
     char shape[200];
@@ -19,11 +21,9 @@ bnn_status bnn_array_check(const char *name, bnn_array *array, size_t size, bnn_
 
 const char *bnn_array_shape_text(const bnn_array *array, char text[200])
 {
-    int end = snprintf(text, 200, "(");
-    for (size_t d = 0; d < array->rank; d++)
-        end += snprintf(text + end, (size_t)(200 - end), d ? ", %zu" : "%zu", array->shape[d]);
-    snprintf(text + end, (size_t)(200 - end), array->rank == 1 ? ",)" : ")");
-    return text;
+    snprintf(text, 200, "(");
+    for (size_t d = 0; d < array->rank; d++) bnn_append(text, 200, "%s%zu", d ? ", " : "", array->shape[d]);
+    return bnn_append(text, 200, array->rank == 1 ? ",)" : ")");
 }
 
 /* binary16 of IEEE 754: 1 bit of sign, 5 of exponent (bias 15), 10 of fraction. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 #include "data/array.h"
 #include "data/source.h"
@@ -24,14 +25,14 @@ const bnn_data_source bnn_data_sources[] = {
 bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
                             bnn_error *error)
 {
-    char known[256] = "";
-    size_t end = 0;
+    bnn_choices choices = bnn_choices_for(paths->name);
     *dataset = NULL;
     for (const bnn_data_source *source = bnn_data_sources; source->name; source++) {
         if (strcmp(source->name, paths->name) == 0) return source->load(paths, split, dataset, error);
-        end += (size_t)snprintf(known + end, sizeof known - end, end ? ", %s" : "%s", source->name);
+        bnn_choices_add(&choices, source->name);
     }
-    return bnn_fail(error, BNN_BAD_INPUT, "data.name: found \"%s\", expected one of %s", paths->name, known);
+    return bnn_fail(error, BNN_BAD_INPUT, "data.name: found \"%s\", expected %s", paths->name,
+                    bnn_choices_text(&choices));
 }
 
 void bnn_dataset_free(bnn_dataset *dataset)

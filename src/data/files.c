@@ -2,6 +2,7 @@
  * by their contents. */
 #include <stdio.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 #include "data/source.h"
 
@@ -48,9 +49,8 @@ bnn_status bnn_data_find(const bnn_data_paths *paths, const bnn_data_files *file
         if (find_files(folders[f], "", files->names, found) ||
             find_files(folders[f], files->subdirectory, files->names, found))
             return BNN_OK;
-    size_t end = 0;
-    for (size_t i = 0; files->names[i] && end < sizeof names; i++)
-        end += (size_t)snprintf(names + end, sizeof names - end, i ? ", %s" : "%s", files->names[i]);
+    for (size_t i = 0; files->names[i]; i++)
+        bnn_append(names, sizeof names, "%s%s", i ? ", " : "", files->names[i]);
     return bnn_fail(error, BNN_BAD_INPUT, "%s: found no folder with %s (plain or .gz), looked in %s%s%s; %s",
                     paths->name, names, folders[0], count > 1 ? " and " : "", count > 1 ? folders[1] : "",
                     files->remedy);
