@@ -34,6 +34,10 @@ bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_e
  * tensor. `file`, where not NULL, receives the whole file (the caller frees it). */
 bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error);
 
+/* The same from the bytes of a file; `name` is for messages. */
+bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, bnn_model **model,
+                           bnn_safetensors **file, bnn_error *error);
+
 /* Writes atomically. `training`, where not NULL, is a JSON text kept as metadata; `extra` (extra_count) are
  * further tensors of a checkpoint. */
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
