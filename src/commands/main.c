@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "bnn/blas.h"
 #include "commands/command.h"
 
@@ -27,6 +28,15 @@ static const subcommand *find_command(const char *name)
     for (size_t i = 0; i < command_count; i++)
         if (strcmp(commands[i]->name, name) == 0) return commands[i];
     return NULL;
+}
+
+static bnn_status unknown_command(const char *name, bnn_error *error)
+{
+    bnn_choices choices = bnn_choices_for(name);
+    for (size_t i = 0; i < command_count; i++) bnn_choices_add(&choices, commands[i]->name);
+    return bnn_fail(error, BNN_BAD_INPUT, "unknown command '%s'%s%s%s (see bnn --help)", name,
+                    choices.nearest ? ", did you mean '" : "", choices.nearest ? choices.nearest : "",
+                    choices.nearest ? "'?" : "");
 }
 
 /* Two libraries read their settings when they are loaded, so a setting that the user has not made takes a new start.
@@ -78,8 +88,7 @@ int main(int argc, char **argv)
     }
     const subcommand *command = find_command(argv[1]);
     if (!command) {
-        fprintf(stderr, "bnn: unknown command '%s' (see bnn --help)\n", argv[1]);
-        return BNN_BAD_INPUT;
+        return finish(unknown_command(argv[1], &error), &error);
     }
     bnn_blas_single_thread();
     return finish(command->run(command, argc - 1, argv + 1, &error), &error);

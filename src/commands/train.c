@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/settings.h"
@@ -42,13 +43,12 @@ static void format_duration(double seconds, char *text, size_t size)
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 {
-    int length = snprintf(
-        text, size, "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  elbo %.1f  acc %.4f", e->epoch,
-        e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->elbo, e->train_accuracy);
+    snprintf(text, size, "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  elbo %.1f  acc %.4f",
+             e->epoch, e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->elbo,
+             e->train_accuracy);
     if (e->validated)
-        length += snprintf(text + length, size - (size_t)length, "  val acc %.4f nll %.4f",
-                           e->validation_accuracy, e->validation_nll);
-    snprintf(text + length, size - (size_t)length, "  %.0f/s", e->image_samples_per_second);
+        bnn_append(text, size, "  val acc %.4f nll %.4f", e->validation_accuracy, e->validation_nll);
+    bnn_append(text, size, "  %.0f/s", e->image_samples_per_second);
 }
 
 static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
@@ -116,7 +116,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     status = bnn_train(&config, &options, error);
-    if (status == BNN_BAD_INPUT) return bnn_fail_in(error, status, line.operands[0]);
+    if (status == BNN_BAD_INPUT)
+        return bnn_config_blame(line.operands[0], line.sets, line.set_count, status, error);
     if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;
 }
@@ -124,7 +125,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 static const cmd_option options[] = {
     {"set", "KEY=VALUE", "override a key of the configuration (repeatable)"},
     {"out", "DIR", "write config.json, metrics.jsonl, model.bin and checkpoint.bin there (default: .)"},
-    {"threads", "N", "worker threads (default: all processors); the result does not depend on it"},
+    CMD_OPTION_THREADS,
     {"quiet", NULL, "no progress"},
     {"keys", NULL, "list every key of a configuration with its default and meaning, and exit"},
     {NULL, NULL, NULL},
