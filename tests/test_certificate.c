@@ -1,4 +1,4 @@
-/* The certificate against its formulas as DESIGN writes them, against quadrature, and 0 exactly where it must be. */
+/* The certificate against its formulas as they are written, against quadrature, and 0 exactly where it must be. */
 #include "networks.h"
 
 #include "bnn/numeric.h"

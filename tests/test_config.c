@@ -251,7 +251,7 @@ static void impossible_combinations_are_refused(void **state)
     assert_refused(MODE("group-elbo", "\"average\": \"geometric\""), "symmetrization.average",
                    "\"loss\", \"logits\", \"probs\"");
     assert_refused(MODE("average", "\"average\": \"loss\""), "symmetrization.average",
-                   "geometric, arithmetic");
+                   "\"geometric\", \"arithmetic\"");
     assert_refused(MODE("project", "\"average\": \"geometric\""), "symmetrization.average", "mode project");
     assert_refused(MODE("project", "\"trigger_epoch\": 500"), "500", "train.epochs = 500");
     assert_refused(MODE("orbit-expansion", "\"stage1_epochs\": 600"), "600", "train.epochs = 500");

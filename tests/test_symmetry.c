@@ -352,7 +352,7 @@ static void projection(void **state)
         }
 }
 
-/* DESIGN section 3, the formulas as they stand, over all elements of the group. */
+/* The formulas of bnn/symmetry.h as they stand, over all elements of the group. */
 static void project_formula(const double *m, const double *s, size_t n, double *mu, double *sigma)
 {
     *mu = *sigma = 0;

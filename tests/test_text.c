@@ -62,6 +62,7 @@ static void names_that_were_meant_are_offered(void **state)
                 {"AUGMENT", "augment"},
                 {"averaged", "average"},
                 {"OrbitExpansion", "orbit-expansion"},
+                {"Orbit", "orbit-expansion"},
                 {"x", NULL},
                 {"", NULL},
                 {"something-else-entirely", NULL}};

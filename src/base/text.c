@@ -2,9 +2,11 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { NAME_MOST = 128 };             /* bytes of a name that a text is compared with */
 enum { MEANT_MOST = NAME_MOST + 32 }; /* bytes kept for what was meant, behind a list that may be cut */
@@ -58,15 +60,21 @@ bnn_choices bnn_choices_for(const char *found)
     return (bnn_choices){.found = found, .distance = SIZE_MAX};
 }
 
+/* Whether so many edits apart one may have been written for the other: a third of the letters and one more, or the case
+ * of all; or only the beginning was written. */
+static bool is_near(const char *found, const char *name, size_t distance)
+{
+    const size_t length = strlen(found);
+    return distance <= EDIT + length || (length > 1 && strncasecmp(found, name, length) == 0);
+}
+
 void bnn_choices_add(bnn_choices *choices, const char *name)
 {
     const size_t distance = bnn_edit_distance(choices->found, name);
-    const size_t most =
-        EDIT + strlen(choices->found); /* a third of the letters and one more, or the case of all */
     bnn_append(choices->text, sizeof choices->text - MEANT_MOST, "%s\"%s\"",
                choices->count ? ", " : "one of ", name);
     choices->count++;
-    if (distance >= choices->distance || distance > most) return;
+    if (distance >= choices->distance || !is_near(choices->found, name, distance)) return;
     choices->distance = distance;
     choices->nearest = name;
 }

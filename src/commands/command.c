@@ -38,7 +38,7 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
         }
     if (line->operand_count < least || line->operand_count > most)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found %zu operands, expected %s (see bnn %s --help)",
-                        line->command->name, line->operand_count, most ? line->command->operands : "none",
+                        line->command->name, line->operand_count, most ? line->command->operands : "no operand",
                         line->command->name);
     return BNN_OK;
 }
