@@ -38,8 +38,8 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
         }
     if (line->operand_count < least || line->operand_count > most)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found %zu operands, expected %s (see bnn %s --help)",
-                        line->command->name, line->operand_count, most ? line->command->operands : "no operand",
-                        line->command->name);
+                        line->command->name, line->operand_count,
+                        most ? line->command->operands : "no operand", line->command->name);
     return BNN_OK;
 }
 
@@ -65,10 +65,10 @@ static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bn
     const size_t length = value ? (size_t)(value - word) : strlen(word);
     size_t i = 0;
     if (strncmp(word, "--", 2) != 0) return unknown_option(line, word, error);
-    while (options[i].name &&
+    while (i < CMD_MAX_OPTIONS && options[i].name &&
            (strlen(options[i].name) + 2 != length || strncmp(options[i].name, word + 2, length - 2) != 0))
         i++;
-    if (!options[i].name || i == CMD_MAX_OPTIONS) return unknown_option(line, word, error);
+    if (i == CMD_MAX_OPTIONS || !options[i].name) return unknown_option(line, word, error);
     if (value) value++;
     if (value && !options[i].argument)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: --%s takes no value", command, word,
@@ -118,7 +118,7 @@ bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line 
 
 const char *cmd_value(const cmd_line *line, const char *name)
 {
-    for (size_t i = 0; line->command->options[i].name; i++)
+    for (size_t i = 0; i < CMD_MAX_OPTIONS && line->command->options[i].name; i++)
         if (strcmp(line->command->options[i].name, name) == 0) return line->values[i];
     return NULL;
 }

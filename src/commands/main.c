@@ -52,6 +52,16 @@ static void restart_with_settings(char **argv)
     if (changed) execv("/proc/self/exe", argv); /* where that fails, the slower settings serve */
 }
 
+/* cJSON's memory. It takes a failed allocation for a syntax error when it reads, and leaves members out when it writes, so
+ * none may fail: files are written whole or not at all, and so ending here loses nothing that another place would save. */
+static void *json_memory(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory) return memory;
+    fputs("bnn: out of memory for JSON\n", stderr);
+    exit(BNN_FAILED);
+}
+
 /* A message is one line whatever names and keys the user's input put into it. */
 static void print_error(bnn_error *error)
 {
@@ -74,6 +84,7 @@ int main(int argc, char **argv)
 {
     bnn_error error = {BNN_OK, ""};
     restart_with_settings(argv);
+    cJSON_InitHooks(&(cJSON_Hooks){json_memory, free});
     if (argc < 2) {
         print_usage(stderr);
         return BNN_BAD_INPUT;
