@@ -151,8 +151,8 @@ static void the_users_configuration_is_left_alone(void **state)
     get_file(in_temporary("home/config.json"), after, sizeof after - 1);
     assert_string_equal(before, after);
     assert_true(exists("home/model.bin"));
-    succeeded(finish_program(
-        start_program(home, ARGUMENTS("train", "config.json", "--out", ".", "--threads", "1"))));
+    succeeded(finish_program(start_program(
+        home, ARGUMENTS("train", "config.json", "--out", ".", "--overwrite", "--threads", "1"))));
     get_file(in_temporary("home/config.json"), after, sizeof after - 1);
     assert_string_equal(before, after);
 }

@@ -37,8 +37,10 @@ static bnn_status try_training(const char *out, int threads, const char *const *
     *h = (history){0};
     *error = (bnn_error){BNN_OK, ""};
     snprintf(directory, sizeof directory, "%s", in_temporary(out));
-    const bnn_train_options options = {
-        .directory = directory, .threads = threads, .callbacks = {.context = h, .epoch = remember}};
+    const bnn_train_options options = {.directory = directory,
+                                       .overwrite = true,
+                                       .threads = threads,
+                                       .callbacks = {.context = h, .epoch = remember}};
     bnn_status status =
         bnn_settings_parse("c.json", small_config(text, sizeof text), sets, count, &config, error);
     return status ? status : bnn_train(&config, &options, error);

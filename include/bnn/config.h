@@ -20,8 +20,9 @@ typedef enum bnn_augmentation { BNN_AUGMENT_NONE, BNN_AUGMENT_FULL, BNN_AUGMENT_
 typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
-extern const char *const bnn_predictive_names[]; /* "posterior", "group-averaged", NULL */
-extern const char *const bnn_draws_names[];      /* "shared", "independent", NULL */
+extern const char *const bnn_augmentation_names[]; /* "none", "full", "random", NULL */
+extern const char *const bnn_predictive_names[];   /* "posterior", "group-averaged", NULL */
+extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
 
 #define BNN_NAME 32
 
@@ -114,6 +115,9 @@ bnn_status bnn_config_read_text(const char *name, const uint8_t *bytes, size_t s
 /* The same of a file. */
 bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
                            bnn_config *config, bnn_error *error);
+
+/* Whether the user has set a key, in the file or by --set. */
+bool bnn_config_gives(const bnn_config *config, const char *path);
 
 /* The paths, one a call and then NULL, of keys that the user has set although the chosen rows do not read them (of those that
  * bnn_config_parse lets pass); *i is 0 at first. */

@@ -38,8 +38,17 @@ bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors *
 bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, bnn_model **model,
                            bnn_safetensors **file, bnn_error *error);
 
+/* Is called with each tensor that a posterior has in a file, by its name there; a failure ends the round. The data are the
+ * posterior's own. */
+typedef bnn_status bnn_tensor_visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
+bnn_status bnn_posterior_tensors(const bnn_posterior *posterior, bnn_tensor_visitor *visit, void *context,
+                                 bnn_error *error);
+
+/* A visitor that ignores its context: BNN_FAILED, naming tensor and entry, at the first NaN or infinity. */
+bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_error *error);
+
 /* Writes atomically. `training`, where not NULL, is a JSON text kept as metadata; `extra` (extra_count) are
- * further tensors of a checkpoint. */
+ * further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
                           const bnn_tensor *extra, size_t extra_count, bnn_error *error);
 

@@ -1,5 +1,6 @@
 #include "bnn/status.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,6 +42,17 @@ bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix)
     if (!error) return status;
     const bnn_error inner = *error;
     return bnn_fail(error, status, "%s: %s", prefix, inner.message);
+}
+
+const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT])
+{
+    if (isnan(value))
+        snprintf(text, BNN_NUMBER_TEXT, "NaN"); /* whose sign, which %g may print, means nothing */
+    else if (isinf(value))
+        snprintf(text, BNN_NUMBER_TEXT, value > 0 ? "infinity" : "-infinity");
+    else
+        snprintf(text, BNN_NUMBER_TEXT, "%g", value);
+    return text;
 }
 
 void *bnn_alloc(size_t count, size_t size)

@@ -15,7 +15,7 @@ const char *const bnn_draws_names[] = {"shared", "independent", NULL};
 static const char *const padding_names[] = {"zero", "circular", NULL};
 static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
-static const char *const augmentation_names[] = {"none", "full", "random", NULL};
+const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
 typedef enum key_type {
@@ -108,7 +108,7 @@ static const config_key keys[] = {
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
     ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
-    CHOICE("symmetrization.augmentation", symmetrization.augmentation, augmentation_names, "\"full\"",
+    CHOICE("symmetrization.augmentation", symmetrization.augmentation, bnn_augmentation_names, "\"full\"",
            "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
     TEXT("symmetrization.average", symmetrization.average, "\"\"",
          "what is averaged, and how", OF_MODE),
@@ -672,6 +672,11 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     status = bnn_config_read_text(path, text, size, sets, set_count, modes, config, error);
     free(text);
     return status;
+}
+
+bool bnn_config_gives(const bnn_config *config, const char *path)
+{
+    return config->given[find_key(path) - keys];
 }
 
 const char *bnn_config_unread(const bnn_config *config, size_t *i)

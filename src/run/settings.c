@@ -4,7 +4,7 @@
 
 /* What the table of keys loaded, judged by the modes. */
 static bnn_status check(const char *name, const char *const *sets, size_t set_count, bnn_status status,
-                        const bnn_config *config, bnn_error *error)
+                        bnn_config *config, bnn_error *error)
 {
     if (status) return status;
     return bnn_config_blame(name, sets, set_count, bnn_mode_check(name, config, error), error);
