@@ -30,6 +30,8 @@ typedef struct bnn_network_spec {
     size_t kernel; /* odd side of the conv kernels */
     bool circular;
     bnn_representation representation; /* of every hidden activation */
+    char group
+        [32]; /* of which regular channels are blocks ("C4"); "": of any group that is asked about them */
 } bnn_network_spec;
 
 typedef struct bnn_network {

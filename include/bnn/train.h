@@ -36,9 +36,11 @@ typedef struct bnn_train_callbacks {
 
 typedef struct bnn_train_options {
     const char *config_name; /* put before messages about the configuration and its data; NULL: nothing */
-    const char *directory;   /* made when missing */
-    bool write_config;       /* write the resolved config.json there */
-    bool overwrite;          /* replace the run that the directory holds: its files are removed first */
+    const char *const *sets; /* (set_count) what --set changed in it: bnn_config_blame */
+    size_t set_count;
+    const char *directory; /* made when missing */
+    bool write_config;     /* write the resolved config.json there */
+    bool overwrite;        /* replace the run that the directory holds: its files are removed first */
     int threads;
     const volatile sig_atomic_t
         *stop; /* set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */

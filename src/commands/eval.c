@@ -211,7 +211,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     evaluation e = {.line = &line};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = bnn_model_load(line.operands[0], &e.model, NULL, error);
+    status = cmd_load_model(line.operands[0], &e.model, NULL, error);
     if (!status) status = cmd_group(&line, e.model, &e.group, error);
     if (!status) status = read_options(&e, error);
     if (!status) status = cmd_data(&line, e.model, &e.data, error);
@@ -234,11 +234,11 @@ static const cmd_option options[] = {
     {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
     {"predictive", "NAME",
      "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
-    {"group", "G", "another group than the model's"},
+    CMD_OPTION_GROUP,
     {"data", "NAME", "the test images of another data set"},
     {"images", "F", "images from an IDX or .npy file"},
     {"labels", "F", "their labels"},
-    {"threads", "N", "worker threads (default: all processors)"},
+    CMD_OPTION_THREADS,
     {"json", NULL, "print one JSON object"},
     {NULL, NULL, NULL},
 };

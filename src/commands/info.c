@@ -82,7 +82,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_safetensors *file = NULL;
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = bnn_model_load(line.operands[0], &model, &file, error);
+    status = cmd_load_model(line.operands[0], &model, &file, error);
     if (status) return status;
     cJSON *json = cJSON_CreateObject();
     status = describe(model, file, json, error);

@@ -63,7 +63,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (status || done) return status;
     if (!cmd_value(&line, "out"))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: --out P.npy is missing");
-    status = bnn_model_load(line.operands[0], &model, NULL, error);
+    status = cmd_load_model(line.operands[0], &model, NULL, error);
     if (!status) status = cmd_group(&line, model, &group, error);
     if (!status) status = cmd_predict_options(&line, model, group, &options, error);
     if (!status && options.average_over && cmd_flag(&line, "logits"))
@@ -97,8 +97,8 @@ static const cmd_option options[] = {
     {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
     {"predictive", "NAME",
      "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
-    {"group", "G", "another group than the model's"},
-    {"threads", "N", "worker threads (default: all processors)"},
+    CMD_OPTION_GROUP,
+    CMD_OPTION_THREADS,
     {NULL, NULL, NULL},
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/settings.h"
@@ -42,15 +43,14 @@ static void format_duration(double seconds, char *text, size_t size)
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 {
-    int length = snprintf(
+    snprintf(
         text, size,
         "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  objective %.1f  elbo %.1f (N0 %zu)  acc %.4f",
         e->epoch, e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->objective, e->elbo,
         e->n_base, e->train_accuracy);
     if (e->validated)
-        length += snprintf(text + length, size - (size_t)length, "  val acc %.4f nll %.4f",
-                           e->validation_accuracy, e->validation_nll);
-    snprintf(text + length, size - (size_t)length, "  %.0f/s", e->image_samples_per_second);
+        bnn_append(text, size, "  val acc %.4f nll %.4f", e->validation_accuracy, e->validation_nll);
+    bnn_append(text, size, "  %.0f/s", e->image_samples_per_second);
 }
 
 static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
@@ -119,6 +119,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     const char *out = cmd_value(&line, "out");
     bnn_train_options options = {
         .config_name = line.operands[0],
+        .sets = line.sets,
+        .set_count = line.set_count,
         .directory = out ? out : ".",
         .write_config = may_write_config(out, line.operands[0]),
         .overwrite = cmd_flag(&line, "overwrite"),
@@ -143,7 +145,7 @@ static const cmd_option options[] = {
     {"out", "DIR", "write config.json, metrics.jsonl, model.bin and checkpoint.bin there (default: .)"},
     {"overwrite", NULL, "replace the run that DIR holds: its files are removed first"},
     {"dry-run", NULL, "check everything, print the config.json that would be written, and exit"},
-    {"threads", "N", "worker threads (default: all processors); the result does not depend on it"},
+    CMD_OPTION_THREADS,
     {"quiet", NULL, "no progress"},
     {"keys", NULL, "list every key of a configuration with its default and meaning, and exit"},
     {NULL, NULL, NULL},

@@ -167,7 +167,8 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     *text = NULL;
     bnn_status status = prepare(r, config, resolved, error);
     if (status == BNN_BAD_INPUT && r->options->config_name)
-        return bnn_fail_in(error, status, r->options->config_name);
+        return bnn_config_blame(r->options->config_name, r->options->sets, r->options->set_count, status,
+                                error);
     if (!status && !(*text = bnn_config_dump(resolved, true)))
         status = bnn_no_memory(error, "config.json", 1, 0);
     return status;
