@@ -22,8 +22,10 @@
 #include "bnn/metrics.h"
 #include "bnn/sweep.h"
 /* floor 2: kernels */
-#include "bnn/layer.h"
+#include "bnn/kernel.h"
 /* floor 3: network */
+#include "bnn/layer.h"
+#include "bnn/estimator.h"
 #include "bnn/network.h"
 #include "bnn/objective.h"
 /* floor 4: posterior */

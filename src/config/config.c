@@ -506,11 +506,11 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
     if (c->train.optimizer.options.nesterov && c->train.optimizer.options.momentum == 0 &&
         strcmp(c->train.optimizer.name, "sgd") == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.nesterov: true needs momentum > 0", name);
-    if (c->train.estimator != BNN_ESTIMATOR_WEIGHT && strcmp(c->posterior.family, "gaussian") != 0)
+    if (bnn_estimators[c->train.estimator]->gaussian && strcmp(c->posterior.family, "gaussian") != 0)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: train.estimator: found \"%s\" with family %s, expected gaussian", name,
                         bnn_estimator_names[c->train.estimator], c->posterior.family);
-    if (c->train.estimator == BNN_ESTIMATOR_LOCAL && strcmp(c->symmetrization.mode, "group-elbo") == 0)
+    if (!bnn_estimators[c->train.estimator]->shares_draws && strcmp(c->symmetrization.mode, "group-elbo") == 0)
         return bnn_fail(
             error, BNN_BAD_INPUT,
             "%s: train.estimator: found \"local\" with mode group-elbo, expected \"weight\" or \"flipout\": "

@@ -95,7 +95,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
-                                        .estimator = (bnn_estimator)c->train.estimator,
+                                        .estimator = bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
                                         .gradient = rule->gradient};
     bnn_status status = BNN_OK;
@@ -221,10 +221,10 @@ static double ramp(double epoch, double warmup, double end)
 static void set_kl_shares(run *r, size_t epoch)
 {
     const bnn_network *network = r->model->network;
-    double shares[BNN_MAX_WIDTHS + 2];
+    double shares[3 * BNN_MAX_WIDTHS + 2];
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
-        const bool head = l + 1 == network->layer_count;
+        const bool head = layer == bnn_network_head(network);
         shares[l] = head ? ramp((double)epoch, r->config->train.kl_head_warmup_epochs,
                                 r->config->train.kl_head_ramp_end)
                          : ramp((double)epoch, (double)r->config->train.kl_warmup_epochs,
