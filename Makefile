@@ -1,14 +1,17 @@
-# make          build ./bnn                      make demo     install what is missing, train, evaluate
-# make test     all tests, float and double      make asan     all tests under the sanitizers
-# make bench    measure speed on this machine (make bench-kernels: one kernel at a time)
-# make install  PREFIX=/usr/local DESTDIR=
+# make help     what there is to make
 #
-# Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision.
+# Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision; CC=clang (with libomp-dev);
+# CFLAGS, LDFLAGS; BUILD=build, where objects go.
 
 CC ?= cc
 PREFIX ?= /usr/local
 BUILD ?= build
 VERSION := 0.1.0
+
+# All cores, unless -j says otherwise.
+ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla
 ifdef WERROR
@@ -41,22 +44,45 @@ isa_portable := -ffp-contract=fast
 isa_avx2 := $(isa_portable) -mavx2 -mfma
 isa_avx512 := $(isa_avx2) -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512
 
+define help
+make                    build ./bnn (BNN_DOUBLE=1: in double precision)
+make deps               install what is missing (Debian), or say what to install
+make demo               train a model and evaluate it
+make test               all tests, in float and in double precision
+make asan               all tests under the address and undefined-behaviour sanitizers
+make bench              measure speed on this machine; make bench-kernels: one kernel at a time
+make testu01            the raw random numbers under TestU01 (libtestu01-0-dev)
+make install            PREFIX=/usr/local DESTDIR=
+make clean
+endef
+
 .PHONY: all help deps demo test test-release test-double asan bench bench-kernels install clean force
 all: bnn
+help:
+	$(info $(help))
+	@:
+
+# One line instead of a page of errors where a library is missing.
+$(BUILD)/libraries:
+	@mkdir -p $(@D)
+	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	    $(CC) -fopenmp $(CFLAGS) -x c -fsyntax-only - 2>/dev/null || \
+	    { echo 'bnn needs OpenBLAS, cJSON, zlib and OpenMP with their headers: run "make deps"' >&2; exit 1; }
+	@touch $@
 
 # Copied only where it differs, so that it follows BNN_DOUBLE and is not made anew otherwise.
 bnn: $(BUILD)/$(variant)/bnn force
 	@cmp -s $< $@ || { echo "cp $< $@"; cp $< $@; }
 
 define isa_rules
-$(BUILD)/$(1)/%.$(2).o: src/%.c Makefile
+$(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/libraries
 	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
 endef
 define variant_rules
 objects_$(1) := $(sources:%=$(BUILD)/$(1)/%.o)
 objects_$(1) += $(foreach i,$(isas),$(simd_sources:%=$(BUILD)/$(1)/%.$(i).o))
 $(foreach i,$(isas),$(eval $(call isa_rules,$(1),$(i))))
-$(BUILD)/$(1)/%.o: src/%.c Makefile
+$(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/libraries
 	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
 $(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
 	@rm -f $$@ && ar rcs $$@ $$^
@@ -75,7 +101,8 @@ endef
 $(foreach v,release double asan,$(eval $(call variant_rules,$(v))))
 
 test: deps
-	$(MAKE) test-release test-double
+	$(MAKE) test-release
+	$(MAKE) test-double
 	@tests/run.sh --total $(BUILD)/release $(BUILD)/double
 test-release: run-release
 test-double: run-double
@@ -97,29 +124,31 @@ clean:
 
 # ---- what has to be installed -------------------------------------------------------------------------------
 debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev dataset-fashion-mnist
-sudo := $(if $(filter 0,$(shell id -u)),,sudo)
+debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
+become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
-	@if command -v apt-get >/dev/null; then \
-	    missing=; \
-	    for p in $(debian_packages); do \
-	        dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
-	    done; \
-	    if [ -n "$$missing" ]; then \
-	        echo "installing$$missing"; \
-	        $(sudo) apt-get update -q && $(sudo) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends$$missing; \
-	    fi; \
-	else \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib and, for its tests, cmocka. Install them with'; \
-	    echo '  Fedora:  dnf install openblas-devel cjson-devel zlib-devel libcmocka-devel'; \
-	    echo '  Arch:    pacman -S openblas cjson zlib cmocka'; \
-	    echo '  macOS:   brew install gcc openblas cjson zlib cmocka'; \
-	    echo 'and put the four FashionMNIST .gz files into data/fashion-mnist (see data/README.md).'; \
-	    printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
-	        $(CC) $(CFLAGS) -x c -fsyntax-only - ; \
-	fi
+	@if ! command -v apt-get >/dev/null; then \
+	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP and, for its tests, cmocka:' \
+	        'dnf install openblas-devel cjson-devel zlib-devel libcmocka-devel (Fedora),' \
+	        'pacman -S openblas cjson zlib cmocka (Arch), brew install gcc openblas cjson zlib cmocka (macOS);' \
+	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
+	    exit 0; \
+	fi; \
+	missing=; \
+	for p in $(debian_packages); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ] && [ -z "$(become)" ]; then \
+	    echo "missing:$$missing; as root: apt-get install$$missing" >&2; \
+	    exit 1; \
+	fi; \
+	echo "installing$$missing"; \
+	$(become) apt-get update -q && \
+	$(become) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends$$missing
 
 demo: deps
 	$(MAKE) bnn
-	./bnn train configs/quickstart.json --out runs/quickstart
+	./bnn train configs/quickstart.json --out runs/quickstart --overwrite
 	./bnn eval --equivariance runs/quickstart/model.bin

@@ -27,7 +27,7 @@ static fixture set_up(void)
     bnn_config config;
     bnn_network_spec spec;
     bnn_error error;
-    assert_int_equal(bnn_config_parse("test", config_text, NULL, 0, true, &config, &error), BNN_OK);
+    assert_int_equal(bnn_config_parse("test", config_text, NULL, 0, NULL, &config, &error), BNN_OK);
     bnn_config_network(&config, BNN_REGULAR, &spec);
     assert_int_equal(bnn_model_create(&config, &spec, &f.model, &error), BNN_OK);
     for (size_t j = 0; j < f.model->posterior->count; j++) /* spreads that differ, so that sigma counts too */

@@ -5,6 +5,7 @@
 #include "bnn/batch.h"
 #include "bnn/evaluate.h"
 #include "bnn/model.h"
+#include "bnn/settings.h"
 #include "bnn/symmetry.h"
 #include "bnn/train.h"
 #include "images.h"
@@ -39,7 +40,7 @@ static bnn_status try_training(const char *out, int threads, const char *const *
     const bnn_train_options options = {
         .directory = directory, .threads = threads, .callbacks = {.context = h, .epoch = remember}};
     bnn_status status =
-        bnn_config_parse("c.json", small_config(text, sizeof text), sets, count, false, &config, error);
+        bnn_settings_parse("c.json", small_config(text, sizeof text), sets, count, &config, error);
     return status ? status : bnn_train(&config, &options, error);
 }
 
@@ -119,16 +120,17 @@ static const char *const triggered_modes[] = {"average", "project", "orbit-expan
 static void check_held(const char *mode, const char *optimizer, const char *group, const char *type)
 {
     char mode_set[64], optimizer_set[64], group_set[64], type_set[64];
-    const bool expansion = strcmp(mode, "orbit-expansion") == 0;
+    const bool expansion = strcmp(mode, "orbit-expansion") == 0, tie = strcmp(mode, "tie") == 0;
     snprintf(mode_set, sizeof mode_set, "symmetrization.mode=%s", mode);
     snprintf(optimizer_set, sizeof optimizer_set, "train.optimizer.name=%s", optimizer);
     snprintf(group_set, sizeof group_set, "group=%s", group);
     snprintf(type_set, sizeof type_set, "model.type=%s", type);
     const history h =
-        train("held", SETS(mode_set, optimizer_set, group_set, type_set, "symmetrization.hold=true",
-                           "symmetrization.augmentation=none", "symmetrization.stage1_epochs=1",
+        train("held", SETS(mode_set, optimizer_set, group_set, type_set,
                            expansion ? "model.channels=[1, 2]" : "model.channels=[8, 8]",
-                           expansion ? "model.hidden=[2]" : "model.hidden=[8]"));
+                           expansion ? "model.hidden=[2]" : "model.hidden=[8]",
+                           tie ? NULL : "symmetrization.hold=true", "symmetrization.augmentation=none",
+                           expansion ? "symmetrization.stage1_epochs=1" : NULL));
     assert_int_equal(h.epochs[1].n, IMAGES); /* N = N0 */
     assert_int_equal(h.epochs[1].stage, 2);
     const double found = residual("held");

@@ -44,6 +44,7 @@
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"
+#include "bnn/settings.h"
 #include "bnn/train.h"
 /* floor 9: commands */
 /* clang-format on */

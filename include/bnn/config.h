@@ -1,5 +1,5 @@
-/* The configuration of a run (DESIGN section 8): one table of keys gives defaults, parsing, checks, the
- * resolved dump and the help text. Options go through three steps: defaults, load, check. Floor 7. */
+/* The configuration of a run (README.md): one table of keys gives defaults, types, the resolved dump and the help text. It
+ * loads and types; what a combination is worth, modes and data judge (bnn_settings_read). Floor 6. */
 #ifndef BNN_CONFIG_H
 #define BNN_CONFIG_H
 
@@ -12,6 +12,7 @@
 #include "bnn/objective.h"
 #include "bnn/optimizer.h"
 #include "bnn/posterior.h"
+#include "bnn/row.h"
 #include "bnn/status.h"
 #include "bnn/symmetry.h"
 
@@ -30,8 +31,18 @@ typedef struct bnn_sizes {
     size_t value[BNN_MAX_WIDTHS];
 } bnn_sizes;
 
-/* Choices are stored as int, the index in their list of names. */
+/* A list of flags, as `model.pool`. */
+typedef struct bnn_flags {
+    size_t count;
+    bool value[BNN_MAX_WIDTHS];
+} bnn_flags;
+
+#define BNN_CONFIG_KEYS 128 /* at most */
+
+/* Choices are stored as int, the index in their list of names; a number that may be "auto" is NaN then. */
 typedef struct bnn_config {
+    bool given[BNN_CONFIG_KEYS];  /* by key: set by the user, in the file or by --set */
+    bool unread[BNN_CONFIG_KEYS]; /* by key: the chosen mode, data source, ... do not read it */
     size_t seed;
     struct {
         bnn_data_paths paths;
@@ -46,6 +57,7 @@ typedef struct bnn_config {
         bnn_sizes input; /* C, H, W; empty: from the data */
         size_t classes;  /* 0: from the data */
         bnn_sizes channels, hidden;
+        bnn_flags pool; /* one a conv layer; empty: after every one */
         size_t kernel;
         int padding;        /* 0 zero, 1 circular */
         int representation; /* 0 auto (the mode's), 1 trivial, 2 regular */
@@ -77,9 +89,9 @@ typedef struct bnn_config {
         } optimizer;
         int schedule;
         double clip_norm; /* 0: none */
-        double kl_weight; /* < 0: auto, 1/N */
+        double kl_weight; /* NaN: auto, 1/N */
         size_t kl_warmup_epochs, kl_ramp_end;
-        double kl_head_warmup_epochs, kl_head_ramp_end; /* of the last layer; < 0: auto */
+        double kl_head_warmup_epochs, kl_head_ramp_end; /* of the last layer */
         double free_bits;                               /* nats a parameter */
         int estimator;
         int select;
@@ -94,22 +106,26 @@ typedef struct bnn_config {
 void bnn_config_default(bnn_config *config);
 
 /* Defaults, then the JSON text (`name` is for messages: a path), then every KEY=VALUE of `sets` (VALUE is
- * JSON, or taken as a string), then all checks that need no data. Unknown keys, wrong types, duplicate keys,
- * values out of range and impossible combinations give BNN_BAD_INPUT naming the key's path, what was found,
- * what was expected and the nearest valid key. `model_only`: the text is that of a model file, where a subset
- * of keys is usable. */
+ * JSON, or taken as a string), then the checks that need neither data nor modes. Unknown keys, wrong types, duplicate keys,
+ * values out of range, names of no row, and keys that the chosen rows do not read give BNN_BAD_INPUT naming the key's path,
+ * what was found, what was expected and the nearest valid key. `modes`: the registry of symmetrization.mode; NULL for the text
+ * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
-                            bool model_only, bnn_config *config, bnn_error *error);
+                            bnn_registry *modes, bnn_config *config, bnn_error *error);
 
 /* bnn_config_parse of a file. */
-bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_config *config,
-                           bnn_error *error);
+bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
+                           bnn_config *config, bnn_error *error);
 
-/* Every key explicit, as JSON text (freed with free()); NULL when memory is short. */
+/* The paths, one a call and then NULL, of keys that the user has set although the chosen rows do not read them (of those that
+ * bnn_config_parse lets pass); *i is 0 at first. */
+const char *bnn_config_unread(const bnn_config *config, size_t *i);
+
+/* Every key that is read, explicit, as JSON text (freed with free()); NULL when memory is short. */
 char *bnn_config_dump(const bnn_config *config, bool pretty);
 
-/* One line a key: path, type or choices, default, meaning; freed with free(). NULL when memory is short. */
-char *bnn_config_help(void);
+/* One line a key: path, default, meaning, choices, and the rows that read it; freed with free(). NULL when memory is short. */
+char *bnn_config_help(bnn_registry *modes);
 
 /* The network that `model` describes, once input and classes are filled in. */
 void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec);

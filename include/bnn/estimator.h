@@ -17,7 +17,7 @@
 typedef struct bnn_estimator {
     bnn_row row;
     bool shares_draws; /* the views of an item are seen under one weight draw, as an objective over orbits needs */
-    bool gaussian;     /* needs w = mu + sigma eps with eps ~ N(0, 1) */
+    bool normal;       /* needs a family with w = mu + sigma eps, eps ~ N(0, 1): bnn_family.normal */
 
     /* Whether it perturbs the layer; others have their weights drawn. NULL: none. The rest is NULL then. */
     bool (*perturbs)(const bnn_layer *layer);
@@ -54,8 +54,7 @@ extern const bnn_estimator bnn_estimator_flipout;
 
 /* Every estimator, NULL-terminated, the default first. */
 extern const bnn_estimator *const bnn_estimators[];
-extern const char *const bnn_estimator_names[]; /* the same by name, NULL-terminated */
-const bnn_row *bnn_estimator_row(size_t i);     /* a bnn_registry */
+const bnn_row *bnn_estimator_row(size_t i); /* a bnn_registry */
 const bnn_estimator *bnn_estimator_find(const char *name);
 
 /* Whether the estimator (NULL: weight draws) gives the layer a second stream of its own. */

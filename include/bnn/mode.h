@@ -1,6 +1,6 @@
-/* The pluggable stage between the data and the optimiser (DESIGN section 4): what a step sees, what the
- * objective counts, and what happens to the posterior at the trigger. A mode is one file and one row of
- * bnn_modes. Floor 7. */
+/* The pluggable stage between the data and the optimiser (src/README.md): what a step sees, what the objective counts, and what
+ * happens to the posterior at the trigger. A mode is one file and one row of bnn_modes, which holds all that anybody needs to
+ * know of it. Floor 7. */
 #ifndef BNN_MODE_H
 #define BNN_MODE_H
 
@@ -10,6 +10,7 @@
 #include "bnn/config.h"
 #include "bnn/model.h"
 #include "bnn/objective.h"
+#include "bnn/row.h"
 
 /* What an epoch and a step see. */
 typedef struct bnn_plan {
@@ -21,11 +22,13 @@ typedef struct bnn_plan {
 } bnn_plan;
 
 typedef struct bnn_mode {
-    const char *name;
-    const char *summary;
+    bnn_row row;
     const char *const *averages; /* valid values of symmetrization.average, the default first; NULL: none */
-    bool can_hold, holds;        /* may, or always does, project every gradient from the trigger on */
-    bool needs_action;           /* the group has to act on the parameters */
+    bool holds;        /* always projects every gradient from the trigger on, whatever symmetrization.hold */
+    bool needs_action; /* the group has to act on the parameters before the trigger */
+    bool replaces_network;             /* the model has another network after the trigger */
+    bool averages_factors;             /* q's factors are averaged, which not every family survives */
+    bool orbit_a_draw;                 /* a step needs an image's orbit under one weight draw */
     bnn_representation representation; /* of hidden channels, where the configuration says auto */
 
     void (*plan)(const bnn_config *config, size_t order, bnn_plan *plan);
@@ -33,20 +36,31 @@ typedef struct bnn_mode {
     /* NULL for modes without a trigger. The epochs before it; SIZE_MAX when only the accuracy decides. */
     size_t (*trigger_epoch)(const bnn_config *config);
 
-    /* What happens to q at the trigger. `symmetry` is that of the model's network, NULL unless needs_action.
+    /* What happens to q at the trigger; NULL: nothing. `symmetry` is that of the model's network, NULL unless needs_action.
      * `fresh`: the posterior has not been trained yet. */
     bnn_status (*symmetrize)(const bnn_symmetry *symmetry, bool fresh, bnn_model *model, bnn_error *error);
+
+    /* Why q is not exactly invariant after the trigger, and NULL when it is; a NULL function: it is. */
+    const char *(*not_invariant)(const bnn_config *config);
+
+    /* What of the model the file does not hold, after it has been read; NULL: nothing. */
+    bnn_status (*restore)(bnn_model *model, bnn_error *error);
+
+    /* The mode's own checks of a configuration of a run, with `name` before every message; NULL: none. */
+    bnn_status (*check)(const char *name, const bnn_config *config, bnn_error *error);
 } bnn_mode;
 
-extern const bnn_mode *const bnn_modes[]; /* NULL-terminated */
-const bnn_mode *bnn_mode_find(const char *name);
+extern const bnn_mode *const bnn_modes[]; /* NULL-terminated, the default first */
+const bnn_row *bnn_mode_row(size_t i);    /* the registry */
 
-/* The plan of `augment`, which average, project and orbit-expansion share: every g.x an item (full) or a
- * random g a visit; with `augmentation: none`, base images only when the posterior is held (N = N0), else
- * repeated. */
+/* The mode of a configuration. Its name has been checked, or is empty: then the default. */
+const bnn_mode *bnn_mode_of(const bnn_config *config);
+
+/* The plan of `augment`, which others share: every g.x an item (full) or a random g a visit; with `augmentation: none`, base
+ * images only when the posterior is held (N = N0), else repeated. */
 void bnn_plan_augmented(const bnn_config *config, size_t order, bnn_plan *plan);
 
-/* trigger_epoch and trigger_accuracy as average and project read them. */
+/* trigger_epoch where the mode reads symmetrization.trigger_epoch and trigger_accuracy. */
 size_t bnn_trigger_configured(const bnn_config *config);
 
 /* Whether every gradient is projected from the trigger on. */
@@ -55,11 +69,14 @@ bool bnn_mode_holds(const bnn_config *config);
 /* The representation of hidden channels that a configuration asks for. */
 bnn_representation bnn_mode_representation(const bnn_config *config);
 
-/* The chosen value of symmetrization.average: the configured one or the mode's default; "" where there is
- * none. */
-const char *bnn_mode_chosen_average(const bnn_config *config);
+/* The chosen value of symmetrization.average, the index in the mode's list: the configured one or the default. */
+size_t bnn_mode_chosen_average(const bnn_config *config);
 
-/* The checks of `symmetrization` that need no data; part of bnn_config_parse. */
-bnn_status bnn_mode_check(const char *name, const bnn_config *config, bool model_only, bnn_error *error);
+/* The checks of a run's configuration that need no data. */
+bnn_status bnn_mode_check(const char *name, const bnn_config *config, bnn_error *error);
+
+/* To be called on a model that has been read from a file: checks that its mode exists, and lets it add what files do not hold;
+ * `path` for messages. */
+bnn_status bnn_mode_restore(const char *path, bnn_model *model, bnn_error *error);
 
 #endif

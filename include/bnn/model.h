@@ -9,6 +9,7 @@
 #include "bnn/posterior.h"
 #include "bnn/safetensors.h"
 #include "bnn/status.h"
+#include "bnn/symmetry.h"
 
 typedef struct bnn_model {
     bnn_config config; /* its `model` section describes `network` */
@@ -24,6 +25,9 @@ void bnn_model_free(bnn_model *model); /* NULL is legal */
 
 /* Puts another network and posterior, which the model then owns, in the place of its own. */
 void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *posterior);
+
+/* Tiles the model's network and posterior over its group (bnn_posterior_expand), in place; on failure the model is as it was. */
+bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_error *error);
 
 /* Tensors are named and shaped as DESIGN section 8 says; tensors under "optimizer." belong to a checkpoint
  * and are passed over. Missing, unknown or misshapen tensors and non-finite figures are errors that name the

@@ -9,6 +9,7 @@
 #include "bnn/layer.h"
 #include "bnn/real.h"
 #include "bnn/rng.h"
+#include "bnn/row.h"
 #include "bnn/status.h"
 
 /* The three architectures (channels first in their description, L = number of channels or hidden entries):
@@ -18,7 +19,7 @@
  *   mlp   flatten, [dense -> ReLU] x L, dense to the classes.
  * Max-pools may be left out one by one. */
 typedef enum bnn_network_type { BNN_NETWORK_FCNN, BNN_NETWORK_CNN, BNN_NETWORK_MLP } bnn_network_type;
-extern const char *const bnn_network_type_names[]; /* "fcnn", "cnn", "mlp", NULL */
+const bnn_row *bnn_network_type_row(size_t i); /* the registry, in the order of bnn_network_type */
 
 #define BNN_MAX_WIDTHS 16
 

@@ -62,8 +62,9 @@ void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values);
  *   geometric   m~ = s~^2 mean(m_h / s_h^2)    1/s~^2 = mean 1/s_h^2              (product of experts)
  *   arithmetic  m~ = mean m_h                  s~^2 = mean(s_h^2 + m_h^2) - m~^2  (moment matching) */
 void bnn_posterior_project(const bnn_symmetry *symmetry, bnn_posterior *posterior);
-void bnn_posterior_average_geometric(const bnn_symmetry *symmetry, bnn_posterior *posterior);
-void bnn_posterior_average_arithmetic(const bnn_symmetry *symmetry, bnn_posterior *posterior);
+typedef enum bnn_average { BNN_GEOMETRIC, BNN_ARITHMETIC } bnn_average;
+extern const char *const bnn_average_names[]; /* "geometric", "arithmetic", NULL */
+void bnn_posterior_average(const bnn_symmetry *symmetry, bnn_average average, bnn_posterior *posterior);
 
 /* Orbit expansion of a posterior on a network with trivial channels C_l into one with regular channels
  * |G| C_l:

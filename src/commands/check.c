@@ -4,6 +4,7 @@
 
 #include "bnn/conditions.h"
 #include "bnn/io.h"
+#include "bnn/settings.h"
 #include "commands/command.h"
 
 static void print_conditions(const bnn_condition *conditions)
@@ -87,7 +88,7 @@ static bnn_status check_config(const cmd_line *line, bnn_error *error)
     bnn_model *model = NULL;
     bnn_condition conditions[BNN_CONDITION_COUNT];
     size_t shape[3], classes;
-    bnn_status status = bnn_config_read(line->operands[0], line->sets, line->set_count, &config, error);
+    bnn_status status = bnn_settings_read(line->operands[0], line->sets, line->set_count, &config, error);
     if (!status && cmd_value(line, "group"))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn check: --group is for models; use --set group=...");
     if (!status && config.model.input.count != 3) {

@@ -1,5 +1,3 @@
-
-#include "bnn/mode.h"
 #include "bnn/symmetry.h"
 #include "commands/command.h"
 
@@ -8,7 +6,8 @@ static bnn_status expand(const cmd_line *line, bnn_model *model, bnn_error *erro
     bnn_status status = cmd_choice(line, "arrangement", bnn_arrangement_names, BNN_GCNN,
                                    &model->config.symmetrization.arrangement, error);
     if (!status) status = cmd_set_group(line, model, error);
-    if (!status) status = bnn_mode_find("orbit-expansion")->symmetrize(NULL, false, model, error);
+    if (!status)
+        status = bnn_model_expand(model, (bnn_arrangement)model->config.symmetrization.arrangement, error);
     return status ? status : bnn_model_save(model, cmd_value(line, "out"), NULL, NULL, 0, error);
 }
 

@@ -29,7 +29,7 @@ static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, 
     char *config = bnn_config_dump(&model->config, false);
     const char *training = bnn_safetensors_metadata(file, "training");
     if (!config) return bnn_no_memory(error, "a configuration", 1, 0);
-    cJSON_AddStringToObject(json, "type", bnn_network_type_names[model->network->spec.type]);
+    cJSON_AddStringToObject(json, "type", bnn_network_type_row(model->network->spec.type)->name);
     cJSON_AddStringToObject(json, "group", model->group->name);
     cJSON_AddStringToObject(json, "family", model->posterior->family->row.name);
     cJSON_AddStringToObject(json, "mode", model->config.symmetrization.mode);

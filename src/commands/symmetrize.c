@@ -1,8 +1,6 @@
-
 #include "bnn/symmetry.h"
 #include "commands/command.h"
 
-static const char *const averages[] = {"geometric", "arithmetic", NULL};
 static const char *const channels[] = {"trivial", "regular", NULL};
 
 /* The model's own network with another representation of its hidden channels: same tensors, another action.
@@ -30,7 +28,7 @@ static bnn_status symmetrize(const cmd_line *line, bnn_model *model, bnn_error *
     const bool project = cmd_flag(line, "project");
     bnn_symmetry *symmetry = NULL;
     int average, representation;
-    bnn_status status = cmd_choice(line, "average", averages, 0, &average, error);
+    bnn_status status = cmd_choice(line, "average", bnn_average_names, BNN_GEOMETRIC, &average, error);
     if (!status)
         status = cmd_choice(line, "channels", channels, project ? BNN_REGULAR : BNN_TRIVIAL, &representation,
                             error);
@@ -40,10 +38,8 @@ static bnn_status symmetrize(const cmd_line *line, bnn_model *model, bnn_error *
     if (status) return status;
     if (project)
         bnn_posterior_project(symmetry, model->posterior);
-    else if (average == 1)
-        bnn_posterior_average_arithmetic(symmetry, model->posterior);
     else
-        bnn_posterior_average_geometric(symmetry, model->posterior);
+        bnn_posterior_average(symmetry, (bnn_average)average, model->posterior);
     bnn_symmetry_free(symmetry);
     return bnn_model_save(model, cmd_value(line, "out"), NULL, NULL, 0, error);
 }

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "bnn/io.h"
+#include "bnn/mode.h"
+#include "bnn/settings.h"
 #include "bnn/train.h"
 #include "commands/command.h"
 
@@ -94,7 +96,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     if (cmd_flag(&line, "keys")) {
-        char *keys = bnn_config_help();
+        char *keys = bnn_config_help(bnn_mode_row);
         if (!keys) return bnn_no_memory(error, "help", 1, 0);
         printf("  key                                  default      meaning\n%s", keys);
         free(keys);
@@ -108,7 +110,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (!cmd_flag(&line, "quiet"))
         options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
     status = cmd_threads(&line, &options.threads, error);
-    if (!status) status = bnn_config_read(line.operands[0], line.sets, line.set_count, &config, error);
+    if (!status) status = bnn_settings_read(line.operands[0], line.sets, line.set_count, &config, error);
     if (status) return status;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "bnn/io.h"
-#include "bnn/mode.h"
 
 const char *const bnn_predictive_names[] = {"posterior", "group-averaged", NULL};
 const char *const bnn_draws_names[] = {"shared", "independent", NULL};
@@ -20,124 +19,135 @@ static const char *const select_names[] = {"validation", "last", NULL};
 typedef enum key_type {
     KEY_SIZE,         /* size_t */
     KEY_REAL,         /* double */
-    KEY_REAL_OR_AUTO, /* double, -1 for "auto" */
+    KEY_REAL_OR_AUTO, /* double, NaN for "auto" */
     KEY_BOOL,         /* bool */
     KEY_TEXT,         /* char[size] */
-    KEY_CHOICE,       /* int, an index into names */
-    KEY_SIZES         /* bnn_sizes */
+    KEY_NAME,         /* char[size], the name of a registry's row; empty: its first */
+    KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
+    KEY_SIZES,        /* bnn_sizes */
+    KEY_FLAGS         /* bnn_flags */
 } key_type;
 
-typedef struct key {
+typedef struct config_key {
     const char *path;
     key_type type;
     size_t offset, size;
     double least, most; /* of numbers, and of a list's entries */
     const char *const *names;
-    const char *fallback; /* the default, as JSON */
+    bnn_registry *registry; /* of names; NULL for a KEY_NAME: the modes', which stand above */
+    const char *fallback;   /* the default, as JSON */
     const char *meaning;
-} key;
+    const char *
+        owner; /* path of the key with a registry whose chosen row decides whether this one is read; NULL: always */
+    bool
+        tolerated; /* set and not read, it is reported instead of refused: the key serves another choice of its owner */
+} config_key;
 
-#define AT(member) offsetof(bnn_config, member), sizeof(((bnn_config *)0)->member)
-#define SIZE(path, member, least, most, fallback, meaning)                                                   \
+#define AT(member) .offset = offsetof(bnn_config, member), .size = sizeof(((bnn_config *)0)->member)
+#define KEY(path_, type_, member, ...)                                                                       \
     {                                                                                                        \
-        path, KEY_SIZE, AT(member), least, most, NULL, fallback, meaning                                     \
+        .path = path_, .type = type_, AT(member), __VA_ARGS__                                                \
     }
-#define REAL(path, member, least, most, fallback, meaning)                                                   \
-    {                                                                                                        \
-        path, KEY_REAL, AT(member), least, most, NULL, fallback, meaning                                     \
-    }
-#define TEXT(path, member, fallback, meaning)                                                                \
-    {                                                                                                        \
-        path, KEY_TEXT, AT(member), 0, 0, NULL, fallback, meaning                                            \
-    }
-#define FLAG(path, member, fallback, meaning)                                                                \
-    {                                                                                                        \
-        path, KEY_BOOL, AT(member), 0, 0, NULL, fallback, meaning                                            \
-    }
-#define CHOICE(path, member, names, fallback, meaning)                                                       \
-    {                                                                                                        \
-        path, KEY_CHOICE, AT(member), 0, 0, names, fallback, meaning                                         \
-    }
-#define SIZES(path, member, most, fallback, meaning)                                                         \
-    {                                                                                                        \
-        path, KEY_SIZES, AT(member), 1, most, NULL, fallback, meaning                                        \
-    }
+#define SIZE(path, member, from, to, fallback_, meaning_, ...)                                               \
+    KEY(path, KEY_SIZE, member, .least = from, .most = to, .fallback = fallback_, .meaning = meaning_,       \
+        __VA_ARGS__)
+#define REAL(path, member, from, to, fallback_, meaning_, ...)                                               \
+    KEY(path, KEY_REAL, member, .least = from, .most = to, .fallback = fallback_, .meaning = meaning_,       \
+        __VA_ARGS__)
+#define AUTO(path, member, from, to, meaning_, ...)                                                          \
+    KEY(path, KEY_REAL_OR_AUTO, member, .least = from, .most = to, .fallback = "\"auto\"",                   \
+        .meaning = meaning_, __VA_ARGS__)
+#define TEXT(path, member, fallback_, meaning_, ...)                                                         \
+    KEY(path, KEY_TEXT, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define FLAG(path, member, fallback_, meaning_, ...)                                                         \
+    KEY(path, KEY_BOOL, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define CHOICE(path, member, names_, fallback_, meaning_, ...)                                               \
+    KEY(path, KEY_CHOICE, member, .names = names_, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define SIZES(path, member, to, fallback_, meaning_, ...)                                                    \
+    KEY(path, KEY_SIZES, member, .least = 1, .most = to, .fallback = fallback_, .meaning = meaning_,         \
+        __VA_ARGS__)
+/* A row of a registry, by its name. */
+#define ROW(path, member, registry_, meaning_)                                                               \
+    KEY(path, KEY_NAME, member, .registry = registry_, .fallback = "\"\"", .meaning = meaning_)
+#define OF(path) .owner = path
+#define OF_DATA OF("data.name")
+#define OF_TYPE OF("model.type"), .tolerated = true
+#define OF_MODE OF("symmetrization.mode")
+#define OF_OPTIMIZER OF("train.optimizer.name")
 
 #define ANY 9007199254740992.0 /* 2^53: integers up to here are exact in JSON's doubles */
 
 /* clang-format off */
-static const key keys[] = {
+static const config_key keys[] = {
     SIZE("seed", seed, 0, ANY, "0", "seed of every random stream"),
     TEXT("data.name", data.paths.name, "\"\"", "the data set: fashion-mnist, mnist, cifar10, cifar100, or idx or npy with files of your own"),
-    TEXT("data.dir", data.paths.dir, "\"\"", "folder of its files; otherwise data/NAME, then the system's"),
-    TEXT("data.train_images", data.paths.train_images, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.train_labels", data.paths.train_labels, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.test_images", data.paths.test_images, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.test_labels", data.paths.test_labels, "\"\"", "file (data.name idx or npy)"),
-    TEXT("data.path", data.paths.path, "\"\"", "file (data.name npz)"),
+    TEXT("data.dir", data.paths.dir, "\"\"", "folder of its files; otherwise data/NAME, then the system's", OF_DATA),
+    TEXT("data.train_images", data.paths.train_images, "\"\"", "file of images or labels", OF_DATA),
+    TEXT("data.train_labels", data.paths.train_labels, "\"\"", "file of images or labels", OF_DATA),
+    TEXT("data.test_images", data.paths.test_images, "\"\"", "file of images or labels", OF_DATA),
+    TEXT("data.test_labels", data.paths.test_labels, "\"\"", "file of images or labels", OF_DATA),
+    TEXT("data.path", data.paths.path, "\"\"", "file", OF_DATA),
     SIZE("data.train_size", data.train_size, 0, ANY, "0", "training images, a seeded subset; 0 for all"),
     SIZE("data.validation_size", data.validation_size, 0, ANY, "0", "validation images, cut from the rest of the training set"),
     SIZE("data.test_size", data.test_size, 0, ANY, "0", "the first so many test images; 0 for all"),
     SIZE("data.pad", data.pad, 0, 64, "0", "background pixels added on every side"),
     TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
-    CHOICE("model.type", model.type, bnn_network_type_names, "\"fcnn\"", "architecture"),
+    KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
     SIZE("model.classes", model.classes, 0, 65536, "0", "classes; 0: from the data"),
-    SIZES("model.channels", model.channels, 65536, "[32, 64]", "channels of the conv layers (fcnn, cnn)"),
-    SIZES("model.hidden", model.hidden, 1048576, "[400, 400]", "hidden units (mlp)"),
-    SIZE("model.kernel", model.kernel, 1, 31, "3", "side of the conv kernels, odd"),
-    CHOICE("model.padding", model.padding, padding_names, "\"zero\"", "conv padding"),
+    SIZES("model.channels", model.channels, 65536, "[32, 64]", "channels of the conv layers", OF_TYPE),
+    KEY("model.pool", KEY_FLAGS, model.pool, .fallback = "[]",
+        .meaning = "whether a 2 x 2 max-pool follows, one a conv layer; []: after every one", OF_TYPE),
+    SIZES("model.hidden", model.hidden, 1048576, "[400, 400]", "hidden units", OF_TYPE),
+    SIZE("model.kernel", model.kernel, 1, 31, "3", "side of the conv kernels, odd", OF_TYPE),
+    CHOICE("model.padding", model.padding, padding_names, "\"zero\"", "conv padding", OF_TYPE),
     CHOICE("model.channel_representation", model.representation, representation_names, "\"auto\"",
-           "how the group acts on hidden channels; auto: regular for project, tie and expanded networks, else trivial"),
+           "how the group acts on hidden channels; auto: as the mode has it"),
     CHOICE("prior.mean", prior.mean, prior_mean_names, "\"zero\"", "zero, or a draw from N(0, std^2) a weight"),
     REAL("prior.std", prior.std, 1e-30, 1e30, "1.0", "standard deviation of the prior"),
-    TEXT("posterior.family", posterior.family, "\"gaussian\"", "family of q: gaussian, laplace or lognormal"),
+    ROW("posterior.family", posterior.family, bnn_family_row, "family of q"),
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
-    TEXT("symmetrization.mode", symmetrization.mode, "\"augment\"", "none, augment, group-elbo, average, project, orbit-expansion or tie"),
+    ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
     CHOICE("symmetrization.augmentation", symmetrization.augmentation, augmentation_names, "\"full\"",
-           "full: every g.x an item; random: one g a visit; none: with hold, base images only"),
+           "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
     TEXT("symmetrization.average", symmetrization.average, "\"\"",
-         "group-elbo: loss, logits or probs; average: geometric or arithmetic"),
+         "what is averaged, and how", OF_MODE),
     SIZE("symmetrization.trigger_epoch", symmetrization.trigger_epoch, 0, ANY, "0",
-         "epochs before average or project; 0: right after initialisation"),
+         "epochs before q is symmetrized; 0: right after initialisation", OF_MODE),
     REAL("symmetrization.trigger_accuracy", symmetrization.trigger_accuracy, 0, 1, "0.0",
-         "training accuracy that triggers average, project or orbit-expansion; beside trigger_epoch or stage1_epochs, what "
-         "comes first; 0: none"),
+         "training accuracy at which q is symmetrized; beside trigger_epoch or stage1_epochs, what comes first; 0: none", OF_MODE),
     SIZE("symmetrization.stage1_epochs", symmetrization.stage1_epochs, 0, ANY, "100",
-         "orbit-expansion: epochs of the small network"),
+         "epochs of the small network", OF_MODE),
     CHOICE("symmetrization.arrangement", symmetrization.arrangement, bnn_arrangement_names, "\"gcnn\"",
-           "orbit-expansion: how inner kernels are turned"),
-    FLAG("symmetrization.hold", symmetrization.hold, "false", "project every gradient after the trigger"),
+           "how inner kernels are turned", OF_MODE),
+    FLAG("symmetrization.hold", symmetrization.hold, "false", "project every gradient after the trigger", OF_MODE),
     FLAG("symmetrization.keep_optimizer_state", symmetrization.keep_optimizer_state, "false",
-         "keep momentum across the trigger"),
+         "keep momentum across the trigger", OF_MODE),
     SIZE("train.epochs", train.epochs, 1, ANY, "500", "epochs in all"),
     SIZE("train.batch_size", train.batch_size, 1, 1048576, "128", "items a step"),
     SIZE("train.samples", train.samples, 1, 65536, "10", "Monte-Carlo samples a step"),
-    TEXT("train.optimizer.name", train.optimizer.name, "\"sgd\"", "sgd or adamw"),
+    ROW("train.optimizer.name", train.optimizer.name, bnn_optimizer_row, "rule that updates q"),
     REAL("train.optimizer.lr", train.optimizer.options.lr, 0, 1e6, "0.01", "learning rate of mu"),
-    REAL("train.optimizer.momentum", train.optimizer.options.momentum, 0, 1, "0.9", "sgd"),
-    FLAG("train.optimizer.nesterov", train.optimizer.options.nesterov, "true", "sgd"),
-    {"train.optimizer.rho_lr_factor", KEY_REAL_OR_AUTO, AT(train.optimizer.options.rho_lr_factor), 0, 1e6, NULL,
-     "\"auto\"", "learning rate of rho over that of mu; auto: 10 for sgd, 1 for adamw"},
-    REAL("train.optimizer.weight_decay", train.optimizer.options.weight_decay, 0, 1e6, "0.0", "sgd: on mu; adamw: on mu and rho"),
-    REAL("train.optimizer.beta1", train.optimizer.options.beta1, 0, 0.999999, "0.9", "adamw"),
-    REAL("train.optimizer.beta2", train.optimizer.options.beta2, 0, 0.9999999, "0.999", "adamw"),
-    REAL("train.optimizer.epsilon", train.optimizer.options.epsilon, 0, 1, "1e-8", "adamw"),
+    REAL("train.optimizer.momentum", train.optimizer.options.momentum, 0, 1, "0.9", "of the velocity", OF_OPTIMIZER),
+    FLAG("train.optimizer.nesterov", train.optimizer.options.nesterov, "true", "whether the step looks ahead along the velocity", OF_OPTIMIZER),
+    AUTO("train.optimizer.rho_lr_factor", train.optimizer.options.rho_lr_factor, 0, 1e6,
+         "learning rate of rho over that of mu; auto: the optimiser's own", OF_OPTIMIZER),
+    REAL("train.optimizer.weight_decay", train.optimizer.options.weight_decay, 0, 1e6, "0.0", "of mu, and of rho where the optimiser decays both", OF_OPTIMIZER),
+    REAL("train.optimizer.beta1", train.optimizer.options.beta1, 0, 0.999999, "0.9", "decay of the first moment", OF_OPTIMIZER),
+    REAL("train.optimizer.beta2", train.optimizer.options.beta2, 0, 0.9999999, "0.999", "decay of the second moment", OF_OPTIMIZER),
+    REAL("train.optimizer.epsilon", train.optimizer.options.epsilon, 0, 1, "1e-8", "added to the root of the second moment", OF_OPTIMIZER),
     CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"constant\"", "learning-rate schedule over the epochs"),
     REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping"),
-    {"train.kl_weight", KEY_REAL_OR_AUTO, AT(train.kl_weight), 0, 1e30, NULL, "\"auto\"",
-     "beta, the weight of the KL in nats; auto: 1/N"},
+    AUTO("train.kl_weight", train.kl_weight, 0, 1e30, "beta, the weight of the KL in nats; auto: 1/N"),
     SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, ANY, "0", "epochs with beta = 0"),
     SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, ANY, "0", "epochs after which beta, rising linearly from the warm-up on, is whole; 0: at once"),
-    {"train.kl_head_warmup_epochs", KEY_REAL_OR_AUTO, AT(train.kl_head_warmup_epochs), 0, 1e9, NULL, "\"auto\"",
-     "kl_warmup_epochs of the last layer; auto: as the others"},
-    {"train.kl_head_ramp_end", KEY_REAL_OR_AUTO, AT(train.kl_head_ramp_end), 0, 1e9, NULL, "\"auto\"",
-     "kl_ramp_end of the last layer; auto: as the others"},
+    AUTO("train.kl_head_warmup_epochs", train.kl_head_warmup_epochs, 0, 1e9, "kl_warmup_epochs of the last layer; auto: as the others"),
+    AUTO("train.kl_head_ramp_end", train.kl_head_ramp_end, 0, 1e9, "kl_ramp_end of the last layer; auto: as the others"),
     REAL("train.free_bits", train.free_bits, 0, 1e6, "0.0",
          "nats a parameter that a layer's KL may have for free: below, its KL pulls no more"),
-    CHOICE("train.estimator", train.estimator, bnn_estimator_names, "\"weight\"",
-           "how weight noise reaches the activations; local: dense layers only"),
+    KEY("train.estimator", KEY_CHOICE, train.estimator, .registry = bnn_estimator_row, .fallback = "\"weight\"",
+        .meaning = "how weight noise reaches the activations"),
     CHOICE("train.select", train.select, select_names, "\"validation\"",
            "the model kept: best on the validation split, or last"),
     SIZE("eval.samples", eval.samples, 1, 1048576, "16", "weight draws a prediction"),
@@ -147,6 +157,7 @@ static const key keys[] = {
 };
 /* clang-format on */
 static const size_t key_count = sizeof keys / sizeof *keys;
+_Static_assert(sizeof keys / sizeof *keys <= BNN_CONFIG_KEYS, "bnn_config holds a flag for every key");
 
 /* ---- names --------------------------------------------------------------------------------------------- */
 
@@ -179,7 +190,7 @@ static bool is_object_path(const char *path)
     return false;
 }
 
-static const key *find_key(const char *path)
+static const config_key *find_key(const char *path)
 {
     for (size_t i = 0; i < key_count; i++)
         if (strcmp(keys[i].path, path) == 0) return &keys[i];
@@ -219,15 +230,24 @@ static bnn_status unknown_key(const char *name, const char *path, bnn_error *err
 
 /* ---- values -------------------------------------------------------------------------------------------- */
 
-static void list_names(const char *const *names, char *text, size_t size)
+/* The i-th name that a choice has, or NULL. */
+static const char *name_at(const config_key *key, size_t i)
 {
-    size_t length = 0;
-    text[0] = '\0';
-    for (size_t i = 0; names[i] && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s\"%s\"", i ? ", " : "", names[i]);
+    if (key->names) return key->names[i];
+    const bnn_row *row = key->registry ? key->registry(i) : NULL;
+    return row ? row->name : NULL;
 }
 
-static bnn_status wrong_value(const char *name, const key *row, const cJSON *value, bnn_error *error)
+static void list_names(const config_key *key, char *text, size_t size)
+{
+    size_t length = 0;
+    const char *name;
+    text[0] = '\0';
+    for (size_t i = 0; (name = name_at(key, i)) && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s\"%s\"", i ? ", " : "", name);
+}
+
+static bnn_status wrong_value(const char *name, const config_key *row, const cJSON *value, bnn_error *error)
 {
     char expected[256] = "", list[200];
     char *found = cJSON_PrintUnformatted(value);
@@ -245,15 +265,19 @@ static bnn_status wrong_value(const char *name, const key *row, const cJSON *val
         snprintf(expected, sizeof expected, "true or false");
         break;
     case KEY_TEXT:
+    case KEY_NAME:
         snprintf(expected, sizeof expected, "a string of at most %zu bytes", row->size - 1);
         break;
     case KEY_CHOICE:
-        list_names(row->names, list, sizeof list);
+        list_names(row, list, sizeof list);
         snprintf(expected, sizeof expected, "one of %s", list);
         break;
     case KEY_SIZES:
         snprintf(expected, sizeof expected, "a list of at most %d integers from %.0f to %.0f", BNN_MAX_WIDTHS,
                  row->least, row->most);
+        break;
+    case KEY_FLAGS:
+        snprintf(expected, sizeof expected, "a list of at most %d of true and false", BNN_MAX_WIDTHS);
         break;
     }
     bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found %.200s, expected %s", name, row->path, found ? found : "?",
@@ -262,13 +286,13 @@ static bnn_status wrong_value(const char *name, const key *row, const cJSON *val
     return BNN_BAD_INPUT;
 }
 
-static bool is_number(const cJSON *value, const key *row, bool integer)
+static bool is_number(const cJSON *value, const config_key *row, bool integer)
 {
     return cJSON_IsNumber(value) && isfinite(value->valuedouble) && value->valuedouble >= row->least &&
            value->valuedouble <= row->most && (!integer || value->valuedouble == floor(value->valuedouble));
 }
 
-static bool set_sizes(const key *row, const cJSON *value, bnn_sizes *sizes)
+static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *sizes)
 {
     const cJSON *entry;
     bnn_sizes list = {0, {0}};
@@ -282,17 +306,32 @@ static bool set_sizes(const key *row, const cJSON *value, bnn_sizes *sizes)
     return true;
 }
 
-static bool set_choice(const key *row, const cJSON *value, int *choice)
+static bool set_flags(const cJSON *value, bnn_flags *flags)
 {
-    for (int i = 0; cJSON_IsString(value) && row->names[i]; i++)
-        if (strcmp(row->names[i], value->valuestring) == 0) {
-            *choice = i;
+    const cJSON *entry;
+    bnn_flags list = {0, {0}};
+    if (!cJSON_IsArray(value)) return false;
+    cJSON_ArrayForEach(entry, value)
+    {
+        if (list.count == BNN_MAX_WIDTHS || !cJSON_IsBool(entry)) return false;
+        list.value[list.count++] = cJSON_IsTrue(entry);
+    }
+    *flags = list;
+    return true;
+}
+
+static bool set_choice(const config_key *row, const cJSON *value, int *choice)
+{
+    const char *name;
+    for (size_t i = 0; cJSON_IsString(value) && (name = name_at(row, i)); i++)
+        if (strcmp(name, value->valuestring) == 0) {
+            *choice = (int)i;
             return true;
         }
     return false;
 }
 
-static bool set_value(const key *row, const cJSON *value, bnn_config *config)
+static bool set_value(const config_key *row, const cJSON *value, bnn_config *config)
 {
     void *at = (char *)config + row->offset;
     switch (row->type) {
@@ -302,7 +341,7 @@ static bool set_value(const key *row, const cJSON *value, bnn_config *config)
         return true;
     case KEY_REAL_OR_AUTO:
         if (cJSON_IsString(value) && strcmp(value->valuestring, "auto") == 0) {
-            *(double *)at = -1;
+            *(double *)at = NAN;
             return true;
         } /* fall through */
     case KEY_REAL:
@@ -314,6 +353,7 @@ static bool set_value(const key *row, const cJSON *value, bnn_config *config)
         *(bool *)at = cJSON_IsTrue(value);
         return true;
     case KEY_TEXT:
+    case KEY_NAME:
         if (!cJSON_IsString(value) || strlen(value->valuestring) >= row->size) return false;
         memset(at, 0, row->size);
         memcpy(at, value->valuestring, strlen(value->valuestring));
@@ -322,6 +362,8 @@ static bool set_value(const key *row, const cJSON *value, bnn_config *config)
         return set_choice(row, value, at);
     case KEY_SIZES:
         return set_sizes(row, value, at);
+    case KEY_FLAGS:
+        return set_flags(value, at);
     }
     return false;
 }
@@ -336,7 +378,7 @@ static cJSON *exact_number(double value)
     return cJSON_CreateRaw(text);
 }
 
-static cJSON *get_value(const key *row, const bnn_config *config)
+static cJSON *get_value(const config_key *row, const bnn_config *config)
 {
     const void *at = (const char *)config + row->offset;
     cJSON *list;
@@ -344,20 +386,26 @@ static cJSON *get_value(const key *row, const bnn_config *config)
     case KEY_SIZE:
         return exact_number((double)*(const size_t *)at);
     case KEY_REAL_OR_AUTO:
-        if (*(const double *)at < 0) return cJSON_CreateString("auto");
+        if (isnan(*(const double *)at)) return cJSON_CreateString("auto");
         return exact_number(*(const double *)at);
     case KEY_REAL:
         return exact_number(*(const double *)at);
     case KEY_BOOL:
         return cJSON_CreateBool(*(const bool *)at);
     case KEY_TEXT:
+    case KEY_NAME:
         return cJSON_CreateString(at);
     case KEY_CHOICE:
-        return cJSON_CreateString(row->names[*(const int *)at]);
+        return cJSON_CreateString(name_at(row, (size_t) * (const int *)at));
     case KEY_SIZES:
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_sizes *)at)->count; i++)
             cJSON_AddItemToArray(list, cJSON_CreateNumber((double)((const bnn_sizes *)at)->value[i]));
+        return list;
+    case KEY_FLAGS:
+        list = cJSON_CreateArray();
+        for (size_t i = 0; list && i < ((const bnn_flags *)at)->count; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateBool(((const bnn_flags *)at)->value[i]));
         return list;
     }
     return NULL;
@@ -375,6 +423,13 @@ void bnn_config_default(bnn_config *config)
     }
 }
 
+/* A value that the user gives. */
+static bool give_value(const config_key *row, const cJSON *value, bnn_config *config)
+{
+    config->given[row - keys] = true;
+    return set_value(row, value, config);
+}
+
 /* Loads one object of the configuration; `prefix` is its path ("" at the top). */
 static bnn_status load_object(const char *name, const char *prefix, const cJSON *object, bnn_config *config,
                               bnn_error *error)
@@ -389,10 +444,10 @@ static bnn_status load_object(const char *name, const char *prefix, const cJSON 
         for (const cJSON *other = value->next; other; other = other->next)
             if (strcmp(other->string, value->string) == 0)
                 return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: the key stands there twice", name, path);
-        const key *row = find_key(path);
+        const config_key *row = find_key(path);
         bnn_status status = BNN_OK;
         if (row)
-            status = set_value(row, value, config) ? BNN_OK : wrong_value(name, row, value, error);
+            status = give_value(row, value, config) ? BNN_OK : wrong_value(name, row, value, error);
         else if (!is_object_path(path))
             status = unknown_key(name, path, error);
         else if (!cJSON_IsObject(value))
@@ -412,18 +467,18 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
     if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
         return bnn_fail(error, BNN_BAD_INPUT, "--set %s: expected KEY=VALUE, as in train.epochs=10", set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
-    const key *row = find_key(path);
+    const config_key *row = find_key(path);
     if (!row && is_object_path(path))
         return bnn_fail(error, BNN_BAD_INPUT,
                         "--set: %s: is an object, expected one of its keys, as in train.epochs", path);
     if (!row) return unknown_key("--set", path, error);
     cJSON *value = cJSON_ParseWithOpts(equals + 1, NULL, 1);
-    if (!value || (row->type == KEY_TEXT && !cJSON_IsString(value))) {
+    if (!value || ((row->type == KEY_TEXT || row->type == KEY_NAME) && !cJSON_IsString(value))) {
         cJSON_Delete(value);
         value = cJSON_CreateString(equals + 1);
     }
     bnn_status status = value ? BNN_OK : bnn_no_memory(error, "a value", 1, strlen(set));
-    if (!status && !set_value(row, value, config)) status = wrong_value("--set", row, value, error);
+    if (!status && !give_value(row, value, config)) status = wrong_value("--set", row, value, error);
     cJSON_Delete(value);
     return status;
 }
@@ -448,20 +503,73 @@ static void place_of(const char *text, const char *at, size_t *line, size_t *col
 
 /* ---- check --------------------------------------------------------------------------------------------- */
 
-static bnn_status check_names(const char *name, const bnn_config *c, bnn_error *error)
+/* The row that a KEY_NAME or a choice with a registry names; NULL when the registry is not at hand or has none. */
+static const bnn_row *row_of(const config_key *key, const bnn_config *config, bnn_registry *modes)
+{
+    bnn_registry *registry = key->registry ? key->registry : modes;
+    const void *at = (const char *)config + key->offset;
+    if (key->type == KEY_CHOICE) return registry((size_t) * (const int *)at);
+    if (!registry) return NULL;
+    return *(const char *)at ? bnn_row_find(registry, at) : registry(0);
+}
+
+static bnn_status check_group(const char *name, const bnn_config *c, bnn_error *error)
 {
     bnn_group *group;
     bnn_error reason;
-    if (bnn_group_create(c->group, &group, &reason))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, reason.message);
+    const bnn_status status = bnn_group_create(c->group, &group, &reason);
+    if (status) return bnn_fail(error, status, "%s: %s", name, reason.message);
     bnn_group_free(group);
-    if (!bnn_family_find(c->posterior.family))
+    return BNN_OK;
+}
+
+/* Every name is that of a row, and an empty one becomes that of the registry's first. */
+static bnn_status check_names(const char *name, bnn_registry *modes, bnn_config *config, bnn_error *error)
+{
+    for (size_t i = 0; i < key_count; i++) {
+        const bool known = keys[i].registry || modes;
+        char *at = (char *)config + keys[i].offset, list[256];
+        if (keys[i].type != KEY_NAME || !known) continue;
+        const bnn_row *row = row_of(&keys[i], config, modes);
+        if (!row) {
+            config_key with_registry = keys[i];
+            if (!with_registry.registry) with_registry.registry = modes;
+            list_names(&with_registry, list, sizeof list);
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found \"%s\", expected one of %s", name,
+                            keys[i].path, at, list);
+        }
+        snprintf(at, keys[i].size, "%s", row->name);
+    }
+    return BNN_OK;
+}
+
+/* The rows that read a key, for a message. */
+static void list_readers(const config_key *key, bnn_registry *registry, char *text, size_t size)
+{
+    const bnn_row *row;
+    size_t length = 0;
+    text[0] = '\0';
+    for (size_t i = 0; (row = registry(i)) && length < size; i++)
+        if (bnn_row_reads(row, key->path))
+            length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "", row->name);
+}
+
+/* Marks the keys that the chosen rows do not read, and refuses those of them that the user has set. Of a model file, whose
+ * modes are not at hand, what it does not say is not read. */
+static bnn_status check_read(const char *name, bnn_registry *modes, bnn_config *config, bnn_error *error)
+{
+    for (size_t i = 0; i < key_count; i++) {
+        if (!keys[i].owner) continue;
+        const config_key *owner = find_key(keys[i].owner);
+        const bnn_row *row = row_of(owner, config, modes);
+        char readers[256];
+        config->unread[i] = !(row ? bnn_row_reads(row, keys[i].path) : config->given[i]);
+        if (!config->unread[i] || !config->given[i] || !modes || keys[i].tolerated) continue;
+        list_readers(&keys[i], owner->registry ? owner->registry : modes, readers, sizeof readers);
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: posterior.family: found \"%s\", expected gaussian, laplace or lognormal", name,
-                        c->posterior.family);
-    if (!bnn_optimizer_find(c->train.optimizer.name))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.name: found \"%s\", expected sgd or adamw",
-                        name, c->train.optimizer.name);
+                        "%s: %s: is set, but %s %s does not read it; it belongs to %s", name,
+                        keys[i].path, owner->path, row->name, readers);
+    }
     return BNN_OK;
 }
 
@@ -473,6 +581,11 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
     if (c->model.type != BNN_NETWORK_MLP && c->model.channels.count == 0)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: model.channels: found [], expected at least one conv layer", name);
+    if (c->model.type != BNN_NETWORK_MLP && c->model.pool.count != 0 &&
+        c->model.pool.count != c->model.channels.count)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: model.pool: found %zu entries, expected [] or one for each of the %zu of model.channels",
+                        name, c->model.pool.count, c->model.channels.count);
     if (c->model.channels.count + 2 > BNN_MAX_WIDTHS || c->model.hidden.count + 2 > BNN_MAX_WIDTHS)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: model: more than %d layers", name, BNN_MAX_WIDTHS - 2);
     if (c->model.kernel % 2 == 0)
@@ -481,10 +594,10 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
     return BNN_OK;
 }
 
-/* The value of a key that may be "auto" (stored as a negative number). */
+/* The value of a key that may be "auto". */
 static double auto_or(double value, double fallback)
 {
-    return value < 0 ? fallback : value;
+    return isnan(value) ? fallback : value;
 }
 
 static bnn_status check_ramp(const char *name, const char *which, double warmup, double end, bnn_error *error)
@@ -503,26 +616,22 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
         status = check_ramp(name, "kl_head", auto_or(c->train.kl_head_warmup_epochs, warmup),
                             auto_or(c->train.kl_head_ramp_end, end), error);
     if (status) return status;
-    if (c->train.optimizer.options.nesterov && c->train.optimizer.options.momentum == 0 &&
-        strcmp(c->train.optimizer.name, "sgd") == 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.optimizer.nesterov: true needs momentum > 0", name);
-    if (bnn_estimators[c->train.estimator]->gaussian && strcmp(c->posterior.family, "gaussian") != 0)
+    const char *refusal =
+        bnn_optimizer_find(c->train.optimizer.name)->refuse
+            ? bnn_optimizer_find(c->train.optimizer.name)->refuse(&c->train.optimizer.options)
+            : NULL;
+    if (refusal) return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, refusal);
+    if (bnn_estimators[c->train.estimator]->normal && !bnn_family_find(c->posterior.family)->normal)
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: train.estimator: found \"%s\" with family %s, expected gaussian", name,
-                        bnn_estimator_names[c->train.estimator], c->posterior.family);
-    if (!bnn_estimators[c->train.estimator]->shares_draws && strcmp(c->symmetrization.mode, "group-elbo") == 0)
-        return bnn_fail(
-            error, BNN_BAD_INPUT,
-            "%s: train.estimator: found \"local\" with mode group-elbo, expected \"weight\" or \"flipout\": "
-            "an orbit has to be seen under one weight draw",
-            name);
+                        "%s: train.estimator: found \"%s\" with family %s, expected a gaussian one", name,
+                        bnn_estimator_row((size_t)c->train.estimator)->name, c->posterior.family);
     return BNN_OK;
 }
 
 /* What `auto` stands for, where no data is needed to know. */
 static void resolve(bnn_config *c)
 {
-    if (c->train.optimizer.options.rho_lr_factor < 0)
+    if (isnan(c->train.optimizer.options.rho_lr_factor))
         c->train.optimizer.options.rho_lr_factor =
             bnn_optimizer_find(c->train.optimizer.name)->default_rho_lr_factor;
     c->train.kl_head_warmup_epochs =
@@ -531,7 +640,7 @@ static void resolve(bnn_config *c)
 }
 
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
-                            bool model_only, bnn_config *config, bnn_error *error)
+                            bnn_registry *modes, bnn_config *config, bnn_error *error)
 {
     const char *end = NULL;
     bnn_config_default(config);
@@ -545,23 +654,24 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
                             ? load_object(name, "", json, config, error)
                             : bnn_fail(error, BNN_BAD_INPUT, "%s: expected a JSON object {...}", name);
     for (size_t i = 0; !status && i < set_count; i++) status = load_set(sets[i], config, error);
-    if (!status && !model_only && !config->data.paths.name[0])
+    if (!status && modes && !config->data.paths.name[0])
         status =
             bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
-    if (!status && !model_only && !describes_model(json, sets, set_count))
+    if (!status && modes && !describes_model(json, sets, set_count))
         status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
                           name);
     cJSON_Delete(json);
-    if (!status) status = check_names(name, config, error);
+    if (!status) status = check_group(name, config, error);
+    if (!status) status = check_names(name, modes, config, error);
+    if (!status) status = check_read(name, modes, config, error);
     if (!status) status = check_model(name, config, error);
     if (!status) status = check_train(name, config, error);
-    if (!status) status = bnn_mode_check(name, config, model_only, error);
     if (!status) resolve(config);
     return status;
 }
 
-bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_config *config,
-                           bnn_error *error)
+bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
+                           bnn_config *config, bnn_error *error)
 {
     uint8_t *text;
     size_t size;
@@ -570,9 +680,16 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     if (memchr(text, 0, size))
         status = bnn_fail(error, BNN_BAD_INPUT, "%s: contains a zero byte, expected JSON text", path);
     else
-        status = bnn_config_parse(path, (const char *)text, sets, set_count, false, config, error);
+        status = bnn_config_parse(path, (const char *)text, sets, set_count, modes, config, error);
     free(text);
     return status;
+}
+
+const char *bnn_config_unread(const bnn_config *config, size_t *i)
+{
+    for (; *i < key_count; (*i)++)
+        if (config->given[*i] && config->unread[*i]) return keys[(*i)++].path;
+    return NULL;
 }
 
 /* ---- dump ---------------------------------------------------------------------------------------------- */
@@ -596,7 +713,9 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     for (size_t i = 0; root && i < key_count; i++) {
         const char *last;
         cJSON *object = object_for(root, keys[i].path, &last);
-        if (keys[i].type == KEY_TEXT && !*((const char *)config + keys[i].offset)) continue; /* unset */
+        const bool text = keys[i].type == KEY_TEXT || keys[i].type == KEY_NAME;
+        if (config->unread[i]) continue;
+        if (text && !*((const char *)config + keys[i].offset)) continue; /* unset */
         cJSON_AddItemToObject(object, last, get_value(&keys[i], config));
     }
     char *text = root ? (pretty ? cJSON_Print(root) : cJSON_PrintUnformatted(root)) : NULL;
@@ -604,20 +723,32 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     return text;
 }
 
-char *bnn_config_help(void)
+/* A key's line of help: path, default, meaning, and the choices or the rows that read it. */
+static void print_key(FILE *stream, const config_key *key, bnn_registry *modes)
 {
-    char *text = NULL, choices[160];
+    config_key named = *key;
+    char list[256], fallback[64];
+    if (key->type == KEY_NAME && !named.registry) named.registry = modes;
+    const char *first = key->type == KEY_NAME ? name_at(&named, 0) : NULL;
+    snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
+    fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
+    list_names(&named, list, sizeof list);
+    if (*list) fprintf(stream, " (%s)", list);
+    const config_key *owner = key->owner ? find_key(key->owner) : NULL;
+    if (owner) {
+        list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);
+        fprintf(stream, " [%s]", list);
+    }
+    fputc('\n', stream);
+}
+
+char *bnn_config_help(bnn_registry *modes)
+{
+    char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return NULL;
-    for (size_t i = 0; i < key_count; i++) {
-        fprintf(stream, "  %-36s %-12s %s", keys[i].path, keys[i].fallback, keys[i].meaning);
-        if (keys[i].names) {
-            list_names(keys[i].names, choices, sizeof choices);
-            fprintf(stream, " (%s)", choices);
-        }
-        fputc('\n', stream);
-    }
+    for (size_t i = 0; i < key_count; i++) print_key(stream, &keys[i], modes);
     if (fclose(stream) != 0) {
         free(text);
         return NULL;
@@ -639,6 +770,8 @@ void bnn_config_network(const bnn_config *config, bnn_representation representat
                                .representation = representation};
     memcpy(spec->input, config->model.input.value, sizeof spec->input);
     memcpy(spec->widths, widths->value, sizeof spec->widths);
+    for (size_t i = 0; config->model.type != BNN_NETWORK_MLP && i < config->model.pool.count; i++)
+        spec->unpooled[i] = !config->model.pool.value[i];
 }
 
 void bnn_config_set_network(bnn_config *config, const bnn_network_spec *spec)
@@ -650,6 +783,11 @@ void bnn_config_set_network(bnn_config *config, const bnn_network_spec *spec)
     config->model.classes = spec->classes;
     widths->count = spec->width_count;
     memcpy(widths->value, spec->widths, sizeof spec->widths);
+    config->model.pool.count = 0; /* all, unless one is left out */
+    for (size_t i = 0; i < spec->width_count; i++) {
+        config->model.pool.value[i] = !spec->unpooled[i];
+        if (spec->unpooled[i]) config->model.pool.count = spec->width_count;
+    }
     config->model.kernel = spec->kernel;
     config->model.padding = spec->circular ? 1 : 0;
     config->model.representation = spec->representation == BNN_REGULAR ? 2 : 1;

@@ -56,6 +56,24 @@ void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *po
     bnn_config_set_network(&model->config, &network->spec);
 }
 
+bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_error *error)
+{
+    bnn_network_spec spec;
+    bnn_network *network = NULL;
+    bnn_posterior *posterior = NULL;
+    bnn_status status = bnn_expanded_spec(model->group, &model->network->spec, &spec, error);
+    if (!status) status = bnn_network_create(&spec, &network, error);
+    if (!status) status = bnn_posterior_create(network, model->posterior->family, &posterior, error);
+    if (!status) status = bnn_posterior_expand(model->group, arrangement, model->posterior, posterior, error);
+    if (status) {
+        bnn_posterior_free(posterior);
+        bnn_network_free(network);
+        return status;
+    }
+    bnn_model_replace(model, network, posterior);
+    return BNN_OK;
+}
+
 /* ---- the tensors of a model ---------------------------------------------------------------------------- */
 
 /* Calls `visit` for every tensor of the file format that the posterior has. */
@@ -164,7 +182,7 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
             error, BNN_BAD_INPUT,
             "%s: __metadata__ has no \"format\": \"bnn\" and \"config\", expected a model written by bnn",
             file->path);
-    bnn_status status = bnn_config_parse(file->path, text, NULL, 0, true, &config, error);
+    bnn_status status = bnn_config_parse(file->path, text, NULL, 0, NULL, &config, error);
     if (status) return status;
     if (config.model.input.count != 3 || config.model.classes == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: config: model.input and model.classes are missing",

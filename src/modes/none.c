@@ -4,8 +4,8 @@
 
 static void plan(const bnn_config *config, size_t order, bnn_plan *plan)
 {
-    bnn_plan_augmented(config, order, plan);
-    plan->augmentation = BNN_AUGMENT_NONE;
+    (void)config;
+    *plan = (bnn_plan){.augmentation = BNN_AUGMENT_NONE, .repeats = order, .views = 1, .count_factor = order};
 }
 
-const bnn_mode bnn_mode_none = {.name = "none", .summary = "no augmentation", .plan = plan};
+const bnn_mode bnn_mode_none = {.row = {.name = "none", .summary = "no augmentation"}, .plan = plan};

@@ -9,29 +9,45 @@ static size_t after_stage1(const bnn_config *config)
 
 static bnn_status symmetrize(const bnn_symmetry *symmetry, bool fresh, bnn_model *model, bnn_error *error)
 {
-    bnn_network_spec spec;
-    bnn_network *network = NULL;
-    bnn_posterior *posterior = NULL;
     (void)symmetry, (void)fresh;
-    bnn_status status = bnn_expanded_spec(model->group, &model->network->spec, &spec, error);
-    if (!status) status = bnn_network_create(&spec, &network, error);
-    if (!status) status = bnn_posterior_create(network, model->posterior->family, &posterior, error);
-    if (!status)
-        status = bnn_posterior_expand(model->group, (bnn_arrangement)model->config.symmetrization.arrangement,
-                                      model->posterior, posterior, error);
-    if (status) {
-        bnn_posterior_free(posterior);
-        bnn_network_free(network);
-        return status;
-    }
-    bnn_model_replace(model, network, posterior);
+    return bnn_model_expand(model, (bnn_arrangement)model->config.symmetrization.arrangement, error);
+}
+
+static const char *not_invariant(const bnn_config *config)
+{
+    return config->symmetrization.arrangement == BNN_GCNN
+               ? NULL
+               : "only the gcnn arrangement of an orbit expansion is invariant";
+}
+
+static bnn_status check(const char *name, const bnn_config *config, bnn_error *error)
+{
+    if (config->model.representation == 2)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: model.channel_representation: found \"regular\", expected \"auto\" or "
+                        "\"trivial\" for the small network of %s",
+                        name, bnn_mode_orbit_expansion.row.name);
+    if (config->symmetrization.hold && not_invariant(config))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: symmetrization.arrangement: found \"%s\" with hold, expected \"%s\": only that "
+                        "expansion is invariant",
+                        name, bnn_arrangement_names[config->symmetrization.arrangement],
+                        bnn_arrangement_names[BNN_GCNN]);
     return BNN_OK;
 }
 
+static const char *const keys[] = {"symmetrization.augmentation",  "symmetrization.trigger_accuracy",
+                                   "symmetrization.stage1_epochs", "symmetrization.arrangement",
+                                   "symmetrization.hold",          NULL};
+
 const bnn_mode bnn_mode_orbit_expansion = {
-    .name = "orbit-expansion",
-    .summary = "a small network trained, then tiled over the group and trained on",
-    .can_hold = true,
+    .row = {.name = "orbit-expansion",
+            .summary = "a small network trained, then tiled over the group and trained on",
+            .keys = keys},
+    .replaces_network = true,
     .plan = bnn_plan_augmented,
     .trigger_epoch = after_stage1,
-    .symmetrize = symmetrize};
+    .symmetrize = symmetrize,
+    .not_invariant = not_invariant,
+    .check = check,
+};

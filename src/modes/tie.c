@@ -1,5 +1,5 @@
 /* Tied weights: a posterior projected right after initialisation and held invariant, trained on base images
- * alone (N = N0). Shorthand for `project` with trigger 0, hold and no augmentation. */
+ * alone (N = N0): the projection at trigger 0, with hold and no augmentation. */
 #include "modes/modes.h"
 #include "modes/projected.h"
 
@@ -15,11 +15,12 @@ static void plan(const bnn_config *config, size_t order, bnn_plan *plan)
     *plan = (bnn_plan){.augmentation = BNN_AUGMENT_NONE, .repeats = 1, .views = 1, .count_factor = 1};
 }
 
-const bnn_mode bnn_mode_tie = {.name = "tie",
-                               .summary = "an invariant posterior from the start, on base images alone",
-                               .holds = true,
-                               .needs_action = true,
-                               .representation = BNN_REGULAR,
-                               .plan = plan,
-                               .trigger_epoch = at_once,
-                               .symmetrize = bnn_symmetrize_projected};
+const bnn_mode bnn_mode_tie = {
+    .row = {.name = "tie", .summary = "an invariant posterior from the start, on base images alone"},
+    .holds = true,
+    .needs_action = true,
+    .representation = BNN_REGULAR,
+    .plan = plan,
+    .trigger_epoch = at_once,
+    .symmetrize = bnn_symmetrize_projected,
+};

@@ -2,7 +2,6 @@
 
 const bnn_estimator *const bnn_estimators[] = {&bnn_estimator_weight, &bnn_estimator_local,
                                                &bnn_estimator_flipout, NULL};
-const char *const bnn_estimator_names[] = {"weight", "local", "flipout", NULL};
 
 const bnn_row *bnn_estimator_row(size_t i)
 {

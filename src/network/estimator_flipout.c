@@ -85,7 +85,7 @@ static void psi_adjoint(size_t n, const bnn_real *b, const bnn_real *out_noise, 
 const bnn_estimator bnn_estimator_flipout = {
     .row = {.name = "flipout", .summary = "one weight draw a sample, with random signs an image"},
     .shares_draws = true,
-    .gaussian = true,
+    .normal = true,
     .perturbs = perturbs,
     .spread = spread,
     .pull_back = pull_back,

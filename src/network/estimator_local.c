@@ -59,7 +59,7 @@ static void psi_adjoint(size_t n, const bnn_real *b, const bnn_real *out_noise, 
 
 const bnn_estimator bnn_estimator_local = {
     .row = {.name = "local", .summary = "dense layers draw their pre-activations; others their weights"},
-    .gaussian = true,
+    .normal = true,
     .perturbs = perturbs,
     .spread = spread,
     .pull_back = pull_back,

@@ -3,7 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-const char *const bnn_network_type_names[] = {"fcnn", "cnn", "mlp", NULL};
+static const char *const conv_keys[] = {"model.channels", "model.pool", "model.kernel", "model.padding", NULL};
+static const char *const dense_keys[] = {"model.hidden", NULL};
+static const bnn_row types[] = {
+    {"fcnn", "convolutions, a 1x1 convolution to the classes, global average pool", conv_keys},
+    {"cnn", "convolutions, one dense layer to the classes", conv_keys},
+    {"mlp", "dense layers", dense_keys},
+};
+
+const bnn_row *bnn_network_type_row(size_t i)
+{
+    return i < sizeof types / sizeof *types ? &types[i] : NULL;
+}
 
 /* ---- layers -------------------------------------------------------------------------------------------- */
 

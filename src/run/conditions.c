@@ -57,7 +57,7 @@ static void check_family(const bnn_config *config, const bnn_symmetry *symmetry,
                          bnn_condition *condition)
 {
     const char *name = "family closed";
-    const bool averages = strcmp(config->symmetrization.mode, "average") == 0;
+    const bool averages = bnn_mode_of(config)->averages_factors;
     char reason[256];
     if (signs_differ(symmetry, q))
         broken(condition, name,
@@ -80,16 +80,15 @@ static void check_family(const bnn_config *config, const bnn_symmetry *symmetry,
 /* Whether the mode puts q into the invariant subspace at its trigger. */
 static bool symmetrizes(const bnn_config *config)
 {
-    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
-    const bool expands = mode->symmetrize && !mode->needs_action;
-    return mode->symmetrize && (!expands || config->symmetrization.arrangement == BNN_GCNN);
+    const bnn_mode *mode = bnn_mode_of(config);
+    return mode->symmetrize && (!mode->not_invariant || !mode->not_invariant(config));
 }
 
 static void check_initial(const bnn_config *config, const bnn_model *model, const bnn_symmetry *symmetry,
                           bnn_condition *condition)
 {
     const char *name = "initial q invariant";
-    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    const bnn_mode *mode = bnn_mode_of(config);
     const bool zero = config->posterior.mean_init == BNN_INIT_ZERO ||
                       (config->posterior.mean_init == BNN_INIT_PRIOR && config->prior.mean == 0);
     char reason[256];
@@ -98,13 +97,12 @@ static void check_initial(const bnn_config *config, const bnn_model *model, cons
     else if (signs_differ(symmetry, model->posterior))
         broken(condition, name, SIGNS_DIFFER, "posterior.family: gaussian");
     else if (symmetrizes(config)) {
-        snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger", mode->name);
+        snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger", mode->row.name);
         kept(condition, name, reason);
     } else if (zero)
         kept(condition, name, "every initial mean is zero and every initial rho is the same");
     else if (mode->symmetrize)
-        broken(condition, name, "only the gcnn arrangement of an orbit expansion is invariant",
-               "symmetrization.arrangement: gcnn");
+        broken(condition, name, mode->not_invariant(config), "symmetrization.arrangement: gcnn");
     else
         broken(condition, name, "initial means are random, and nothing symmetrizes q later",
                "symmetrization.mode: project, average, orbit-expansion or tie, or posterior.mean_init: zero");
@@ -113,7 +111,7 @@ static void check_initial(const bnn_config *config, const bnn_model *model, cons
 static void check_data(const bnn_config *config, const bnn_model *model, bnn_condition *condition)
 {
     const char *name = "data complete over G";
-    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    const bnn_mode *mode = bnn_mode_of(config);
     bnn_plan plan;
     char ignored[320];
     mode->plan(config, model->group->order, &plan);
@@ -183,7 +181,7 @@ static void check_architecture(const bnn_model *model, const char *no_action, bn
 static void check_optimizer(const bnn_config *config, bnn_condition *condition)
 {
     const char *name = "optimiser commutes with rho";
-    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    const bnn_mode *mode = bnn_mode_of(config);
     const bool later = mode->needs_action && mode->trigger_epoch && mode->trigger_epoch(config) > 0;
     char reason[256];
     snprintf(reason, sizeof reason, "%s and norm clipping act element by element%s",
@@ -255,14 +253,13 @@ bnn_status bnn_final_model(const bnn_config *config, const size_t shape[3], size
 {
     bnn_config with_shape = *config;
     bnn_network_spec spec;
-    const bnn_mode *mode = bnn_mode_find(config->symmetrization.mode);
+    const bnn_mode *mode = bnn_mode_of(config);
     memcpy(with_shape.model.input.value, shape, 3 * sizeof *shape);
     with_shape.model.input.count = 3;
     if (!with_shape.model.classes) with_shape.model.classes = classes;
     bnn_config_network(&with_shape, bnn_mode_representation(config), &spec);
     bnn_status status = bnn_model_create(&with_shape, &spec, model, error);
-    if (!status && mode->symmetrize && !mode->needs_action)
-        status = mode->symmetrize(NULL, true, *model, error);
+    if (!status && mode->replaces_network) status = mode->symmetrize(NULL, true, *model, error);
     if (status) {
         bnn_model_free(*model);
         *model = NULL;

@@ -132,7 +132,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     if (!status) status = resolve(config, r->train, resolved, error);
     if (status) return status;
     r->config = resolved;
-    r->mode = bnn_mode_find(config->symmetrization.mode);
+    r->mode = bnn_mode_of(config);
     r->keep_best = r->validation && config->train.select == BNN_SELECT_VALIDATION;
     r->best_nll = INFINITY;
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
@@ -143,7 +143,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
-    if (!status && r->mode->symmetrize && !r->mode->needs_action) status = rehearse(r, error);
+    if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
 
@@ -181,15 +181,14 @@ static bnn_status open_directory(run *r, bnn_error *error)
 
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
-    const bool replaces_network = !r->mode->needs_action;
-    if (replaces_network) unequip(r);
+    if (r->mode->replaces_network) unequip(r);
     bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
     if (status) return status;
     r->triggered = true;
     r->best_nll = INFINITY; /* earlier models were not symmetrized */
-    say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->name, epochs_done,
+    say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->row.name, epochs_done,
         r->model->posterior->count);
-    if (replaces_network) return equip(r, error);
+    if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
     return BNN_OK;
 }
@@ -206,7 +205,7 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
 
 static double whole_kl_weight(const run *r, size_t n)
 {
-    return r->config->train.kl_weight < 0 ? 1 / (double)n : r->config->train.kl_weight;
+    return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
 }
 
 /* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (DESIGN section 5). */
@@ -438,12 +437,15 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
     if (!status) {
         const size_t n = r.plan.count_factor * r.train->count;
         say(&r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
-            bnn_network_type_names[config->model.type], config->group, r.mode->name,
+            bnn_network_type_row((size_t)config->model.type)->name, config->group, r.mode->row.name,
             r.model->posterior->count, r.train->count, n, whole_kl_weight(&r, n));
         if (r.plan.count_factor > 1)
             say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
                 r.plan.count_factor);
         char reason[512];
+        const char *unread;
+        for (size_t i = 0; (unread = bnn_config_unread(config, &i));)
+            say(&r, "%s is set, but nothing that is chosen reads it", unread);
         if (r.mode->symmetrize &&
             !bnn_network_commutes(r.model->group, r.model->network, reason, sizeof reason))
             say(&r, "no exact equivariance, whatever q: %s", reason);

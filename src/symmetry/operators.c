@@ -91,12 +91,9 @@ void bnn_posterior_project(const bnn_symmetry *symmetry, bnn_posterior *posterio
     combine_orbits(symmetry, posterior, reynolds);
 }
 
-void bnn_posterior_average_geometric(const bnn_symmetry *symmetry, bnn_posterior *posterior)
-{
-    combine_orbits(symmetry, posterior, geometric);
-}
+const char *const bnn_average_names[] = {"geometric", "arithmetic", NULL};
 
-void bnn_posterior_average_arithmetic(const bnn_symmetry *symmetry, bnn_posterior *posterior)
+void bnn_posterior_average(const bnn_symmetry *symmetry, bnn_average average, bnn_posterior *posterior)
 {
-    combine_orbits(symmetry, posterior, arithmetic);
+    combine_orbits(symmetry, posterior, average == BNN_ARITHMETIC ? arithmetic : geometric);
 }

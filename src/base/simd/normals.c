@@ -73,20 +73,36 @@ INLINE integers rotate_right(integers x, integers turn)
 #endif
 }
 
+/* The lower and the upper halves of two vectors of states, in order. (GCC's shuffle of two vectors, which clang lacks.) */
+INLINE void split(words first, words second, integers *low, integers *high)
+{
+#ifdef __clang__
+    for (size_t i = 0; i < WORDS; i++) {
+        (*low)[i] = (uint32_t)first[i];
+        (*low)[WORDS + i] = (uint32_t)second[i];
+        (*high)[i] = (uint32_t)(first[i] >> 32);
+        (*high)[WORDS + i] = (uint32_t)(second[i] >> 32);
+    }
+#else
+    static const uint32_t numbers[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+    integers even;
+    memcpy(&even, numbers, sizeof even);
+    *low = __builtin_shuffle((integers)first, (integers)second, even);
+    *high = __builtin_shuffle((integers)first, (integers)second, even + 1);
+#endif
+}
+
 /* raw (turns, x and y, lanes) <- the next draws of every lane: bnn_pcg32_next, two vectors of states to one of
  * outputs. */
 static void draw(generator *g, size_t turns, uint32_t *raw)
 {
-    static const uint32_t numbers[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
-    integers even; /* the lower halves of states */
-    memcpy(&even, numbers, sizeof even);
     generator local = *g;
     for (size_t i = 0; i < turns; i++)
 #pragma GCC unroll 8
         for (size_t j = 0; j < 2 * GROUPS; j += 2, raw += 2 * WORDS) {
             const words first = local.state[j], second = local.state[j + 1];
-            const integers low = __builtin_shuffle((integers)first, (integers)second, even);
-            const integers high = __builtin_shuffle((integers)first, (integers)second, even + 1);
+            integers low, high;
+            split(first, second, &low, &high);
             const integers shifted =
                 (high << 5 | low >> 27) ^ (high >> 13); /* ((state >> 18) ^ state) >> 27 */
             const integers value = rotate_right(shifted, high >> 27);

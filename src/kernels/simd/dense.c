@@ -40,6 +40,14 @@ static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 /* Exchanges lanes and rows: in step h, the blocks of h x h off the diagonal of each 2h x 2h. */
 INLINE void transpose_square(vec *rows)
 {
+#ifdef __clang__ /* which lacks the shuffle of two vectors */
+    for (size_t i = 1; i < LANES; i++)
+        for (size_t j = 0; j < i; j++) {
+            const bnn_real swap = rows[i][j];
+            rows[i][j] = rows[j][i];
+            rows[j][i] = swap;
+        }
+#else
     static const lane_integer numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     mask lane;
     memcpy(&lane, numbers, sizeof lane);
@@ -55,6 +63,7 @@ INLINE void transpose_square(vec *rows)
                 rows[i + (size_t)h] = __builtin_shuffle(a, b, high);
             }
     }
+#endif
 }
 
 /* to (columns, rows) <- from (rows, columns); neither need be aligned. */

@@ -1,0 +1,18 @@
+/* The configuration of a run, read and judged: what the table of keys loads and types (config.h), modes check. Floor 8. */
+#ifndef BNN_SETTINGS_H
+#define BNN_SETTINGS_H
+
+#include <stddef.h>
+
+#include "bnn/config.h"
+#include "bnn/status.h"
+
+/* bnn_config_parse with all checks that need no data. */
+bnn_status bnn_settings_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
+                              bnn_config *config, bnn_error *error);
+
+/* bnn_settings_parse of a file. */
+bnn_status bnn_settings_read(const char *path, const char *const *sets, size_t set_count, bnn_config *config,
+                             bnn_error *error);
+
+#endif
