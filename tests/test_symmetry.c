@@ -106,15 +106,15 @@ static void check_finds_what_breaks_the_equation(void **state)
         const char *reason;
     } rows[] = {
         {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)},
-         "conv_layers.2 max-pools 7 x 7 pixels, which drops a row"},
+         "conv_layers.2.pool max-pools 7 x 7 pixels, which drops a row"},
         {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)}, "divisible by 8, mend it (2 pixels of padding"},
-        {{"C2", NETWORK(CNN, 3, 9, 8, 3, false, 4)}, "conv_layers.0 max-pools 9 x 8"},
-        {{"D1", NETWORK(FCNN, 1, 8, 9, 3, false, 4)}, "conv_layers.0 max-pools 8 x 9"},
-        {{"D2", NETWORK(FCNN, 1, 8, 10, 3, false, 4, 4)}, "conv_layers.1 max-pools 4 x 5"},
+        {{"C2", NETWORK(CNN, 3, 9, 8, 3, false, 4)}, "conv_layers.0.pool max-pools 9 x 8"},
+        {{"D1", NETWORK(FCNN, 1, 8, 9, 3, false, 4)}, "conv_layers.0.pool max-pools 8 x 9"},
+        {{"D2", NETWORK(FCNN, 1, 8, 10, 3, false, 4, 4)}, "conv_layers.1.pool max-pools 4 x 5"},
         {{"T2", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "model.padding \"circular\""},
         {{"T2", NETWORK(FCNN, 1, 12, 8, 3, true, 4, 4)},
-         "conv_layers.1 max-pools 6 x 4 pixels, which the translations"},
-        {{"T3", NETWORK(FCNN, 1, 9, 9, 3, true, 4)}, "conv_layers.0 max-pools 9 x 9"},
+         "conv_layers.1.pool max-pools 6 x 4 pixels, which the translations"},
+        {{"T3", NETWORK(FCNN, 1, 9, 9, 3, true, 4)}, "conv_layers.0.pool max-pools 9 x 9"},
         {{"C8", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "C8 does not permute the pixels of 8 x 8 images"},
     };
     (void)state;
@@ -354,7 +354,7 @@ static void operators_agree_with_the_reference(void **state)
             const bnn_layer *layer = &f.network->layers[l];
             compare(q->mu, expected->mu, layer->weight_offset, layer->weight_count);
             compare(q->mu, expected->mu, layer->bias_offset, layer->bias_count);
-            if (!project || layer->kind == BNN_LAYER_CONV)
+            if (!project || layer->type == &bnn_layer_conv)
                 compare(q->rho, expected->rho, layer->weight_offset, layer->weight_count);
             if (!project) compare(q->rho, expected->rho, layer->bias_offset, layer->bias_count);
         }
