@@ -23,6 +23,22 @@ static const row rows[] = {
     {"D4", {BNN_NETWORK_MLP, {3, 5, 5}, 3, {4, 2}, 2, 0, false, BNN_TRIVIAL}},
     {"T2", {BNN_NETWORK_CNN, {1, 8, 16}, 3, {2, 3}, 2, 3, true, BNN_TRIVIAL}},
     {"T3", {BNN_NETWORK_MLP, {1, 3, 6}, 3, {2, 2}, 2, 0, false, BNN_TRIVIAL}},
+    {"C4",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {1, 7, 7},
+      .classes = 3,
+      .widths = {2, 3},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true, true}}},
+    {"D4",
+     {.type = BNN_NETWORK_CNN,
+      .input = {1, 6, 6},
+      .classes = 3,
+      .widths = {2, 3},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true, false}}},
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
