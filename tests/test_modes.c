@@ -229,6 +229,33 @@ static void expansion_multiplies_the_channels(void **state)
     bnn_model_free(model);
 }
 
+/* A pool after the second convolution alone: every mode and estimator trains so and its model says so; held posteriors stay
+ * invariant. 8 x 8 pixels give the cnn a grid of 4 x 4. */
+static void pools_may_be_left_out(void **state)
+{
+    static const char *const types[] = {"model.type=fcnn", "model.type=cnn"};
+    (void)state;
+    for (size_t m = 0; bnn_modes[m]; m++)
+        for (size_t i = 0; i < 2 * 3; i++) {
+            char mode[64], estimator[64];
+            const bool expands = bnn_modes[m]->replaces_network;
+            const bool can_hold = bnn_row_reads(&bnn_modes[m]->row, "symmetrization.hold");
+            const bnn_estimator *e = bnn_estimators[i / 2];
+            if (bnn_modes[m]->orbit_a_draw && !e->shares_draws) continue;
+            snprintf(mode, sizeof mode, "symmetrization.mode=%s", bnn_modes[m]->row.name);
+            snprintf(estimator, sizeof estimator, "train.estimator=%s", e->row.name);
+            train("pools", SETS(mode, estimator, types[i % 2], "model.pool=[false, true]",
+                                "train.batch_size=8", can_hold ? "symmetrization.hold=true" : "seed=2",
+                                expands ? "symmetrization.stage1_epochs=1" : NULL));
+            bnn_model *model = load("pools", NULL);
+            assert_true(model->network->spec.unpooled[0] && !model->network->spec.unpooled[1]);
+            assert_int_equal(bnn_network_head(model->network)->shape.in.channels, expands ? 32 : 8);
+            assert_int_equal(bnn_network_head(model->network)->shape.in.height, i % 2 ? 4 : 1);
+            bnn_model_free(model);
+            if (can_hold || bnn_modes[m]->holds) assert_true(residual("pools") == 0);
+        }
+}
+
 /* ---- how it gets there -------------------------------------------------------------------------------------- */
 
 static void group_elbo_has_three_averages(void **state)
@@ -546,6 +573,7 @@ int main(void)
         cmocka_unit_test(the_ring_shift_of_kernels_serves_C8),
         cmocka_unit_test(an_impossible_expansion_is_refused_at_once),
         cmocka_unit_test(expansion_multiplies_the_channels),
+        cmocka_unit_test(pools_may_be_left_out),
         cmocka_unit_test(group_elbo_has_three_averages),
         cmocka_unit_test(the_objective_counts_its_items),
         cmocka_unit_test(accuracy_can_pull_the_trigger),
