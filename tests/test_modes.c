@@ -6,6 +6,7 @@
 #include "bnn/evaluate.h"
 #include "bnn/model.h"
 #include "bnn/settings.h"
+#include "bnn/splits.h"
 #include "bnn/symmetry.h"
 #include "bnn/train.h"
 #include "images.h"
@@ -38,8 +39,10 @@ static bnn_status try_training(const char *out, int threads, const char *const *
     *h = (history){0};
     *error = (bnn_error){BNN_OK, ""};
     snprintf(directory, sizeof directory, "%s", in_temporary(out));
-    const bnn_train_options options = {
-        .directory = directory, .threads = threads, .callbacks = {.context = h, .epoch = remember}};
+    const bnn_train_options options = {.directory = directory,
+                                       .overwrite = true,
+                                       .threads = threads,
+                                       .callbacks = {.context = h, .epoch = remember}};
     bnn_status status =
         bnn_settings_parse("c.json", small_config(text, sizeof text), sets, count, &config, error);
     return status ? status : bnn_train(&config, &options, error);
@@ -532,7 +535,7 @@ static void impossible_data_is_refused_before_anything_is_written(void **state)
     assert_failure(try_training("no", 1, SETS("train.batch_size=257"), &h, &error), BNN_BAD_INPUT, error,
                    "train.batch_size", "257", "256");
     assert_failure(try_training("no", 1, SETS("model.classes=2"), &h, &error), BNN_BAD_INPUT, error,
-                   "train-labels", "label 2 is 2", "model.classes is 2");
+                   "train-labels", "label 2 is 2", "expected an integer in 0..1, the classes");
     assert_failure(try_training("no", 1, SETS("model.input=[1, 8, 9]"), &h, &error), BNN_BAD_INPUT, error,
                    "model.input", "[1, 8, 8]");
     assert_failure(try_training("no", 1, SETS("model.channels=[2, 2, 2, 2]"), &h, &error), BNN_BAD_INPUT,

@@ -20,8 +20,9 @@ typedef enum bnn_augmentation { BNN_AUGMENT_NONE, BNN_AUGMENT_FULL, BNN_AUGMENT_
 typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
-extern const char *const bnn_predictive_names[]; /* "posterior", "group-averaged", NULL */
-extern const char *const bnn_draws_names[];      /* "shared", "independent", NULL */
+extern const char *const bnn_augmentation_names[]; /* "none", "full", "random", NULL */
+extern const char *const bnn_predictive_names[];   /* "posterior", "group-averaged", NULL */
+extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
 
 #define BNN_NAME 32
 
@@ -50,6 +51,8 @@ typedef struct bnn_config {
         size_t validation_size;
         size_t test_size; /* 0: all */
         size_t pad;
+        int scale;         /* bnn_scale */
+        double background; /* NaN: auto, the smallest value of the training images */
     } data;
     char group[BNN_NAME];
     struct {
@@ -109,13 +112,17 @@ void bnn_config_default(bnn_config *config);
  * JSON, or taken as a string), then the checks that need neither data nor modes. Unknown keys, wrong types, duplicate keys,
  * values out of range, names of no row, and keys that the chosen rows do not read give BNN_BAD_INPUT naming the key's path,
  * what was found, what was expected and the nearest valid key. `modes`: the registry of symmetrization.mode; NULL for the text
- * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over. */
+ * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over; of other text, relative paths
+ * become absolute: those from the folder of the file `name`, or from the current one where that is no regular file. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bnn_registry *modes, bnn_config *config, bnn_error *error);
 
 /* bnn_config_parse of a file. */
 bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
                            bnn_config *config, bnn_error *error);
+
+/* Whether the user has set a key, in the file or by --set. */
+bool bnn_config_gives(const bnn_config *config, const char *path);
 
 /* The paths, one a call and then NULL, of keys that the user has set although the chosen rows do not read them (of those that
  * bnn_config_parse lets pass); *i is 0 at first. */

@@ -16,8 +16,9 @@
 
 typedef struct bnn_estimator {
     bnn_row row;
-    bool shares_draws; /* the views of an item are seen under one weight draw, as an objective over orbits needs */
-    bool normal;       /* needs a family with w = mu + sigma eps, eps ~ N(0, 1): bnn_family.normal */
+    bool
+        shares_draws; /* the views of an item are seen under one weight draw, as an objective over orbits needs */
+    bool normal;      /* needs a family with w = mu + sigma eps, eps ~ N(0, 1): bnn_family.normal */
 
     /* Whether it perturbs the layer; others have their weights drawn. NULL: none. The rest is NULL then. */
     bool (*perturbs)(const bnn_layer *layer);

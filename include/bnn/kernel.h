@@ -62,7 +62,8 @@ typedef struct bnn_pass {
  * Nothing allocates. The functions may be called from several threads on different buffers. */
 typedef struct bnn_kernel {
     const char *name; /* "winograd-avx512"; unlike any other */
-    const char *set;  /* what a whole network may be asked to run by: "avx512", "blas", "naive"; NULL: in none */
+    const char
+        *set; /* what a whole network may be asked to run by: "avx512", "blas", "naive"; NULL: in none */
 
     /* Whether this processor has its instruction set; NULL: any has. Nothing else of the row may be called if not. */
     bool (*runs_here)(void);
@@ -99,10 +100,12 @@ extern const bnn_kernel *const bnn_conv_kernels[], *const bnn_dense_kernels[];
 bool bnn_kernel_fits(const bnn_kernel *kernel, const bnn_kernel_shape *shape);
 
 /* The kernel of that name, and NULL where the list has none or it does not fit: for tests and measurements. */
-const bnn_kernel *bnn_kernel_named(const bnn_kernel *const *list, const bnn_kernel_shape *shape, const char *name);
+const bnn_kernel *bnn_kernel_named(const bnn_kernel *const *list, const bnn_kernel_shape *shape,
+                                   const char *name);
 
 /* The first kernel of a set that fits, and NULL where the list has none. `set` NULL: of any. */
-const bnn_kernel *bnn_kernel_of_set(const bnn_kernel *const *list, const bnn_kernel_shape *shape, const char *set);
+const bnn_kernel *bnn_kernel_of_set(const bnn_kernel *const *list, const bnn_kernel_shape *shape,
+                                    const char *set);
 
 /* packed_count, saved_count and scratch_count, 0 where the row has none. */
 size_t bnn_kernel_packed_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape);

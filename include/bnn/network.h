@@ -81,7 +81,8 @@ typedef struct bnn_workspace_options {
     bool train; /* with room for a backward pass */
     /* NULL: of training, layers that it perturbs are run as f(in; weights) combined with f(in; spread). */
     const bnn_estimator *estimator;
-    const char *kernels; /* NULL: the fastest; or a set of bnn_kernel, by which every layer runs that has a kernel of it,
+    const char *
+        kernels; /* NULL: the fastest; or a set of bnn_kernel, by which every layer runs that has a kernel of it,
                           * and the others by their fastest. For tests and measurements. */
 } bnn_workspace_options;
 

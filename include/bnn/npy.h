@@ -1,4 +1,4 @@
-/* NumPy .npy arrays (format versions 1 to 3, C order, little or big endian). Floor 2. */
+/* NumPy .npy arrays (format versions 1 to 3, C or Fortran order, little or big endian). */
 #ifndef BNN_NPY_H
 #define BNN_NPY_H
 
@@ -14,10 +14,10 @@ typedef struct bnn_npy {
     size_t count;
     char kind;    /* 'f' float, 'i' signed, 'u' unsigned, 'b' bool */
     size_t width; /* bytes an item in the file */
-    double *data; /* (count), converted */
+    double *data; /* (count), converted, the last axis fastest whatever the order in the file */
 } bnn_npy;
 
-/* Reads f2, f4, f8, i1..i8, u1..u8, b1. BNN_BAD_INPUT: magic, version, header, Fortran order, size. */
+/* Reads f2, f4, f8, i1..i8, u1..u8, b1. BNN_BAD_INPUT: magic, version, header, size. */
 bnn_status bnn_npy_read(const char *path, bnn_npy **array, bnn_error *error);
 
 /* The same from bytes in memory (a member of an .npz); `name` is for messages. */

@@ -28,6 +28,10 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
 /* Puts "prefix: " before the message that *error already holds; returns its status. */
 bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix);
 
+/* A number for a message: "%g", or "NaN", "infinity" or "-infinity" whatever the C library calls them; returns `text`. */
+#define BNN_NUMBER_TEXT 32
+const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT]);
+
 /* `count * size` zeroed bytes aligned to 64, or NULL when memory is short or the product overflows; a count
  * of 0 gives a valid pointer. Released with free(). */
 void *bnn_alloc(size_t count, size_t size) __attribute__((malloc, warn_unused_result));

@@ -1,5 +1,6 @@
 #include "bnn/status.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +32,17 @@ bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix)
         error->status = status;
     }
     return status;
+}
+
+const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT])
+{
+    if (isnan(value))
+        snprintf(text, BNN_NUMBER_TEXT, "NaN"); /* whose sign, which %g may print, means nothing */
+    else if (isinf(value))
+        snprintf(text, BNN_NUMBER_TEXT, value > 0 ? "infinity" : "-infinity");
+    else
+        snprintf(text, BNN_NUMBER_TEXT, "%g", value);
+    return text;
 }
 
 void *bnn_alloc(size_t count, size_t size)

@@ -67,12 +67,9 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     bnn_dataset *other = NULL;
     bnn_metrics *figures = NULL;
     if (!name) return BNN_OK;
-    bnn_status status = cmd_other_data(e->line, "ood", e->model, &other, error);
-    if (!status) {
-        free(other->labels); /* other classes: only the scores count */
-        other->labels = NULL;
-        status = bnn_evaluate(e->model, other, &e->options, &figures, error);
-    }
+    bnn_status status =
+        cmd_other_data(e->line, "ood", e->model, false, &other, error); /* only the scores count */
+    if (!status) status = bnn_evaluate(e->model, other, &e->options, &figures, error);
     if (!status) figures_add_ood(uncertainty, name, metrics, figures);
     bnn_metrics_free(figures);
     bnn_dataset_free(other);

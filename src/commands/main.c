@@ -42,13 +42,10 @@ static void restart_with_settings(char **argv)
     if (changed) execv("/proc/self/exe", argv); /* where that fails, the slower settings serve */
 }
 
-/* A message is one line whatever names and keys the user's input put into it. */
 static void print_error(bnn_error *error)
 {
     const bool says_who = strncmp(error->message, "bnn ", strlen("bnn ")) == 0;
-    for (char *c = error->message; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
-    fprintf(stderr, "%s%s\n", says_who ? "" : "bnn: ", error->message);
+    cmd_print_message(says_who ? "" : "bnn: ", error->message);
 }
 
 /* The exit code, once what was printed has arrived. */

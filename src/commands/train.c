@@ -77,6 +77,16 @@ static void print_epoch(void *context, const bnn_epoch *epoch)
         fprintf(stderr, "\r\033[K%s\n", line);
 }
 
+/* --dry-run. */
+static bnn_status print_config(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
+{
+    char *text;
+    bnn_status status = bnn_train_dry_run(config, options, &text, error);
+    if (!status) puts(text);
+    free(text);
+    return status;
+}
+
 /* Without --out the run is written beside where the user works; a config.json that is there already is never
  * replaced then, and a configuration is never replaced by its own resolved form (model.bin holds that too).
  */
@@ -106,17 +116,22 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
     const char *out = cmd_value(&line, "out");
     bnn_train_options options = {
-        .directory = out ? out : ".", .write_config = may_write_config(out, line.operands[0]), .stop = &stop};
+        .config_name = line.operands[0],
+        .directory = out ? out : ".",
+        .write_config = may_write_config(out, line.operands[0]),
+        .overwrite = cmd_flag(&line, "overwrite"),
+        .stop = &stop,
+    };
     if (!cmd_flag(&line, "quiet"))
         options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
     status = cmd_threads(&line, &options.threads, error);
     if (!status) status = bnn_settings_read(line.operands[0], line.sets, line.set_count, &config, error);
     if (status) return status;
+    if (cmd_flag(&line, "dry-run")) return print_config(&config, &options, error);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     status = bnn_train(&config, &options, error);
-    if (status == BNN_BAD_INPUT) return bnn_fail_in(error, status, line.operands[0]);
     if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;
 }
@@ -124,6 +139,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 static const cmd_option options[] = {
     {"set", "KEY=VALUE", "override a key of the configuration (repeatable)"},
     {"out", "DIR", "write config.json, metrics.jsonl, model.bin and checkpoint.bin there (default: .)"},
+    {"overwrite", NULL, "replace the run that DIR holds: its files are removed first"},
+    {"dry-run", NULL, "check everything, print the config.json that would be written, and exit"},
     {"threads", "N", "worker threads (default: all processors); the result does not depend on it"},
     {"quiet", NULL, "no progress"},
     {"keys", NULL, "list every key of a configuration with its default and meaning, and exit"},

@@ -1,5 +1,6 @@
 #include "bnn/model.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ static bnn_status make_model(const bnn_config *config, const bnn_network_spec *s
     bnn_model *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a model", 1, sizeof *result);
     result->config = *config;
+    result->pixels = (bnn_range){NAN, NAN};
     bnn_config_set_network(&result->config, spec);
     bnn_status status = bnn_group_create(config->group, &result->group, error);
     if (!status) status = bnn_network_create(spec, &result->network, error);
@@ -76,11 +78,8 @@ bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_e
 
 /* ---- the tensors of a model ---------------------------------------------------------------------------- */
 
-/* Calls `visit` for every tensor of the file format that the posterior has. */
-typedef bnn_status visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
-
 static bnn_status visit_tensor(const bnn_layer *layer, bool bias, const char *part, bnn_real *array,
-                               visitor *visit, void *context, bnn_error *error)
+                               bnn_tensor_visitor *visit, void *context, bnn_error *error)
 {
     bnn_tensor tensor = {.rank = bias ? 1 : layer->weight_rank, .shape = {layer->bias_count}};
     snprintf(tensor.name, sizeof tensor.name, "%s.%s", layer->name, part);
@@ -90,9 +89,8 @@ static bnn_status visit_tensor(const bnn_layer *layer, bool bias, const char *pa
     return visit(context, &tensor, error);
 }
 
-/* `random_prior`: whether the file has prior_mu and prior_std. */
-static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visitor *visit, void *context,
-                                bnn_error *error)
+bnn_status bnn_posterior_tensors(const bnn_posterior *q, bnn_tensor_visitor *visit, void *context,
+                                 bnn_error *error)
 {
     const struct {
         const char *part;
@@ -103,8 +101,8 @@ static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visit
         {"weight_rho", false, true, q->rho},
         {"bias_mu", true, true, q->mu},
         {"bias_rho", true, true, q->rho},
-        {"prior_mu", false, random_prior, q->prior_mean},
-        {"prior_std", false, random_prior, q->prior_std},
+        {"prior_mu", false, q->random_prior, q->prior_mean},
+        {"prior_std", false, q->random_prior, q->prior_std},
         {"weight_sign", false, q->sign != NULL, q->sign},
         {"bias_sign", true, q->sign != NULL, q->sign},
     };
@@ -117,6 +115,16 @@ static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visit
             if (status) return status;
         }
     }
+    return BNN_OK;
+}
+
+bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_error *error)
+{
+    (void)context;
+    for (size_t i = 0; i < tensor->count; i++)
+        if (!isfinite(tensor->data[i]))
+            return bnn_fail(error, BNN_FAILED, "%s is %s at entry %zu", tensor->name,
+                            bnn_number_text(tensor->data[i], (char[BNN_NUMBER_TEXT]){0}), i);
     return BNN_OK;
 }
 
@@ -152,8 +160,9 @@ static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error
     for (size_t i = 0; i < found->count; i++)
         if (!isfinite(found->data[i]) || (positive && found->data[i] <= 0))
             return bnn_fail(error, BNN_BAD_INPUT,
-                            "%s: tensor %s: entry %zu is %g, expected a finite%s number", state->file->path,
-                            wanted->name, i, (double)found->data[i], positive ? " positive" : "");
+                            "%s: tensor %s: entry %zu is %s, expected a finite%s number", state->file->path,
+                            wanted->name, i, bnn_number_text(found->data[i], (char[BNN_NUMBER_TEXT]){0}),
+                            positive ? " positive" : "");
     memcpy(wanted->data, found->data, found->count * sizeof *found->data);
     state->found++;
     return BNN_OK;
@@ -168,6 +177,23 @@ static bnn_status check_known(const bnn_safetensors *file, size_t known, bnn_err
     return bnn_fail(error, BNN_BAD_INPUT,
                     "%s: found %zu tensors, expected the %zu that its configuration describes", file->path,
                     file->tensor_count - extra, known);
+}
+
+/* The training images' range, which models of other programs do not tell. */
+static bnn_status load_pixels(const bnn_safetensors *file, bnn_range *pixels, bnn_error *error)
+{
+    const char *text = bnn_safetensors_metadata(file, "pixels");
+    if (!text) return BNN_OK;
+    cJSON *json = cJSON_ParseWithOpts(text, NULL, 1);
+    const cJSON *least = cJSON_GetObjectItemCaseSensitive(json, "least");
+    const cJSON *most = cJSON_GetObjectItemCaseSensitive(json, "most");
+    const bool good = cJSON_IsNumber(least) && cJSON_IsNumber(most);
+    if (good) *pixels = (bnn_range){least->valuedouble, most->valuedouble};
+    cJSON_Delete(json);
+    if (good) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: __metadata__: pixels: found %.80s, expected {\"least\": ..., \"most\": ...}",
+                    file->path, text);
 }
 
 static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_error *error)
@@ -193,7 +219,8 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     bnn_posterior *q = (*model)->posterior;
     bnn_posterior_set_prior(q, config.prior.std, false, 0);
     q->random_prior = config.prior.mean == 1;
-    status = visit_tensors(q, q->random_prior, load_tensor, &state, error);
+    status = load_pixels(file, &(*model)->pixels, error);
+    if (!status) status = bnn_posterior_tensors(q, load_tensor, &state, error);
     return status ? status : check_known(file, state.found, error);
 }
 
@@ -218,6 +245,7 @@ bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors *
 /* ---- save ---------------------------------------------------------------------------------------------- */
 
 typedef struct saving {
+    const char *path;
     bnn_tensor *tensors;
     size_t count;
 } saving;
@@ -225,7 +253,9 @@ typedef struct saving {
 static bnn_status save_tensor(void *context, const bnn_tensor *tensor, bnn_error *error)
 {
     saving *state = context;
-    (void)error;
+    bnn_error reason;
+    if (bnn_tensor_check_finite(NULL, tensor, &reason))
+        return bnn_fail(error, reason.status, "%s: not written: %s", state->path, reason.message);
     state->tensors[state->count++] = *tensor;
     return BNN_OK;
 }
@@ -235,16 +265,20 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
 {
     const size_t most = model->network->layer_count * 8 + extra_count;
     char *config = bnn_config_dump(&model->config, false);
-    saving state = {bnn_alloc(most, sizeof(bnn_tensor)), 0};
+    saving state = {path, bnn_alloc(most, sizeof(bnn_tensor)), 0};
     bnn_status status = BNN_OK;
     if (!config || !state.tensors) status = bnn_no_memory(error, "a model file", most, sizeof(bnn_tensor));
-    if (!status)
-        status = visit_tensors(model->posterior, model->posterior->random_prior, save_tensor, &state, error);
+    if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
+    for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
-        const char *const metadata[] = {"format", "bnn",      "config",
-                                        config,   "training", training ? training : ""};
-        for (size_t i = 0; i < extra_count; i++) state.tensors[state.count++] = extra[i];
-        status = bnn_safetensors_write(path, state.tensors, state.count, metadata, training ? 3 : 2, error);
+        const char *metadata[8] = {"format", "bnn", "config", config};
+        char pixels[80];
+        size_t pairs = 2;
+        snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
+                 model->pixels.most);
+        if (!isnan(model->pixels.least)) metadata[2 * pairs] = "pixels", metadata[2 * pairs++ + 1] = pixels;
+        if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
+        status = bnn_safetensors_write(path, state.tensors, state.count, metadata, pairs, error);
     }
     free(state.tensors);
     free(config);

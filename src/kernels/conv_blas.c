@@ -53,7 +53,8 @@ static size_t packed_index(const bnn_kernel_shape *shape, size_t o, size_t c, si
     return row * bnn_channel_stride(shape->out.channels) + o;
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
+                 bnn_real *packed)
 {
     const size_t taps = shape->kernel * shape->kernel, count = packed_count(shape);
     memset(packed, 0, count * sizeof *packed);
@@ -64,8 +65,8 @@ static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bn
            shape->out.channels * sizeof *bias);
 }
 
-static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient)
+static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
+                            bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
     const size_t taps = shape->kernel * shape->kernel;
     for (size_t o = 0; o < shape->out.channels; o++)
@@ -100,8 +101,8 @@ static void exchange(const bnn_kernel_shape *shape, const buffers *b, bool gathe
 }
 
 /* One image's output pixel: bias, the first largest of the window, ReLU. `value` is the window's first. */
-static void finish_pixel(const bnn_kernel_shape *shape, const bnn_real *bias, const bnn_real *value, bnn_real *out,
-                         bnn_code *codes)
+static void finish_pixel(const bnn_kernel_shape *shape, const bnn_real *bias, const bnn_real *value,
+                         bnn_real *out, bnn_code *codes)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels), window = shape->pool ? 2 : 1;
     for (size_t o = 0; o < stride; o++) {
@@ -129,8 +130,8 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     for (size_t n = 0; n < pass->images; n++, in += bnn_activation_count(&shape->in)) {
         bnn_conv_pad(shape, in, b.padded);
         exchange(shape, &b, true);
-        bnn_gemm(false, false, pixels, stride, patch, 1, b.patches, patch, pass->packed, stride, 0,
-                 b.values, stride);
+        bnn_gemm(false, false, pixels, stride, patch, 1, b.patches, patch, pass->packed, stride, 0, b.values,
+                 stride);
         for (size_t y = 0; y < shape->out.height; y++)
             for (size_t x = 0; x < shape->out.width; x++, out += stride, codes += codes ? stride : 0)
                 finish_pixel(shape, bias, b.values + (y * shape->in.width + x) * window * stride, out, codes);
@@ -155,7 +156,8 @@ static void scatter_gradient(const bnn_kernel_shape *shape, const bnn_real *grad
 
 static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t stride = bnn_channel_stride(shape->out.channels), in_count = bnn_activation_count(&shape->in);
+    const size_t stride = bnn_channel_stride(shape->out.channels),
+                 in_count = bnn_activation_count(&shape->in);
     const size_t pixels = shape->in.height * shape->in.width, patch = patch_size(shape);
     const buffers b = buffers_in(shape, pass->scratch);
     const bnn_code *codes = (const bnn_code *)pass->saved;
@@ -164,14 +166,15 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     if (!pass->add) memset(packed_gradient, 0, packed_count(shape) * sizeof *packed_gradient);
     for (size_t n = 0; n < pass->images; n++, in += in_count) {
         const size_t at = n * bnn_activation_count(&shape->out);
-        scatter_gradient(shape, pass->out_gradient + at, codes + at, b.values, packed_gradient + patch * stride);
+        scatter_gradient(shape, pass->out_gradient + at, codes + at, b.values,
+                         packed_gradient + patch * stride);
         bnn_conv_pad(shape, in, b.padded);
         exchange(shape, &b, true);
         bnn_gemm(true, false, patch, stride, pixels, 1, b.patches, patch, b.values, stride, 1,
                  packed_gradient, stride);
         if (!pass->in_gradient[0]) continue;
-        bnn_gemm(false, true, pixels, patch, stride, 1, b.values, stride, pass->packed, stride, 0,
-                 b.patches, patch);
+        bnn_gemm(false, true, pixels, patch, stride, 1, b.values, stride, pass->packed, stride, 0, b.patches,
+                 patch);
         memset(b.padded, 0, bnn_conv_padded_count(shape) * sizeof *b.padded);
         exchange(shape, &b, false);
         bnn_conv_unpad(shape, b.padded, pass->in_gradient[0] + n * in_count);

@@ -71,7 +71,8 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
                 size_t where = 0;
                 bnn_real most = 0;
                 for (size_t v = 0; v < window * window; v++) {
-                    const bnn_real value = convolve(shape, pass->packed, in, o, y + v / window, x + v % window);
+                    const bnn_real value =
+                        convolve(shape, pass->packed, in, o, y + v / window, x + v % window);
                     if (v == 0 || value > most) most = value, where = v;
                 }
                 if (shape->relu && !(most > 0)) most = most < 0 ? 0 : most, where = 4;
@@ -83,7 +84,8 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 }
 
 /* Where output (p, o) of an image took its value from: row and column before pooling. False if ReLU stopped it. */
-static bool source_of(const bnn_kernel_shape *shape, const bnn_real *saved, size_t p, size_t o, size_t *y, size_t *x)
+static bool source_of(const bnn_kernel_shape *shape, const bnn_real *saved, size_t p, size_t o, size_t *y,
+                      size_t *x)
 {
     const size_t window = shape->pool ? 2 : 1;
     const size_t where = (size_t)saved[p * bnn_channel_stride(shape->out.channels) + o];

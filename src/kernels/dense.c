@@ -36,7 +36,8 @@ static void reorder(const bnn_kernel_shape *shape, bnn_real *weight, bnn_real *p
             }
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
+                 bnn_real *packed)
 {
     const size_t in = bnn_activation_count(&shape->in), out = shape->out.channels;
     memset(packed, 0, out * in * sizeof *packed);
@@ -63,8 +64,8 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
                  inputs, 0, pass->in_gradient[0], inputs);
 }
 
-static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient)
+static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
+                            bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
     const size_t in = bnn_activation_count(&shape->in), out = shape->out.channels;
     reorder(shape, weight_gradient, packed_gradient, true);

@@ -7,7 +7,8 @@
 #include "bnn/kernel.h"
 
 /* out <- ReLU of out + bias. */
-static inline void dense_finish(const bnn_kernel_shape *shape, const bnn_real *bias, size_t images, bnn_real *out)
+static inline void dense_finish(const bnn_kernel_shape *shape, const bnn_real *bias, size_t images,
+                                bnn_real *out)
 {
     const size_t outputs = shape->out.channels;
     for (size_t n = 0; n < images; n++, out += outputs)

@@ -106,13 +106,28 @@ static bnn_status check_estimator(const char *name, const bnn_config *config, bn
         if ((*e)->shares_draws)
             length += (size_t)snprintf(expected + length, sizeof expected - length, "%s\"%s\"",
                                        length ? " or " : "", (*e)->row.name);
-    return bnn_fail(error, BNN_BAD_INPUT,
-                    "%s: train.estimator: found \"%s\" with mode %s, expected %s: an orbit has to be seen under one "
-                    "weight draw",
-                    name, found->row.name, mode->row.name, expected);
+    return bnn_fail(
+        error, BNN_BAD_INPUT,
+        "%s: train.estimator: found \"%s\" with mode %s, expected %s: an orbit has to be seen under one "
+        "weight draw",
+        name, found->row.name, mode->row.name, expected);
 }
 
-bnn_status bnn_mode_check(const char *name, const bnn_config *config, bnn_error *error)
+bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_error *error)
+{
+    int *augmentation = &config->symmetrization.augmentation;
+    if (bnn_config_gives(config, "symmetrization.augmentation") && *augmentation != BNN_AUGMENT_NONE)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: symmetrization.augmentation: found \"%s\" with mode %s, which sees base images "
+                        "only; expected "
+                        "\"%s\"",
+                        name, bnn_augmentation_names[*augmentation], bnn_mode_of(config)->row.name,
+                        bnn_augmentation_names[BNN_AUGMENT_NONE]);
+    *augmentation = BNN_AUGMENT_NONE;
+    return BNN_OK;
+}
+
+bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error)
 {
     const bnn_mode *mode = bnn_mode_of(config);
     bnn_status status = check_estimator(name, config, error);

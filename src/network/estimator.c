@@ -10,7 +10,8 @@ const bnn_row *bnn_estimator_row(size_t i)
 
 const bnn_estimator *bnn_estimator_find(const char *name)
 {
-    return (const bnn_estimator *)bnn_row_find(bnn_estimator_row, name); /* an estimator begins with its row */
+    return (const bnn_estimator *)bnn_row_find(bnn_estimator_row,
+                                               name); /* an estimator begins with its row */
 }
 
 bool bnn_estimator_perturbs(const bnn_estimator *estimator, const bnn_layer *layer)

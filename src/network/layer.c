@@ -5,8 +5,13 @@
 
 #include "network/layers.h"
 
-const bnn_layer_type *const bnn_layer_types[] = {&bnn_layer_conv, &bnn_layer_dense, &bnn_layer_relu,
-                                                 &bnn_layer_max_pool, &bnn_layer_mean, &bnn_layer_sum, NULL};
+const bnn_layer_type *const bnn_layer_types[] = {&bnn_layer_conv,
+                                                 &bnn_layer_dense,
+                                                 &bnn_layer_relu,
+                                                 &bnn_layer_max_pool,
+                                                 &bnn_layer_mean,
+                                                 &bnn_layer_sum,
+                                                 NULL};
 
 const bnn_row *bnn_layer_type_row(size_t i)
 {

@@ -46,8 +46,8 @@ static bool commutes(const bnn_group *group, const bnn_network *network, const b
     const bool shifts = group->kind == BNN_GROUP_TRANSLATION && group->order > 1;
     (void)network;
     if (!shifts || layer->shape.kernel == 1 || layer->shape.circular) return true;
-    snprintf(reason, size,
-             "%s pads with zeros, which translations move; expected model.padding \"circular\"", layer->name);
+    snprintf(reason, size, "%s pads with zeros, which translations move; expected model.padding \"circular\"",
+             layer->name);
     return false;
 }
 

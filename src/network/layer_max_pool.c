@@ -13,7 +13,8 @@ typedef struct grid {
 static grid grid_of(const bnn_activation *a)
 {
     const bool planar = a->layout == BNN_LAYOUT_PLANAR;
-    return (grid){planar ? a->channels : 1, planar ? 1 : bnn_channel_stride(a->channels), a->height, a->width};
+    return (grid){planar ? a->channels : 1, planar ? 1 : bnn_channel_stride(a->channels), a->height,
+                  a->width};
 }
 
 /* The first pixel of output pixel p's window, of all images' planes one after the other. */
@@ -72,8 +73,8 @@ static bnn_status infer(const bnn_network *network, bnn_layer *layer, bnn_error 
     bnn_kernel_shape *s = &layer->shape;
     (void)network;
     if (s->in.height < 2 || s->in.width < 2)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu x %zu pixels, expected at least 2 x 2", layer->name,
-                        s->in.height, s->in.width);
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu x %zu pixels, expected at least 2 x 2",
+                        layer->name, s->in.height, s->in.width);
     layer_keep_channels(layer);
     s->out.height /= 2;
     s->out.width /= 2;
@@ -120,12 +121,13 @@ static bool commutes(const bnn_group *group, const bnn_network *network, const b
         return true;
     const size_t unit = good_sides(group, network);
     const size_t padding = least_padding(network->spec.input[1], network->spec.input[2], unit);
-    const int written = snprintf(
-        reason, size,
-        "%s max-pools %zu x %zu pixels, which %s; fewer pools (model.pool), or images with sides divisible by "
-        "%zu, mend it",
-        layer->name, in->height, in->width,
-        shifts ? "the translations do not shift by whole windows" : "drops a row or column", unit);
+    const int written =
+        snprintf(reason, size,
+                 "%s max-pools %zu x %zu pixels, which %s; fewer pools (model.pool), or images with sides "
+                 "divisible by "
+                 "%zu, mend it",
+                 layer->name, in->height, in->width,
+                 shifts ? "the translations do not shift by whole windows" : "drops a row or column", unit);
     if (padding < unit && written >= 0 && (size_t)written < size)
         snprintf(reason + written, size - (size_t)written, " (%zu pixels of padding on every side give them)",
                  padding);

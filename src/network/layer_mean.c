@@ -40,8 +40,8 @@ static bnn_status infer(const bnn_network *network, bnn_layer *layer, bnn_error 
 {
     (void)network;
     if (layer->shape.in.layout != BNN_LAYOUT_CHANNELS_LAST)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: found the images or a flat input, expected a grid of pixels",
-                        layer->name);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: found the images or a flat input, expected a grid of pixels", layer->name);
     layer_keep_channels(layer);
     layer->shape.out = (bnn_activation){BNN_LAYOUT_FLAT, layer->shape.in.channels, 1, 1};
     return BNN_OK;

@@ -30,10 +30,11 @@ static bnn_status infer(const bnn_network *network, bnn_layer *layer, bnn_error 
     const bnn_activation b = bnn_network_activation(network, layer->inputs[1], &representation);
     if (a->layout != b.layout || a->channels != b.channels || a->height != b.height || a->width != b.width ||
         layer->in_representation != representation)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: found inputs of %zu x %zu x %zu and %zu x %zu x %zu, expected one shape, layout and "
-                        "representation",
-                        layer->name, a->channels, a->height, a->width, b.channels, b.height, b.width);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: found inputs of %zu x %zu x %zu and %zu x %zu x %zu, expected one shape, layout and "
+            "representation",
+            layer->name, a->channels, a->height, a->width, b.channels, b.height, b.width);
     layer_keep_channels(layer);
     return BNN_OK;
 }

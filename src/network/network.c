@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const conv_keys[] = {"model.channels", "model.pool", "model.kernel", "model.padding", NULL};
+static const char *const conv_keys[] = {"model.channels", "model.pool", "model.kernel", "model.padding",
+                                        NULL};
 static const char *const dense_keys[] = {"model.hidden", NULL};
 static const bnn_row types[] = {
     {"fcnn", "convolutions, a 1x1 convolution to the classes, global average pool", conv_keys},
@@ -73,16 +74,17 @@ static bnn_status check_layer(const bnn_network *network, const bnn_layer *layer
 {
     const bnn_layer_type *type = layer->type;
     if (network->layer_count == network->capacity)
-        return bnn_fail(error, BNN_FAILED, "%s: found more layers than the %zu that there is room for", layer->name,
-                        network->capacity);
+        return bnn_fail(error, BNN_FAILED, "%s: found more layers than the %zu that there is room for",
+                        layer->name, network->capacity);
     if (!type->infer || !type->kernels || type->inputs == 0 || type->inputs > BNN_MAX_INPUTS)
         return bnn_fail(error, BNN_FAILED,
                         "%s: layers of type %s do not say what their output is, or how it is computed",
                         layer->name, type->row.name);
     for (size_t i = 0; i < type->inputs; i++)
         if (layer->inputs[i] != BNN_IMAGES && layer->inputs[i] >= network->layer_count)
-            return bnn_fail(error, BNN_FAILED, "%s: found input %zu, expected one of the %zu layers before it",
-                            layer->name, layer->inputs[i], network->layer_count);
+            return bnn_fail(error, BNN_FAILED,
+                            "%s: found input %zu, expected one of the %zu layers before it", layer->name,
+                            layer->inputs[i], network->layer_count);
     return BNN_OK;
 }
 
@@ -168,7 +170,8 @@ static bnn_status check_spec(const bnn_network_spec *spec, bnn_error *error)
 }
 
 /* Adds a layer to the end of the chain; `part` ("relu") is added to the name of the layer that it belongs to. */
-static bnn_status add(bnn_network *network, bnn_layer layer, const char *name, const char *part, bnn_error *error)
+static bnn_status add(bnn_network *network, bnn_layer layer, const char *name, const char *part,
+                      bnn_error *error)
 {
     layer.inputs[0] = network->layer_count ? network->layer_count - 1 : BNN_IMAGES;
     snprintf(layer.name, sizeof layer.name, "%s%s%s", name, *part ? "." : "", part);
@@ -178,12 +181,11 @@ static bnn_status add(bnn_network *network, bnn_layer layer, const char *name, c
 static bnn_status add_conv(bnn_network *network, size_t i, bnn_error *error)
 {
     const bnn_network_spec *spec = &network->spec;
-    const bnn_layer conv = {.type = &bnn_layer_conv,
-                            .shape = {.out.channels = spec->widths[i],
-                                      .kernel = spec->kernel,
-                                      .circular = spec->circular},
-                            .out_representation = spec->representation,
-                            .stream = i};
+    const bnn_layer conv = {
+        .type = &bnn_layer_conv,
+        .shape = {.out.channels = spec->widths[i], .kernel = spec->kernel, .circular = spec->circular},
+        .out_representation = spec->representation,
+        .stream = i};
     char name[32];
     snprintf(name, sizeof name, "conv_layers.%zu", i);
     bnn_status status = add(network, conv, name, "", error);
@@ -209,7 +211,8 @@ static bnn_status add_hidden(bnn_network *network, size_t i, bnn_error *error)
 static bnn_status add_head(bnn_network *network, bnn_error *error)
 {
     const size_t hidden = network->spec.width_count;
-    bnn_layer head = {.type = &bnn_layer_dense, .shape.out.channels = network->spec.classes, .stream = hidden};
+    bnn_layer head = {
+        .type = &bnn_layer_dense, .shape.out.channels = network->spec.classes, .stream = hidden};
     char name[32] = "fc";
     bnn_status status = BNN_OK;
     switch (network->spec.type) {
@@ -233,7 +236,8 @@ bnn_status bnn_network_create(const bnn_network_spec *spec, bnn_network **networ
     bnn_network *result = NULL;
     *network = NULL;
     bnn_status status = check_spec(spec, error);
-    if (!status) status = bnn_network_begin(spec->input, spec->classes, 3 * spec->width_count + 2, &result, error);
+    if (!status)
+        status = bnn_network_begin(spec->input, spec->classes, 3 * spec->width_count + 2, &result, error);
     if (status) return status;
     result->spec = *spec;
     for (size_t i = 0; !status && i < spec->width_count; i++)

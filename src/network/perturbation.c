@@ -6,7 +6,8 @@ static bool allocate(perturbation *p, size_t block)
 {
     const bnn_kernel_shape *shape = &p->layer->shape;
     const bnn_kernel *kernel = bnn_kernel_of_set(p->layer->type->kernels, shape, NULL);
-    const size_t in = block * bnn_activation_count(&shape->in), out = block * bnn_activation_count(&shape->out);
+    const size_t in = block * bnn_activation_count(&shape->in),
+                 out = block * bnn_activation_count(&shape->out);
     bnn_real **buffers[] = {&p->in, &p->in_gradient, &p->in_noise, &p->out, &p->out_gradient, &p->out_noise};
     bool complete = runner_create(&p->mean, kernel, shape, p->layer, block, true);
     complete = runner_create(&p->spread, kernel, shape, p->layer, block, true) && complete;

@@ -71,8 +71,7 @@ static void find_ranges(plan *p, bool train)
         for (size_t i = 0; train && i < step->layer->type->inputs; i++) {
             if (step->inputs[i] == BNN_IMAGES || !p->steps[step->inputs[i]].trained) continue;
             step->adds[i] = is_written(p, s, i);
-            if (step->adds[i])
-                p->extra[i] = larger(p->extra[i], bnn_activation_count(&step->shape.in));
+            if (step->adds[i]) p->extra[i] = larger(p->extra[i], bnn_activation_count(&step->shape.in));
         }
     }
 }

@@ -81,8 +81,8 @@ static bnn_status create_steps(bnn_workspace *workspace, const bnn_workspace_opt
         if (!kernel)
             return bnn_fail(error, BNN_FAILED, "%s: no kernel runs a layer of this shape", step->layer->name);
         if (o->train && bnn_estimator_perturbs(o->estimator, step->layer)) {
-            bnn_status status = perturbation_create(step->layer, o->estimator, o->block,
-                                                    &workspace->perturbed[s], error);
+            bnn_status status =
+                perturbation_create(step->layer, o->estimator, o->block, &workspace->perturbed[s], error);
             if (status) return status;
             *scratch = larger(*scratch, perturbation_scratch(workspace->perturbed[s], o->block));
             continue;
@@ -92,8 +92,8 @@ static bnn_status create_steps(bnn_workspace *workspace, const bnn_workspace_opt
         *scratch = larger(*scratch, bnn_kernel_scratch_count(kernel, &step->shape, o->block));
     }
     if (of_set == 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "kernels: found \"%s\", of which no layer has one that runs here",
-                        o->kernels);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "kernels: found \"%s\", of which no layer has one that runs here", o->kernels);
     return BNN_OK;
 }
 
@@ -109,8 +109,9 @@ static bnn_status allocate_buffers(bnn_workspace *workspace, const bnn_workspace
         workspace->extra[i] = bnn_alloc(o->block * p->extra[i], sizeof(bnn_real));
         complete = workspace->extra[i];
     }
-    return complete ? BNN_OK
-                    : bnn_no_memory(error, "the activations of a block of images", o->block, sizeof(bnn_real));
+    return complete
+               ? BNN_OK
+               : bnn_no_memory(error, "the activations of a block of images", o->block, sizeof(bnn_real));
 }
 
 bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_options *options,
@@ -177,9 +178,8 @@ void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
 static bnn_pass pass_of(const bnn_workspace *workspace, size_t s)
 {
     const plan_step *step = &workspace->plan.steps[s];
-    bnn_pass pass = {.images = workspace->images,
-                     .out = workspace->out[step->out.slot],
-                     .scratch = workspace->scratch};
+    bnn_pass pass = {
+        .images = workspace->images, .out = workspace->out[step->out.slot], .scratch = workspace->scratch};
     for (size_t i = 0; i < step->layer->type->inputs; i++)
         pass.in[i] = step->inputs[i] == BNN_IMAGES
                          ? workspace->in
@@ -209,8 +209,7 @@ static void find_gradients(const bnn_workspace *workspace, const plan_step *step
         if (step->inputs[i] == BNN_IMAGES) continue;
         const plan_step *from = &workspace->plan.steps[step->inputs[i]];
         if (!from->gradient.kept) continue;
-        pass->in_gradient[i] =
-            step->adds[i] ? workspace->extra[i] : workspace->gradient[from->gradient.slot];
+        pass->in_gradient[i] = step->adds[i] ? workspace->extra[i] : workspace->gradient[from->gradient.slot];
     }
 }
 

@@ -304,9 +304,9 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
     return summarise(engine, labels);
 }
 
-void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors)
+double *bnn_engine_kl_factors(bnn_engine *engine)
 {
-    memcpy(engine->kl_factors, factors, engine->posterior->network->layer_count * sizeof *factors);
+    return engine->kl_factors;
 }
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)

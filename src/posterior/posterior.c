@@ -123,7 +123,8 @@ static void initial_means(bnn_posterior *posterior, bnn_mean_init init, const bn
     } else {
         double mean, deviation;
         layer->type->initial(layer, &mean, &deviation);
-        bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, layer->stream), mu, layer->weight_count);
+        bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, layer->stream), mu,
+                    layer->weight_count);
         for (size_t j = 0; j < layer->weight_count; j++) mu[j] = (bnn_real)mean + mu[j] * (bnn_real)deviation;
     }
     memset(posterior->mu + layer->bias_offset, 0, layer->bias_count * sizeof *mu);

@@ -10,8 +10,9 @@ bnn_status bnn_layer_place_action(const bnn_group *group, const bnn_layer *layer
 {
     *source = NULL;
     if (!layer->type->place_action)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: layers of type %s say of no group how it acts on their weights",
-                        layer->name, layer->type->row.name);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: layers of type %s say of no group how it acts on their weights", layer->name,
+                        layer->type->row.name);
     const bnn_status status = layer->type->place_action(group, layer, source, error);
     return status ? bnn_fail_in(error, status, layer->name) : BNN_OK;
 }
@@ -156,8 +157,8 @@ bool bnn_network_commutes(const bnn_group *group, const bnn_network *network, ch
         const bnn_layer *layer = &network->layers[l];
         if (layer->type->commutes && layer->type->commutes(group, network, layer, reason, size)) continue;
         if (!layer->type->commutes)
-            snprintf(reason, size, "%s: layers of type %s do not say that they commute with a group", layer->name,
-                     layer->type->row.name);
+            snprintf(reason, size, "%s: layers of type %s do not say that they commute with a group",
+                     layer->name, layer->type->row.name);
         return false;
     }
     return true;

@@ -160,8 +160,9 @@ bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangem
         if (p.small->weight_count == 0) continue;
         status = p.small->type->expansion_scale
                      ? bnn_layer_place_action(group, p.small, &place_source, error)
-                     : bnn_fail(error, BNN_BAD_INPUT, "%s: layers of type %s say of no expansion how it scales them",
-                                p.small->name, p.small->type->row.name);
+                     : bnn_fail(error, BNN_BAD_INPUT,
+                                "%s: layers of type %s say of no expansion how it scales them", p.small->name,
+                                p.small->type->row.name);
         if (status) break;
         p.place_source = place_source;
         expand_layer(&p, small, scaled, expanded);

@@ -20,7 +20,8 @@ static size_t in_panels(size_t rows, size_t columns)
 
 static bool supports(const bnn_kernel_shape *shape)
 {
-    return shape->in.layout != BNN_LAYOUT_CHANNELS_LAST && bnn_activation_count(&shape->in) % BNN_CHANNEL_UNIT == 0;
+    return shape->in.layout != BNN_LAYOUT_CHANNELS_LAST &&
+           bnn_activation_count(&shape->in) % BNN_CHANNEL_UNIT == 0;
 }
 
 static size_t packed_count(const bnn_kernel_shape *shape)

@@ -36,7 +36,8 @@ static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
     return bnn_conv_padded_count(shape);
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
+                 bnn_real *packed)
 {
     const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
     memset(packed, 0, packed_count(shape) * sizeof *packed);
@@ -46,8 +47,8 @@ static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bn
     }
 }
 
-static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient)
+static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
+                            bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
     const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
     for (size_t o = 0; o < shape->out.channels; o++) {
@@ -98,7 +99,8 @@ INLINE void forward_channels(bool pool, size_t vectors, size_t channels, const b
         if (to)                                                                                              \
             forward_channels(pool, vectors, channels, shape, pass->packed + o, pass->scratch, out + o, to);  \
         else                                                                                                 \
-            forward_channels(pool, vectors, channels, shape, pass->packed + o, pass->scratch, out + o, NULL);\
+            forward_channels(pool, vectors, channels, shape, pass->packed + o, pass->scratch, out + o,       \
+                             NULL);                                                                          \
     } while (0)
 
 static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
@@ -155,8 +157,8 @@ INLINE void weights_gradient(bool pool, const bnn_kernel_shape *shape, const bnn
 
 /* padded <- the gradient of one padded image. Only a first layer is planar, and nothing asks for the gradient
  * of the network's input in training: plain loops. */
-static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packed, const bnn_real *out_gradient,
-                            const bnn_code *codes, bnn_real *padded)
+static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packed,
+                            const bnn_real *out_gradient, const bnn_code *codes, bnn_real *padded)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels), window = shape->pool ? 2 : 1;
     const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
@@ -174,7 +176,8 @@ static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packe
 
 static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t stride = bnn_channel_stride(shape->out.channels), out_count = bnn_activation_count(&shape->out);
+    const size_t stride = bnn_channel_stride(shape->out.channels),
+                 out_count = bnn_activation_count(&shape->out);
     const size_t height = shape->in.height + 2, width = shape->in.width + 2;
     const bnn_code *codes = (const bnn_code *)pass->saved;
     const bnn_real *out_gradient = pass->out_gradient;

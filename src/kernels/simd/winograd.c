@@ -45,10 +45,10 @@ static size_t panels(size_t rows, size_t columns)
 static tiling tiling_of(const bnn_kernel_shape *shape, size_t images)
 {
     tiling s = {.in_stride = bnn_channel_stride(shape->in.channels),
-               .out_stride = bnn_channel_stride(shape->out.channels),
-               .height = shape->out.height * (shape->pool ? 2 : 1),
-               .width = shape->out.width * (shape->pool ? 2 : 1),
-               .images = images};
+                .out_stride = bnn_channel_stride(shape->out.channels),
+                .height = shape->out.height * (shape->pool ? 2 : 1),
+                .width = shape->out.width * (shape->pool ? 2 : 1),
+                .images = images};
     s.long_y = (s.height + 1) / LENGTH;
     s.long_x = (s.width + 1) / LENGTH;
     s.short_y = s.height > LENGTH * s.long_y;
@@ -129,7 +129,8 @@ static void pack_side(const bnn_real *weight, size_t rows, size_t row, size_t co
         }
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
+                 bnn_real *packed)
 {
     const tiling s = tiling_of(shape, 1);
     const size_t in = shape->in.channels, out = shape->out.channels;
@@ -140,8 +141,8 @@ static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bn
     memcpy(packed_bias, bias, out * sizeof *packed_bias);
 }
 
-static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient)
+static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
+                            bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
     const tiling s = tiling_of(shape, 1);
     const size_t in = shape->in.channels, out = shape->out.channels;
@@ -169,7 +170,8 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
  * dV). */
 static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
 {
-    return PLANES * tiling_of(shape, images).v_plane + bnn_code_reals(images * bnn_activation_count(&shape->out));
+    return PLANES * tiling_of(shape, images).v_plane +
+           bnn_code_reals(images * bnn_activation_count(&shape->out));
 }
 
 static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
@@ -206,8 +208,8 @@ static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real
 }
 
 /* V <- the transformed inputs of a block. */
-static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *in, bnn_real *outside,
-                             bnn_real *v)
+static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *in,
+                             bnn_real *outside, bnn_real *v)
 {
     memset(outside, 0, s->in_stride * sizeof *outside);
     for (size_t n = 0; n < s->images; n++, in += bnn_activation_count(&shape->in))
@@ -299,8 +301,8 @@ INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_kernel_sh
     store(bias_gradient, load(bias_gradient) + load(m + (POINTS + 1) * m_plane));
 }
 
-static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *m, const bnn_real *bias,
-                              bnn_real *out, bnn_code *codes)
+static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *m,
+                              const bnn_real *bias, bnn_real *out, bnn_code *codes)
 {
     for (size_t n = 0; n < s->images; n++)
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
@@ -317,8 +319,9 @@ static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, co
             }
 }
 
-static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *out_gradient,
-                                      const bnn_code *codes, bnn_real *m, bnn_real *bias_gradient)
+static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tiling *s,
+                                      const bnn_real *out_gradient, const bnn_code *codes, bnn_real *m,
+                                      bnn_real *bias_gradient)
 {
     for (size_t n = 0; n < s->images; n++)
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
@@ -369,8 +372,8 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     bnn_real *packed_gradient = pass->packed_gradient, *in_gradient = pass->in_gradient[0];
     bnn_real *bias_gradient = packed_gradient + PLANES * (s.u_plane + s.ut_plane);
     if (!pass->add) memset(bias_gradient, 0, s.out_stride * sizeof *bias_gradient);
-    transform_outputs_adjoint(shape, &s, pass->out_gradient, (const bnn_code *)(saved + PLANES * s.v_plane), b.m,
-                              bias_gradient);
+    transform_outputs_adjoint(shape, &s, pass->out_gradient, (const bnn_code *)(saved + PLANES * s.v_plane),
+                              b.m, bias_gradient);
     for (size_t p = 0; p < PLANES; p++) {
         size_t first, tiles = tiles_of_plane(&s, p, &first);
         const bnn_real *v = saved + p * s.v_plane + first * s.in_stride;
