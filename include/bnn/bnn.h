@@ -3,16 +3,17 @@
 #ifndef BNN_BNN_H
 #define BNN_BNN_H
 
-/* clang-format off: in order, not sorted */
+/* In order, not sorted: */
+/* clang-format off */
 /* floor 0: base */
-#include "bnn/blas.h"
-#include "bnn/io.h"
-#include "bnn/numeric.h"
 #include "bnn/real.h"
-#include "bnn/rng.h"
-#include "bnn/row.h"
 #include "bnn/status.h"
 #include "bnn/utf8.h"
+#include "bnn/row.h"
+#include "bnn/numeric.h"
+#include "bnn/rng.h"
+#include "bnn/io.h"
+#include "bnn/blas.h"
 /* floor 1: data */
 #include "bnn/dataset.h"
 #include "bnn/npy.h"
@@ -25,15 +26,15 @@
 /* floor 2: kernels */
 #include "bnn/kernel.h"
 /* floor 3: network */
-#include "bnn/estimator.h"
 #include "bnn/layer.h"
+#include "bnn/estimator.h"
 #include "bnn/network.h"
 #include "bnn/objective.h"
 /* floor 4: posterior */
-#include "bnn/engine.h"
-#include "bnn/optimizer.h"
 #include "bnn/posterior.h"
 #include "bnn/sampler.h"
+#include "bnn/engine.h"
+#include "bnn/optimizer.h"
 /* floor 5: symmetry */
 #include "bnn/symmetry.h"
 /* floor 6: config */
@@ -42,11 +43,11 @@
 /* floor 7: modes */
 #include "bnn/mode.h"
 /* floor 8: run */
+#include "bnn/splits.h"
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"
 #include "bnn/settings.h"
-#include "bnn/splits.h"
 #include "bnn/train.h"
 /* floor 9: commands */
 /* clang-format on */
