@@ -190,6 +190,10 @@ static void wrong_types_say_what_was_found_and_expected(void **state)
                    "model.channels: found 8", "a list");
     assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": [8, \"9\"]}}",
                    "model.channels", "[8,\"9\"]");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"pool\": true}}", "model.pool: found true",
+                   "a list of at most 16 of true and false");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"pool\": [true, 1]}}",
+                   "model.pool: found [true,1]");
     assert_refused("{\"data\": \"mnist\", \"model\": {}}", "data: ", "an object");
     assert_refused("{\"data\": [], \"model\": {}}", "data: ", "an object");
     assert_refused("{" BASE ", \"train\": 3}", "train: ", "an object");
@@ -276,6 +280,8 @@ static void impossible_combinations_are_refused(void **state)
                    "[C, H, W]");
     assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": []}}", "model.channels",
                    "at least one");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"pool\": [true]}}",
+                   "model.pool: found 1 entries", "one for each of the 2 of model.channels");
     assert_refused("{" BASE ", \"group\": \"Q8\"}", "c.json: group: found \"Q8\"", "C<n>");
     assert_refused("{" BASE ", \"posterior\": {\"family\": \"cauchy\"}}", "posterior.family", "cauchy",
                    "gaussian");
@@ -369,7 +375,8 @@ static void a_dump_parses_to_the_same_configuration(void **state)
     static const char other[] =
         "{\"seed\": 9007199254740991, \"data\": {\"name\": \"npy\", \"train_images\": \"\\\"q\\\"\\u00e9\", "
         "\"background\": -0.1},"
-        " \"group\": \"T2\", \"model\": {\"type\": \"cnn\", \"channels\": [3], \"padding\": \"circular\"},"
+        " \"group\": \"T2\", \"model\": {\"type\": \"cnn\", \"channels\": [3], \"pool\": [false], "
+        "\"padding\": \"circular\"},"
         " \"prior\": {\"std\": 0.1, \"mean\": \"random\"}, \"posterior\": {\"rho_init\": "
         "-0.3333333333333333},"
         " \"symmetrization\": {\"mode\": \"project\", \"trigger_epoch\": 2, \"hold\": true},"
@@ -387,6 +394,31 @@ static void a_dump_parses_to_the_same_configuration(void **state)
             assert_memory_equal(&first, &second, sizeof first);
             free(dump);
         }
+}
+
+static void pools_are_those_of_the_network(void **state)
+{
+    bnn_config c;
+    bnn_network_spec spec;
+    (void)state;
+    accept("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": [3, 4, 5], \"pool\": [true, false, "
+           "true]}}",
+           &c);
+    bnn_config_network(&c, BNN_TRIVIAL, &spec);
+    assert_true(!spec.unpooled[0] && spec.unpooled[1] && !spec.unpooled[2]);
+    spec.unpooled[2] = true;
+    bnn_config_set_network(&c, &spec);
+    assert_int_equal(c.model.pool.count, 3);
+    assert_true(c.model.pool.value[0] && !c.model.pool.value[1] && !c.model.pool.value[2]);
+    accept("{" BASE "}", &c); /* all, unless it says otherwise */
+    bnn_config_network(&c, BNN_TRIVIAL, &spec);
+    assert_true(!spec.unpooled[0] && !spec.unpooled[1]);
+    bnn_config_set_network(&c, &spec);
+    assert_int_equal(c.model.pool.count, 0);
+    accept("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"type\": \"mlp\", \"pool\": [false]}}",
+           &c); /* not its key */
+    bnn_config_network(&c, BNN_TRIVIAL, &spec);
+    assert_false(spec.unpooled[0]);
 }
 
 static void a_model_file_may_leave_keys_out(void **state)
@@ -573,6 +605,7 @@ int main(void)
         cmocka_unit_test(sets_can_give_the_required_keys),
         cmocka_unit_test(wrong_sets_are_refused),
         cmocka_unit_test(a_dump_parses_to_the_same_configuration),
+        cmocka_unit_test(pools_are_those_of_the_network),
         cmocka_unit_test(a_model_file_may_leave_keys_out),
         cmocka_unit_test(help_lists_every_key_of_the_dump),
         cmocka_unit_test(paths_are_seen_from_the_configuration),

@@ -42,6 +42,56 @@ static const row exact_rows[] = {
     {"T2", NETWORK(MLP, 3, 4, 6, 0, false, 8, 8)},
     {"T3", NETWORK(MLP, 1, 3, 6, 0, false, 9)},
     {"D4", {.type = BNN_NETWORK_MLP, .input = {3, 5, 5}, .classes = 3, .width_count = 0}},
+    {"C4",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {1, 7, 7},
+      .classes = 3,
+      .widths = {8, 8},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true, true}}},
+    {"C4",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {1, 14, 14},
+      .classes = 3,
+      .widths = {8, 8},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {false, true}}},
+    {"D4",
+     {.type = BNN_NETWORK_CNN,
+      .input = {3, 6, 6},
+      .classes = 3,
+      .widths = {8, 16},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true}}},
+    {"D2",
+     {.type = BNN_NETWORK_CNN,
+      .input = {1, 5, 7},
+      .classes = 3,
+      .widths = {8},
+      .width_count = 1,
+      .kernel = 3,
+      .unpooled = {true}}},
+    {"T3",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {3, 9, 6},
+      .classes = 3,
+      .widths = {9},
+      .width_count = 1,
+      .kernel = 3,
+      .circular = true,
+      .unpooled = {true}}},
+    {"T2",
+     {.type = BNN_NETWORK_CNN,
+      .input = {1, 8, 4},
+      .classes = 3,
+      .widths = {8, 8},
+      .width_count = 2,
+      .kernel = 3,
+      .circular = true,
+      .unpooled = {false, true}}},
 };
 #define RANDOM_NETWORKS 400 /* 60000 passed once */
 #define ROWS(rows) (sizeof(rows) / sizeof *(rows))
@@ -104,15 +154,24 @@ static void check_finds_what_breaks_the_equation(void **state)
         const char *reason;
     } rows[] = {
         {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)},
-         "conv_layers.2 max-pools 7 x 7 pixels, which drops a row"},
+         "conv_layers.2.pool max-pools 7 x 7 pixels, which drops a row"},
         {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)}, "divisible by 8, mend it (2 pixels of padding"},
-        {{"C2", NETWORK(CNN, 3, 9, 8, 3, false, 4)}, "conv_layers.0 max-pools 9 x 8"},
-        {{"D1", NETWORK(FCNN, 1, 8, 9, 3, false, 4)}, "conv_layers.0 max-pools 8 x 9"},
-        {{"D2", NETWORK(FCNN, 1, 8, 10, 3, false, 4, 4)}, "conv_layers.1 max-pools 4 x 5"},
+        {{"C4",
+          {.type = BNN_NETWORK_FCNN,
+           .input = {1, 14, 14},
+           .classes = 3,
+           .widths = {4, 4, 4},
+           .width_count = 3,
+           .kernel = 3,
+           .unpooled = {false, true}}},
+         "fewer pools (model.pool), or images with sides divisible by 4, mend it (1 pixels of padding"},
+        {{"C2", NETWORK(CNN, 3, 9, 8, 3, false, 4)}, "conv_layers.0.pool max-pools 9 x 8"},
+        {{"D1", NETWORK(FCNN, 1, 8, 9, 3, false, 4)}, "conv_layers.0.pool max-pools 8 x 9"},
+        {{"D2", NETWORK(FCNN, 1, 8, 10, 3, false, 4, 4)}, "conv_layers.1.pool max-pools 4 x 5"},
         {{"T2", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "model.padding \"circular\""},
         {{"T2", NETWORK(FCNN, 1, 12, 8, 3, true, 4, 4)},
-         "conv_layers.1 max-pools 6 x 4 pixels, which the translations"},
-        {{"T3", NETWORK(FCNN, 1, 9, 9, 3, true, 4)}, "conv_layers.0 max-pools 9 x 9"},
+         "conv_layers.1.pool max-pools 6 x 4 pixels, which the translations"},
+        {{"T3", NETWORK(FCNN, 1, 9, 9, 3, true, 4)}, "conv_layers.0.pool max-pools 9 x 9"},
         {{"C8", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "C8 does not permute the pixels of 8 x 8 images"},
     };
     (void)state;
@@ -164,7 +223,7 @@ static double worst_defect(const fixture *f)
         for (size_t l = 0; l < f->network->layer_count; l++) {
             const bnn_layer *layer = &f->network->layers[l];
             bnn_real *weight = w + layer->weight_offset, *bias = w + layer->bias_offset;
-            const double scale = sqrt((double)layer->out_channels / (double)(layer->weight_count + 1));
+            const double scale = sqrt((double)layer->shape.out.channels / (double)(layer->weight_count + 1));
             for (size_t i = 0; i < layer->weight_count; i++) weight[i] *= (bnn_real)scale;
             for (size_t i = 0; i < layer->bias_count; i++) bias[i] = (bnn_real)(1 + fabs((double)bias[i]));
         }
@@ -481,7 +540,7 @@ static void operators_agree_with_the_reference(void **state)
             const bnn_layer *layer = &f.network->layers[l];
             compare(q->mu, expected->mu, layer->weight_offset, layer->weight_count);
             compare(q->mu, expected->mu, layer->bias_offset, layer->bias_count);
-            if (!project || layer->kind == BNN_LAYER_CONV)
+            if (!project || layer->type == &bnn_layer_conv)
                 compare(q->rho, expected->rho, layer->weight_offset, layer->weight_count);
             if (!project) compare(q->rho, expected->rho, layer->bias_offset, layer->bias_count);
         }

@@ -3,7 +3,8 @@
 #ifndef BNN_BNN_H
 #define BNN_BNN_H
 
-/* clang-format off: in order, not sorted */
+/* In order, not sorted: */
+/* clang-format off */
 /* floor 0: base */
 #include "bnn/real.h"
 #include "bnn/status.h"
@@ -23,8 +24,10 @@
 #include "bnn/metrics.h"
 #include "bnn/sweep.h"
 /* floor 2: kernels */
-#include "bnn/layer.h"
+#include "bnn/kernel.h"
 /* floor 3: network */
+#include "bnn/layer.h"
+#include "bnn/estimator.h"
 #include "bnn/network.h"
 #include "bnn/objective.h"
 /* floor 4: posterior */

@@ -32,6 +32,12 @@ typedef struct bnn_sizes {
     size_t value[BNN_MAX_WIDTHS];
 } bnn_sizes;
 
+/* A list of flags, as `model.pool`. */
+typedef struct bnn_flags {
+    size_t count;
+    bool value[BNN_MAX_WIDTHS];
+} bnn_flags;
+
 #define BNN_CONFIG_KEYS 128 /* at most */
 
 /* Choices are stored as int, the index in their list of names; a number that may be "auto" is NaN then. */
@@ -54,6 +60,7 @@ typedef struct bnn_config {
         bnn_sizes input; /* C, H, W; empty: from the data */
         size_t classes;  /* 0: from the data */
         bnn_sizes channels, hidden;
+        bnn_flags pool; /* one a conv layer; empty: after every one */
         size_t kernel;
         int padding;        /* 0 zero, 1 circular */
         int representation; /* 0 auto (the mode's), 1 trivial, 2 regular */

@@ -17,14 +17,14 @@
 #include "bnn/status.h"
 
 typedef struct bnn_engine_options {
-    size_t samples;           /* S */
-    size_t items;             /* images in a batch */
-    size_t views;             /* of every image, under the same weight draw */
-    bnn_view_average average; /* over the views */
-    bnn_estimator estimator;  /* local and flipout: gaussian layers only */
+    size_t samples;                 /* S */
+    size_t items;                   /* images in a batch */
+    size_t views;                   /* of every image, under the same weight draw */
+    bnn_view_average average;       /* over the views */
+    const bnn_estimator *estimator; /* NULL: weight draws */
     int threads;
     bnn_scale_gradient gradient; /* of rho, or of sigma */
-    const char *kernels;         /* NULL, or a name for bnn_layer_ops_for */
+    const char *kernels;         /* NULL, or a set of kernels: see bnn_workspace_options */
 } bnn_engine_options;
 
 typedef struct bnn_engine bnn_engine;

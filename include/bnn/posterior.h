@@ -31,7 +31,7 @@ typedef struct bnn_slice {
 /* A family of distributions of one weight: one file, one row of bnn_families. */
 typedef struct bnn_family {
     bnn_row row;
-    const struct bnn_family *head; /* of the last layer; NULL: the family itself */
+    const struct bnn_family *head; /* of the head; NULL: the family itself */
     bool signs;                    /* a fixed random sign a weight, which a group does not move */
     bool averages_leave;           /* an average of its members over the group is none of its members */
     bool normal; /* w - mu is sigma times a standard normal, as the estimators of pre-activations assume */

@@ -12,9 +12,9 @@ static void add_layers(cJSON *json, const bnn_model *model)
         if (layer->bias_count == 0) continue;
         cJSON *entry = cJSON_CreateObject();
         cJSON_AddStringToObject(entry, "name", layer->name);
-        cJSON_AddStringToObject(entry, "kind", layer->kind == BNN_LAYER_CONV ? "conv" : "dense");
-        cJSON_AddNumberToObject(entry, "in_channels", (double)layer->in_channels);
-        cJSON_AddNumberToObject(entry, "out_channels", (double)layer->out_channels);
+        cJSON_AddStringToObject(entry, "kind", layer->type->row.name);
+        cJSON_AddNumberToObject(entry, "in_channels", (double)layer->shape.in.channels);
+        cJSON_AddNumberToObject(entry, "out_channels", (double)layer->shape.out.channels);
         cJSON_AddNumberToObject(entry, "parameters", (double)(layer->weight_count + layer->bias_count));
         cJSON_AddStringToObject(entry, "representation",
                                 layer->out_representation == BNN_REGULAR ? "regular" : "trivial");

@@ -29,7 +29,8 @@ typedef enum key_type {
     KEY_PATH,         /* char[size], absolute once parsed */
     KEY_NAME,         /* char[size], the name of a registry's row; empty: its first */
     KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
-    KEY_SIZES         /* bnn_sizes */
+    KEY_SIZES,        /* bnn_sizes */
+    KEY_FLAGS         /* bnn_flags */
 } key_type;
 
 typedef struct config_key {
@@ -109,6 +110,8 @@ static const config_key keys[] = {
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
     SIZE("model.classes", model.classes, 0, 65536, "0", "classes; 0: from the data"),
     SIZES("model.channels", model.channels, 65536, "[32, 64]", "channels of the conv layers", OF_TYPE),
+    KEY("model.pool", KEY_FLAGS, model.pool, .fallback = "[]",
+        .meaning = "whether a 2 x 2 max-pool follows, one a conv layer; []: after every one", OF_TYPE),
     SIZES("model.hidden", model.hidden, 1048576, "[400, 400]", "hidden units", OF_TYPE),
     SIZE("model.kernel", model.kernel, 1, 31, "3", "side of the conv kernels, odd", OF_TYPE),
     CHOICE("model.padding", model.padding, padding_names, "\"zero\"", "conv padding", OF_TYPE),
@@ -157,8 +160,8 @@ static const config_key keys[] = {
     AUTO("train.kl_head_ramp_end", train.kl_head_ramp_end, 0, 1e9, "kl_ramp_end of the last layer; auto: as the others"),
     REAL("train.free_bits", train.free_bits, 0, 1e6, "0.0",
          "nats a parameter that a layer's KL may have for free: below, its KL pulls no more"),
-    CHOICE("train.estimator", train.estimator, bnn_estimator_names, "\"weight\"",
-           "how weight noise reaches the activations; local: dense layers only"),
+    KEY("train.estimator", KEY_CHOICE, train.estimator, .registry = bnn_estimator_row, .fallback = "\"weight\"",
+        .meaning = "how weight noise reaches the activations"),
     CHOICE("train.select", train.select, select_names, "\"validation\"",
            "the model kept: best on the validation split, or last"),
     SIZE("eval.samples", eval.samples, 1, 1048576, "16", "weight draws a prediction"),
@@ -295,6 +298,9 @@ static bnn_status wrong_value(const char *name, const config_key *row, const cJS
         snprintf(expected, sizeof expected, "a list of at most %d integers from %.0f to %.0f", BNN_MAX_WIDTHS,
                  row->least, row->most);
         break;
+    case KEY_FLAGS:
+        snprintf(expected, sizeof expected, "a list of at most %d of true and false", BNN_MAX_WIDTHS);
+        break;
     }
     bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found %.200s, expected %s", name, row->path, found ? found : "?",
              expected);
@@ -319,6 +325,20 @@ static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *size
         list.value[list.count++] = (size_t)entry->valuedouble;
     }
     *sizes = list;
+    return true;
+}
+
+static bool set_flags(const cJSON *value, bnn_flags *flags)
+{
+    const cJSON *entry;
+    bnn_flags list = {0, {0}};
+    if (!cJSON_IsArray(value)) return false;
+    cJSON_ArrayForEach(entry, value)
+    {
+        if (list.count == BNN_MAX_WIDTHS || !cJSON_IsBool(entry)) return false;
+        list.value[list.count++] = cJSON_IsTrue(entry);
+    }
+    *flags = list;
     return true;
 }
 
@@ -365,6 +385,8 @@ static bool set_value(const config_key *row, const cJSON *value, bnn_config *con
         return set_choice(row, value, at);
     case KEY_SIZES:
         return set_sizes(row, value, at);
+    case KEY_FLAGS:
+        return set_flags(value, at);
     }
     return false;
 }
@@ -393,6 +415,11 @@ static cJSON *get_value(const config_key *row, const bnn_config *config)
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_sizes *)at)->count; i++)
             cJSON_AddItemToArray(list, cJSON_CreateNumber((double)((const bnn_sizes *)at)->value[i]));
+        return list;
+    case KEY_FLAGS:
+        list = cJSON_CreateArray();
+        for (size_t i = 0; list && i < ((const bnn_flags *)at)->count; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateBool(((const bnn_flags *)at)->value[i]));
         return list;
     }
     return NULL;
@@ -618,6 +645,12 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
     if (c->model.type != BNN_NETWORK_MLP && c->model.channels.count == 0)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: model.channels: found [], expected at least one conv layer", name);
+    if (c->model.type != BNN_NETWORK_MLP && c->model.pool.count != 0 &&
+        c->model.pool.count != c->model.channels.count)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: model.pool: found %zu entries, expected [] or one for each of the %zu of model.channels",
+            name, c->model.pool.count, c->model.channels.count);
     if (c->model.channels.count + 2 > BNN_MAX_WIDTHS || c->model.hidden.count + 2 > BNN_MAX_WIDTHS)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: model: more than %d layers", name, BNN_MAX_WIDTHS - 2);
     if (c->model.kernel % 2 == 0)
@@ -653,10 +686,10 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
             ? bnn_optimizer_find(c->train.optimizer.name)->refuse(&c->train.optimizer.options)
             : NULL;
     if (refusal) return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, refusal);
-    if (c->train.estimator != BNN_ESTIMATOR_WEIGHT && !bnn_family_find(c->posterior.family)->normal)
+    if (bnn_estimators[c->train.estimator]->normal && !bnn_family_find(c->posterior.family)->normal)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: train.estimator: found \"%s\" with family %s, expected a gaussian one", name,
-                        bnn_estimator_names[c->train.estimator], c->posterior.family);
+                        bnn_estimator_row((size_t)c->train.estimator)->name, c->posterior.family);
     return BNN_OK;
 }
 

@@ -84,18 +84,11 @@ bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_e
 static bnn_status visit_tensor(const bnn_layer *layer, bool bias, const char *part, bnn_real *array,
                                bnn_tensor_visitor *visit, void *context, bnn_error *error)
 {
-    bnn_tensor tensor = {.rank = 1, .shape = {layer->out_channels}};
+    bnn_tensor tensor = {.rank = bias ? 1 : layer->weight_rank, .shape = {layer->bias_count}};
     snprintf(tensor.name, sizeof tensor.name, "%s.%s", layer->name, part);
     tensor.data = array + (bias ? layer->bias_offset : layer->weight_offset);
     tensor.count = bias ? layer->bias_count : layer->weight_count;
-    if (!bias && (layer->kind == BNN_LAYER_CONV || layer->weight_is_1x1_conv)) {
-        tensor.rank = 4;
-        tensor.shape[1] = layer->in_channels;
-        tensor.shape[2] = tensor.shape[3] = layer->kind == BNN_LAYER_CONV ? layer->kernel : 1;
-    } else if (!bias) {
-        tensor.rank = 2;
-        tensor.shape[1] = layer->weight_count / layer->out_channels;
-    }
+    if (!bias) memcpy(tensor.shape, layer->weight_shape, tensor.rank * sizeof *tensor.shape);
     return visit(context, &tensor, error);
 }
 

@@ -17,6 +17,8 @@ void bnn_config_network(const bnn_config *config, bnn_representation representat
     snprintf(spec->group, sizeof spec->group, "%s", config->group);
     memcpy(spec->input, config->model.input.value, sizeof spec->input);
     memcpy(spec->widths, widths->value, sizeof spec->widths);
+    for (size_t i = 0; config->model.type != BNN_NETWORK_MLP && i < config->model.pool.count; i++)
+        spec->unpooled[i] = !config->model.pool.value[i];
 }
 
 void bnn_config_set_network(bnn_config *config, const bnn_network_spec *spec)
@@ -28,6 +30,11 @@ void bnn_config_set_network(bnn_config *config, const bnn_network_spec *spec)
     config->model.classes = spec->classes;
     widths->count = spec->width_count;
     memcpy(widths->value, spec->widths, sizeof spec->widths);
+    config->model.pool.count = 0; /* all, unless one is left out */
+    for (size_t i = 0; i < spec->width_count; i++) {
+        config->model.pool.value[i] = !spec->unpooled[i];
+        if (spec->unpooled[i]) config->model.pool.count = spec->width_count;
+    }
     config->model.kernel = spec->kernel;
     config->model.padding = spec->circular ? 1 : 0;
     config->model.representation = spec->representation == BNN_REGULAR ? 2 : 1;

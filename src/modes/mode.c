@@ -93,6 +93,24 @@ static bnn_status check_trigger(const char *name, const bnn_config *config, bnn_
     return BNN_OK;
 }
 
+static bnn_status check_estimator(const char *name, const bnn_config *config, bnn_error *error)
+{
+    const bnn_mode *mode = bnn_mode_of(config);
+    const bnn_estimator *found = bnn_estimators[config->train.estimator];
+    char expected[128] = "";
+    size_t length = 0;
+    if (!mode->orbit_a_draw || found->shares_draws) return BNN_OK;
+    for (const bnn_estimator *const *e = bnn_estimators; *e && length < sizeof expected; e++)
+        if ((*e)->shares_draws)
+            length += (size_t)snprintf(expected + length, sizeof expected - length, "%s\"%s\"",
+                                       length ? " or " : "", (*e)->row.name);
+    return bnn_fail(
+        error, BNN_BAD_INPUT,
+        "%s: train.estimator: found \"%s\" with mode %s, expected %s: an orbit has to be seen under one "
+        "weight draw",
+        name, found->row.name, mode->row.name, expected);
+}
+
 bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_error *error)
 {
     int *augmentation = &config->symmetrization.augmentation;
@@ -110,14 +128,8 @@ bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_erro
 bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error)
 {
     const bnn_mode *mode = bnn_mode_of(config);
-    if (mode->orbit_a_draw && config->train.estimator == BNN_ESTIMATOR_LOCAL)
-        return bnn_fail(
-            error, BNN_BAD_INPUT,
-            "%s: train.estimator: found \"%s\" with mode %s, expected \"%s\" or \"%s\": an orbit has "
-            "to be seen under one weight draw",
-            name, bnn_estimator_names[config->train.estimator], mode->row.name,
-            bnn_estimator_names[BNN_ESTIMATOR_WEIGHT], bnn_estimator_names[BNN_ESTIMATOR_FLIPOUT]);
-    bnn_status status = check_average(name, config, error);
+    bnn_status status = check_estimator(name, config, error);
+    if (!status) status = check_average(name, config, error);
     if (!status) status = check_trigger(name, config, error);
     return !status && mode->check ? mode->check(name, config, error) : status;
 }

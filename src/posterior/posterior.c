@@ -92,8 +92,8 @@ void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src)
 
 const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer)
 {
-    const bnn_layer *last = &posterior->network->layers[posterior->network->layer_count - 1];
-    return posterior->family->head && layer == last ? posterior->family->head : posterior->family;
+    const bool head = posterior->family->head && layer == bnn_network_head(posterior->network);
+    return head ? posterior->family->head : posterior->family;
 }
 
 void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed)
@@ -106,34 +106,36 @@ void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_m
     for (size_t l = 0; random_mean && l < posterior->network->layer_count; l++) {
         const bnn_layer *layer = &posterior->network->layers[l];
         bnn_real *mean = posterior->prior_mean + layer->weight_offset;
-        bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, l), mean, layer->weight_count);
+        bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, layer->stream), mean,
+                    layer->weight_count);
         for (size_t j = 0; j < layer->weight_count; j++) mean[j] *= (bnn_real)std;
     }
 }
 
 /* The initial centre of w: what mu is for a family without signs. */
-static void initial_means(bnn_posterior *posterior, bnn_mean_init init, size_t l, uint64_t seed)
+static void initial_means(bnn_posterior *posterior, bnn_mean_init init, const bnn_layer *layer, uint64_t seed)
 {
-    const bnn_layer *layer = &posterior->network->layers[l];
     bnn_real *mu = posterior->mu + layer->weight_offset;
     if (init == BNN_INIT_PRIOR) {
         memcpy(mu, posterior->prior_mean + layer->weight_offset, layer->weight_count * sizeof *mu);
     } else if (init == BNN_INIT_ZERO) {
         memset(mu, 0, layer->weight_count * sizeof *mu);
     } else {
-        const double fan_in = (double)layer->weight_count / (double)layer->out_channels;
-        bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, l), mu, layer->weight_count);
-        for (size_t j = 0; j < layer->weight_count; j++) mu[j] *= (bnn_real)sqrt(2 / fan_in);
+        double mean, deviation;
+        layer->type->initial(layer, &mean, &deviation);
+        bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, layer->stream), mu,
+                    layer->weight_count);
+        for (size_t j = 0; j < layer->weight_count; j++) mu[j] = (bnn_real)mean + mu[j] * (bnn_real)deviation;
     }
     memset(posterior->mu + layer->bias_offset, 0, layer->bias_count * sizeof *mu);
 }
 
 /* w = sign exp(mu + sigma eps): sign and log size of the initial means; a random sign and a small size where
  * they are zero. */
-static void means_to_signs(bnn_posterior *posterior, const bnn_layer *layer, size_t l, uint64_t seed)
+static void means_to_signs(bnn_posterior *posterior, const bnn_layer *layer, uint64_t seed)
 {
     const double smallest = 1e-3;
-    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(seed, BNN_STREAM_FAMILY_SIGN, 0, 0, l));
+    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(seed, BNN_STREAM_FAMILY_SIGN, 0, 0, layer->stream));
     for (size_t j = layer->weight_offset; j < layer->bias_offset + layer->bias_count; j++) {
         const double mean = (double)posterior->mu[j];
         const bnn_real coin = bnn_pcg32_next(&rng) & 1u ? 1 : -1;
@@ -147,8 +149,8 @@ void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, doub
     for (size_t l = 0; l < posterior->network->layer_count; l++) {
         const bnn_layer *layer = &posterior->network->layers[l];
         if (layer->bias_count == 0) continue;
-        initial_means(posterior, init, l, seed);
-        if (bnn_posterior_family(posterior, layer)->signs) means_to_signs(posterior, layer, l, seed);
+        initial_means(posterior, init, layer, seed);
+        if (bnn_posterior_family(posterior, layer)->signs) means_to_signs(posterior, layer, seed);
     }
     for (size_t j = 0; j < posterior->count; j++) posterior->rho[j] = (bnn_real)rho_init;
 }

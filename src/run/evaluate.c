@@ -115,9 +115,9 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     if (!p->weights || !p->noise || !p->turned || !p->moved || !p->members || !p->member_likelihoods ||
         !p->values || !p->log_likelihood || !p->expected || !p->entropy || !p->workspaces)
         return bnn_no_memory(error, "predictions", members * p->classes, sizeof *p->members);
+    const bnn_workspace_options options = {.block = p->block, .kernels = p->options->kernels};
     for (size_t t = 0; !status && t < threads; t++)
-        status = bnn_workspace_create(p->model->network, p->block, false, p->options->kernels,
-                                      &p->workspaces[t], error);
+        status = bnn_workspace_create(p->model->network, &options, &p->workspaces[t], error);
     if (!status) status = bnn_sampler_create(p->model->posterior, &p->sampler, error);
     for (size_t r = 0; !status && r < p->sampler->run_count; r++)
         bnn_sampler_refresh(p->sampler, &p->sampler->runs[r]);

@@ -105,7 +105,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
-                                        .estimator = (bnn_estimator)c->train.estimator,
+                                        .estimator = bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
                                         .gradient = rule->gradient};
     bnn_status status = BNN_OK;

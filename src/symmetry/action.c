@@ -5,58 +5,15 @@
 
 #include "symmetry/places.h"
 
-size_t bnn_layer_places(const bnn_layer *layer)
-{
-    return layer->kind == BNN_LAYER_CONV ? layer->kernel * layer->kernel : layer->in_height * layer->in_width;
-}
-
-/* Translations do not move an axis of one pixel, which a pool over the whole of an axis leaves: they act as on n equal
- * pixels. `source` (order, long_height, long_width) becomes (order, height, width) in place. */
-static void shorten(size_t order, size_t long_height, size_t long_width, size_t height, size_t width,
-                    uint32_t *source)
-{
-    uint32_t *to = source;
-    for (size_t g = 0; g < order; g++)
-        for (size_t y = 0; y < height; y++)
-            for (size_t x = 0; x < width; x++) {
-                const size_t from = source[(g * long_height + y) * long_width + x];
-                *to++ = (uint32_t)(from / long_width % height * width + from % long_width % width);
-            }
-}
-
-static bnn_status grid_sources(const bnn_group *group, size_t height, size_t width, uint32_t **source,
-                               bnn_error *error)
-{
-    bnn_grid_action *action;
-    const size_t one = group->kind == BNN_GROUP_TRANSLATION ? group->n : 1;
-    const size_t long_height = height == 1 ? one : height, long_width = width == 1 ? one : width;
-    bnn_status status = bnn_grid_action_create(group, long_height, long_width, &action, error);
-    if (status) return status;
-    *source = action->source;
-    action->source = NULL;
-    if (action->exact)
-        shorten(group->order, long_height, long_width, height, width, *source);
-    else
-        status = bnn_fail(
-            error, BNN_BAD_INPUT,
-            "%s has no exact action on the %zu x %zu grid of its inputs: expected C1, C2, C4, D1, D2, D4 "
-            "or T<k>",
-            group->name, height, width);
-    bnn_grid_action_free(action);
-    return status;
-}
-
 bnn_status bnn_layer_place_action(const bnn_group *group, const bnn_layer *layer, uint32_t **source,
                                   bnn_error *error)
 {
-    bnn_status status;
     *source = NULL;
-    if (layer->kind == BNN_LAYER_CONV)
-        status = bnn_group_kernel_action(group, layer->kernel, source, error);
-    else if (layer->in_layout == BNN_LAYOUT_FLAT)
-        status = bnn_group_kernel_action(group, 1, source, error);
-    else
-        status = grid_sources(group, layer->in_height, layer->in_width, source, error);
+    if (!layer->type->place_action)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: layers of type %s say of no group how it acts on their weights", layer->name,
+                        layer->type->row.name);
+    const bnn_status status = layer->type->place_action(group, layer, source, error);
     return status ? bnn_fail_in(error, status, layer->name) : BNN_OK;
 }
 
@@ -109,16 +66,17 @@ static size_t channel_source(const channel_action *action, bnn_representation re
 static void fill_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const channel_action *action,
                        const uint32_t *place_source)
 {
-    const size_t places = bnn_layer_places(layer), inputs = layer->in_channels;
+    const bnn_representation in_representation = bnn_layer_weight_representation(layer);
+    const size_t places = layer->places, inputs = bnn_layer_weight_inputs(layer);
     for (size_t h = 0; h < symmetry->group->order; h++) {
         uint32_t *weight = symmetry->source + h * symmetry->count + layer->weight_offset;
         uint32_t *bias = symmetry->source + h * symmetry->count + layer->bias_offset;
         const uint32_t *place = place_source + h * places;
-        for (size_t o = 0; o < layer->out_channels; o++) {
+        for (size_t o = 0; o < layer->shape.out.channels; o++) {
             const size_t from_o = channel_source(action, layer->out_representation, h, o);
             *bias++ = (uint32_t)(layer->bias_offset + from_o);
             for (size_t i = 0; i < inputs; i++) {
-                const size_t from_i = channel_source(action, layer->in_representation, h, i);
+                const size_t from_i = channel_source(action, in_representation, h, i);
                 const size_t from = layer->weight_offset + (from_o * inputs + from_i) * places;
                 for (size_t p = 0; p < places; p++) *weight++ = (uint32_t)(from + place[p]);
             }
@@ -128,11 +86,11 @@ static void fill_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const cha
 
 static bnn_status check_width(const bnn_group *carried, const bnn_layer *layer, bnn_error *error)
 {
-    if (layer->out_representation == BNN_REGULAR && layer->out_channels % carried->order != 0)
+    if (layer->out_representation == BNN_REGULAR && layer->shape.out.channels % carried->order != 0)
         return bnn_fail(
             error, BNN_BAD_INPUT,
             "%s: found %zu channels in the regular representation of %s, expected a multiple of %zu",
-            layer->name, layer->out_channels, carried->name, carried->order);
+            layer->name, layer->shape.out.channels, carried->name, carried->order);
     return BNN_OK;
 }
 
@@ -231,48 +189,6 @@ void bnn_symmetry_apply(const bnn_symmetry *symmetry, size_t element, const bnn_
     for (size_t j = 0; j < symmetry->count; j++) out[j] = in[source[j]];
 }
 
-/* The least p for which height + 2p and width + 2p are multiples of `unit`, or `unit` when there is none. */
-static size_t least_padding(size_t height, size_t width, size_t unit)
-{
-    size_t p = 0;
-    while (p < unit && ((height + 2 * p) % unit != 0 || (width + 2 * p) % unit != 0)) p++;
-    return p;
-}
-
-/* Whether an element that moves an axis of `size` pixels takes windows of 2 to windows: a turn or flip when no pixel is
- * dropped; shifts by size / k when they are by even numbers of pixels, or when one window is the whole axis, which all
- * shifts leave as it is. */
-static bool windows_map(const bnn_group *group, size_t size)
-{
-    if (group->kind != BNN_GROUP_TRANSLATION) return size % 2 == 0;
-    return size % (2 * group->n) == 0 || size == 2;
-}
-
-/* D1 moves only columns. */
-static bool pool_commutes(const bnn_group *group, const bnn_layer *layer)
-{
-    const bool rows_move = group->kind != BNN_GROUP_DIHEDRAL || group->n > 1;
-    return !layer->pool ||
-           ((!rows_move || windows_map(group, layer->in_height)) && windows_map(group, layer->in_width));
-}
-
-static void explain_pool(const bnn_group *group, const bnn_network *network, const bnn_layer *layer,
-                         char *reason, size_t size)
-{
-    const bool shifts = group->kind == BNN_GROUP_TRANSLATION;
-    const size_t unit = (shifts ? group->n : 1) << network->spec.width_count;
-    const size_t padding = least_padding(network->spec.input[1], network->spec.input[2], unit);
-    const int written =
-        snprintf(reason, size,
-                 "%s max-pools %zu x %zu pixels, which %s; fewer layers, or images with sides divisible by "
-                 "%zu, mend it",
-                 layer->name, layer->in_height, layer->in_width,
-                 shifts ? "the translations do not shift by whole windows" : "drops a row or column", unit);
-    if (padding < unit && written >= 0 && (size_t)written < size)
-        snprintf(reason + written, size - (size_t)written, " (%zu pixels of padding on every side give them)",
-                 padding);
-}
-
 bool bnn_network_commutes(const bnn_group *group, const bnn_network *network, char *reason, size_t size)
 {
     const size_t height = network->spec.input[1], width = network->spec.input[2];
@@ -286,17 +202,11 @@ bool bnn_network_commutes(const bnn_group *group, const bnn_network *network, ch
     }
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
-        if (layer->kind != BNN_LAYER_CONV) continue;
-        if (group->kind == BNN_GROUP_TRANSLATION && layer->kernel > 1 && !layer->circular) {
-            snprintf(reason, size,
-                     "%s pads with zeros, which translations move; expected model.padding \"circular\"",
-                     layer->name);
-            return false;
-        }
-        if (!pool_commutes(group, layer)) {
-            explain_pool(group, network, layer, reason, size);
-            return false;
-        }
+        if (layer->type->commutes && layer->type->commutes(group, network, layer, reason, size)) continue;
+        if (!layer->type->commutes)
+            snprintf(reason, size, "%s: layers of type %s do not say that they commute with a group",
+                     layer->name, layer->type->row.name);
+        return false;
     }
     return true;
 }
