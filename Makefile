@@ -51,7 +51,7 @@ make demo               train a model and evaluate it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
-make testu01            the raw random numbers under TestU01 (BATTERY=crush: for an hour)
+make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
 make install            PREFIX=/usr/local DESTDIR=
 make clean
 endef

@@ -478,13 +478,13 @@ static void expect_equal_predictions(const char *name, const double *p, const do
 }
 
 /* F of the constant image is the uniform distribution; F(h.x) = F(x). */
-static bnn_status check_predictions(void *context, double *values, size_t first, size_t images,
-                                    bnn_error *error)
+static bnn_status check_predictions(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
+    const size_t first = predictions->first, images = predictions->images;
     const size_t order = *(const size_t *)context, stride = order * images * DIGITS;
     (void)error;
     for (size_t i = 0; i < images; i++) {
-        const double *p = values + i * DIGITS;
+        const double *p = predictions->values + i * DIGITS;
         if (first + i == 0) expect_equal_predictions("a constant image", p, NULL, stride);
         for (size_t h = 1; h < order && first + i > 0; h++)
             expect_equal_predictions("an image and a turn of it", p + h * images * DIGITS, p, stride);

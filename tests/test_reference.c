@@ -54,10 +54,11 @@ static void open_fixture(fixture *f, const char *folder, const char *kernels, in
     uint8_t *text;
     size_t size;
     char images[256];
+    const bnn_data_options known = {.classes = 5, .background = NAN};
     memset(f, 0, sizeof *f);
     check(bnn_model_load(path_of(folder, "model.bin"), &f->model, NULL, &error), &error);
     snprintf(images, sizeof images, "%s", path_of(folder, "images.npy"));
-    check(bnn_dataset_read(images, path_of(folder, "labels.npy"), 5, &f->data, &error), &error);
+    check(bnn_dataset_read(images, path_of(folder, "labels.npy"), &known, &f->data, &error), &error);
     check(bnn_npy_read(path_of(folder, "logits.npy"), &f->logits, &error), &error);
     check(bnn_npy_read(path_of(folder, "mean_logits_orbit.npy"), &f->mean_logits, &error), &error);
     check(bnn_safetensors_read(path_of(folder, "noise.safetensors"), &f->noise, &error), &error);

@@ -290,8 +290,8 @@ static void overwriting_removes_the_old_run_first(void **state)
     (void)state;
     succeeded(train_case("stale-run", "first.json", "old", "--threads", "1"));
     put_file("old/notes.txt", "mine", 4);
-    assert_diverged(train_case("stale-run", "second-diverges.json", "old", "--overwrite"), "the loss became",
-                    "last good checkpoint: none");
+    assert_diverged(train_case("stale-run", "second-diverges.json", "old", "--overwrite"),
+                    is_float ? "the loss became" : "became", "last good checkpoint: none");
     assert_false(exists("old/model.bin") || exists("old/checkpoint.bin"));
     assert_true(exists("old/config.json") && exists("old/metrics.jsonl") && exists("old/notes.txt"));
 }

@@ -2,10 +2,10 @@
  * Empirical Testing of Random Number Generators", ACM Trans. Math. Softw. 33(4), 2007), in the order in which training
  * uses them: step by step, run by run of the parameters, sample by sample, from each stream as many consecutive outputs
  * as bnn_normals takes.
- *     make testu01                        SmallCrush, a minute
- *     make testu01 BATTERY=crush          Crush, an hour
- *     make testu01 BATTERY=crush-reversed the bits of each output in reverse order (the batteries look at the upper
- *                                         ones first); smallcrush-reversed too
+ *     make testu01                           SmallCrush, seconds
+ *     make testu01 BATTERY=crush             Crush, half an hour
+ *     make testu01 BATTERY=crush-reversed    the bits of every output in reverse order, as the batteries look mostly at
+ *                                            the upper ones; smallcrush-reversed too
  * Fails when a p-value lies within 1e-6 of 0 or 1; of the 15 and 144 of the two batteries, some within 1e-3 are chance.
  * Needs libtestu01-0-dev (Debian, section non-free; not part of `make deps`). */
 #include <stdbool.h>
@@ -101,7 +101,7 @@ static int suspicious(void)
     return count;
 }
 
-int main(int argc, char **argv)
+static bnn_status run_battery(const struct battery *battery, bnn_error *error)
 {
     const bnn_network_spec spec = {.type = BNN_NETWORK_FCNN, /* the default one */
                                    .input = {1, 28, 28},
@@ -109,33 +109,37 @@ int main(int argc, char **argv)
                                    .widths = {32, 64},
                                    .width_count = 2,
                                    .kernel = 3};
-    const struct battery *battery = find_battery(argc > 1 ? argv[1] : "smallcrush");
     bnn_network *network = NULL;
     bnn_run *runs = NULL;
-    bnn_error error;
-    int result = BNN_BAD_INPUT;
-    if (!battery) {
-        fprintf(stderr, "testu01: %s: expected smallcrush or crush, with -reversed or not\n", argv[1]);
-        return BNN_BAD_INPUT;
-    }
-    bnn_status status = bnn_network_create(&spec, &network, &error);
+    bnn_status status = bnn_network_create(&spec, &network, error);
     const size_t count = status ? 0 : bnn_network_runs(network, NULL);
     if (!status && !(runs = bnn_alloc(count, sizeof *runs)))
-        status = bnn_no_memory(&error, "runs", count, sizeof *runs);
-    if (status) {
-        fprintf(stderr, "testu01: %s\n", error.message);
-        result = (int)status;
-    } else {
-        bnn_network_runs(network, runs);
+        status = bnn_no_memory(error, "runs", count, sizeof *runs);
+    if (!status) {
         source s = {.runs = runs, .run_count = count, .reversed = battery->reversed};
         char name[] = "bnn's weight draws, raw";
         unif01_Gen generator = {
             .state = &s, .name = name, .GetU01 = next_uniform, .GetBits = next_bits, .Write = write_state};
+        bnn_network_runs(network, runs);
         swrite_Basic = FALSE; /* the summary alone */
         battery->run(&generator);
-        result = suspicious() ? BNN_FAILED : BNN_OK;
+        if (suspicious())
+            status = bnn_fail(error, BNN_FAILED, "%d p-values within %g of 0 or 1", suspicious(), SUSPICIOUS);
     }
     free(runs);
     bnn_network_free(network);
-    return result;
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "smallcrush";
+    const struct battery *battery = find_battery(name);
+    bnn_error error;
+    const bnn_status status =
+        battery ? run_battery(battery, &error)
+                : bnn_fail(&error, BNN_BAD_INPUT,
+                           "found %s, expected smallcrush or crush, with -reversed or not", name);
+    if (status) fprintf(stderr, "testu01: %s\n", error.message);
+    return (int)status;
 }

@@ -7,6 +7,7 @@
 /* floor 0: base */
 #include "bnn/real.h"
 #include "bnn/status.h"
+#include "bnn/utf8.h"
 #include "bnn/row.h"
 #include "bnn/numeric.h"
 #include "bnn/rng.h"
@@ -39,6 +40,7 @@
 /* floor 7: modes */
 #include "bnn/mode.h"
 /* floor 8: run */
+#include "bnn/splits.h"
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"

@@ -45,6 +45,8 @@ typedef struct bnn_config {
         size_t validation_size;
         size_t test_size; /* 0: all */
         size_t pad;
+        int scale;         /* bnn_scale */
+        double background; /* NaN: auto, the smallest value of the training images */
     } data;
     char group[BNN_NAME];
     struct {
@@ -103,7 +105,8 @@ void bnn_config_default(bnn_config *config);
  * JSON, or taken as a string), then the checks that need neither data nor modes. Unknown keys, wrong types, duplicate keys,
  * values out of range, names of no row, and keys that the chosen rows do not read give BNN_BAD_INPUT naming the key's path,
  * what was found, what was expected and the nearest valid key. `modes`: the registry of symmetrization.mode; NULL for the text
- * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over. */
+ * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over; of other text, relative paths
+ * become absolute: those from the folder of the file `name`, or from the current one where that is no regular file. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bnn_registry *modes, bnn_config *config, bnn_error *error);
 

@@ -4,6 +4,7 @@
 #define BNN_MODEL_H
 
 #include "bnn/config.h"
+#include "bnn/dataset.h"
 #include "bnn/group.h"
 #include "bnn/network.h"
 #include "bnn/posterior.h"
@@ -16,6 +17,7 @@ typedef struct bnn_model {
     bnn_group *group;
     bnn_network *network;
     bnn_posterior *posterior;
+    bnn_range pixels; /* of the training images; NaN where they are not known */
 } bnn_model;
 
 /* A network of `spec` with its prior set and its posterior initialised as the configuration says. */

@@ -60,6 +60,9 @@ void bnn_symmetry_apply(const bnn_symmetry *symmetry, size_t element, const bnn_
  * the entries that move; allocates nothing. Safe from several threads on different values. */
 void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values);
 
+/* Whether rho(h) values = values (count), bit for bit, for every h. */
+bool bnn_symmetry_is_invariant(const bnn_symmetry *symmetry, const bnn_real *values);
+
 /* One-shot operators on a posterior (arXiv:2606.26273). Each acts on every orbit of parameters, and leaves q
  * exactly invariant, bit for bit. sigma (not rho) is averaged; what an orbit's entries already agree on is
  * left as it is, so each operator applied twice is applied once. The prior is not touched.

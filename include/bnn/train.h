@@ -17,8 +17,8 @@ typedef struct bnn_epoch {
     size_t n, n_base;     /* items the objective counts, and base images */
     double train_nll;     /* mean over samples and items, nats */
     double kl, kl_weight; /* nats, never rescaled; beta */
-    double elbo;          /* -train_nll n - kl, nats */
-    double elbo_base;     /* -train_nll n_base - kl, nats */
+    double objective;     /* -train_nll n - kl, nats: what the mode maximises where kl_weight is 1/n */
+    double elbo; /* -train_nll n_base - kl, nats; both pair the epoch's mean train_nll with its end's kl */
     double train_accuracy;
     bool validated;
     double validation_accuracy, validation_nll;

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "bnn/io.h"
+#include "bnn/utf8.h"
 #include "bnn/mode.h"
 
 void cmd_print_help(const subcommand *command)
@@ -290,8 +291,8 @@ void cmd_derivation_free(cmd_derivation *derivation)
 
 /* ---- predictions and data ------------------------------------------------------------------------------ */
 
-bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
-                               bnn_error *error)
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
+                               bnn_predict_options *options, bnn_error *error)
 {
     const bnn_config *config = &model->config;
     int draws, predictive;
@@ -305,16 +306,40 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn
     if (!status) status = cmd_threads(line, &options->threads, error);
     if (status) return status;
     options->draws = (bnn_draws)draws;
-    options->group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
+    if (predictive == BNN_PREDICT_GROUP_AVERAGED) options->average_over = group;
     return BNN_OK;
 }
 
-/* Pads images that are as much smaller than the model's input as its configuration pads. */
-static bnn_status fit_to_model(const bnn_model *model, bnn_dataset *data, bnn_error *error)
+/* Pads images that are as much smaller than the model's input as its configuration pads; warns of those whose range is
+ * unlike that of the training images. `name`: what the user calls them. */
+static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, const char *name,
+                               bnn_dataset *data, bnn_error *error)
 {
     const size_t pad = model->config.data.pad, *input = model->network->spec.input;
     const bool smaller = data->height + 2 * pad == input[1] && data->width + 2 * pad == input[2];
-    return pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    char warning[BNN_LINE];
+    const bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    const bool fits = data->channels == input[0] && data->height == input[1] && data->width == input[2];
+    if (!status && fits && bnn_range_warning(name, model->pixels, data->pixels, warning)) {
+        char who[32];
+        snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+        cmd_print_message(who, warning);
+    }
+    return status;
+}
+
+/* The test images that the model's configuration names. */
+static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
+                                  bnn_error *error)
+{
+    const char *name = model->config.data.paths.name;
+    bnn_status status = *name ? bnn_test_data(&model->config, data, error) : BNN_OK;
+    if (status) return status;
+    if (!*data)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn %s: the model names no %s, expected --images F or --data NAME",
+                        line->command->name, *name ? "test images" : "data set");
+    return fit_to_model(line, model, name, *data, error);
 }
 
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error)
@@ -327,53 +352,69 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
                         line->command->name);
     if (labels && !images)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --labels: expected --images too", line->command->name);
-    if (images) {
-        bnn_status status = bnn_dataset_read(images, labels, model->network->spec.classes, data, error);
-        return status ? status : fit_to_model(model, *data, error);
-    }
-    if (name) return cmd_other_data(line, "data", model, data, error);
-    if (!model->config.data.paths.name[0])
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "bnn %s: the model names no data set, expected --images F or --data NAME",
-                        line->command->name);
-    return bnn_test_data(&model->config, data, error);
+    if (name) return cmd_other_data(line, "data", model, true, data, error);
+    if (!images) return configured_data(line, model, data, error);
+    const bnn_data_options options = bnn_config_data_options(&model->config);
+    const bnn_status status = bnn_dataset_read(images, labels, &options, data, error);
+    return status ? status : fit_to_model(line, model, images, *data, error);
 }
 
-static bool is_data_source(const char *name)
+/* Reads the test images of a data set, or those of a file. */
+static bnn_status read_other(const bnn_model *model, const char *name, bool labelled, bnn_dataset **data,
+                             bnn_error *error)
 {
-    for (const bnn_data_source *source = bnn_data_sources; source->name; source++)
-        if (strcmp(source->name, name) == 0) return true;
-    return false;
+    const bnn_config *config = &model->config;
+    bnn_data_options options = bnn_config_data_options(config);
+    bnn_data_paths paths = {0};
+    *data = NULL;
+    if (!labelled) options.classes = 0;
+    if (!bnn_data_source_find(name) && bnn_file_exists(name))
+        return bnn_dataset_read(name, NULL, &options, data, error);
+    if (strcmp(name, config->data.paths.name) == 0) paths = config->data.paths;
+    snprintf(paths.name, sizeof paths.name, "%s", name);
+    const bnn_status status = bnn_dataset_load(&paths, BNN_TEST, &options, data, error);
+    if (!status && !*data)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: names no test images, expected a file", name);
+    if (!status && !labelled) {
+        free((*data)->labels);
+        (*data)->labels = NULL;
+    }
+    return status;
 }
 
-bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model, bool labelled,
                           bnn_dataset **data, bnn_error *error)
 {
     const char *name = cmd_value(line, option);
-    bnn_data_paths paths = {0};
-    bnn_status status;
-    if (strcmp(name, model->config.data.paths.name) == 0) paths = model->config.data.paths;
-    snprintf(paths.name, sizeof paths.name, "%s", name);
-    if (!is_data_source(name) && bnn_file_exists(name))
-        status = bnn_dataset_read(name, NULL, 0, data, error);
-    else
-        status = bnn_dataset_load(&paths, BNN_TEST, data, error);
+    const bnn_status status = read_other(model, name, labelled, data, error);
     if (status) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "--%s", option);
         return bnn_fail_in(error, status, prefix);
     }
-    return fit_to_model(model, *data, error);
+    return fit_to_model(line, model, name, *data, error);
+}
+
+void cmd_print_message(const char *who, const char *message)
+{
+    fputs(who, stderr);
+    for (const char *c = message; *c; c++) fputc((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c, stderr);
+    fputc('\n', stderr);
 }
 
 bnn_status cmd_print_json(cJSON *json, bnn_error *error)
 {
     char *text = json ? cJSON_Print(json) : NULL;
-    cJSON_Delete(json);
-    if (!text) return bnn_no_memory(error, "JSON", 1, 0);
-    puts(text);
+    char *valid = text ? bnn_utf8_mend(text) : NULL;
+    bnn_status status = BNN_OK;
+    if (valid)
+        puts(valid);
+    else
+        status = bnn_no_memory(error, "JSON", 1, 0);
+    free(valid);
     cJSON_free(text);
-    return BNN_OK;
+    cJSON_Delete(json);
+    return status;
 }
 
 void cmd_add_number(cJSON *object, const char *name, double value)

@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "bnn/batch.h"
 #include "bnn/dataset.h"
 #include "bnn/evaluate.h"
 #include "bnn/group.h"
 #include "bnn/model.h"
+#include "bnn/splits.h"
 #include "bnn/status.h"
 
 #define CMD_MAX_OPTIONS 48
@@ -117,20 +117,25 @@ bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file
                              bnn_error *error);
 
 /* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive and --threads, by
- * default those of the model's configuration. */
-bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
-                               bnn_error *error);
+ * default those of the model's configuration. `group` is that of a group-averaged predictive. */
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
+                               bnn_predict_options *options, bnn_error *error);
 
 /* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its
- * configuration; padded as the model wants them. */
+ * configuration; padded as the model wants them. Warns on standard error where their range is unlike that of the training
+ * images. */
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error);
 
-/* The test images of the data set that `option` (--ood, --data) names, or the images of the file, shaped for the model.
- */
-bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+/* The test images of the data set that `option` (--ood, --data) names, or the images of the file, shaped for the model as
+ * cmd_data does it. Labels may be those of other classes; with `labelled` false there are none. */
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model, bool labelled,
                           bnn_dataset **data, bnn_error *error);
 
-/* Prints the JSON on standard output and frees it; NULL means that memory was short. */
+/* Prints who and the message on standard error, as one line whatever names and keys the user's input put into it. */
+void cmd_print_message(const char *who, const char *message);
+
+/* Prints the JSON on standard output and frees it; NULL means that memory was short. What of a file's name is not valid
+ * UTF-8 is replaced. */
 bnn_status cmd_print_json(cJSON *json, bnn_error *error);
 
 /* Adds a number, or null where it is not finite. */

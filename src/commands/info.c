@@ -67,10 +67,11 @@ static void print_table(const cJSON *json)
                number(layer, "sigma_over_prior"));
     if (training)
         printf("\ntrained for %.0f epochs: N %.0f (%.0f base images), beta %g, training nll %.4f, KL %.1f\n"
-               "training ELBO %.1f nats at N, %.1f at N0\n",
+               "objective (at N) %.1f nats, ELBO (at N0) %.1f\n",
                number(training, "epoch"), number(training, "n"), number(training, "n_base"),
                number(training, "kl_weight"), number(training, "train_nll"), number(training, "kl"),
-               number(training, "elbo"), number(training, "elbo_base"));
+               -number(training, "train_nll") * number(training, "n") - number(training, "kl"),
+               -number(training, "train_nll") * number(training, "n_base") - number(training, "kl"));
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)

@@ -62,13 +62,10 @@ static void *json_memory(size_t size)
     exit(BNN_FAILED);
 }
 
-/* A message is one line whatever names and keys the user's input put into it. */
 static void print_error(bnn_error *error)
 {
     const bool says_who = strncmp(error->message, "bnn ", strlen("bnn ")) == 0;
-    for (char *c = error->message; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
-    fprintf(stderr, "%s%s\n", says_who ? "" : "bnn: ", error->message);
+    cmd_print_message(says_who ? "" : "bnn: ", error->message);
 }
 
 /* The exit code, once what was printed has arrived. */

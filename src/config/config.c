@@ -1,6 +1,7 @@
 #include "bnn/config.h"
 
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "base/text.h"
 #include "bnn/io.h"
+#include "bnn/utf8.h"
 #include "data/sniff.h"
 
 const char *const bnn_predictive_names[] = {"posterior", "group-averaged", NULL};
@@ -24,6 +26,7 @@ typedef enum key_type {
     KEY_REAL_OR_AUTO, /* double, NaN for "auto" */
     KEY_BOOL,         /* bool */
     KEY_TEXT,         /* char[size] */
+    KEY_PATH,         /* char[size], absolute once parsed */
     KEY_NAME,         /* char[size], the name of a registry's row; empty: its first */
     KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
     KEY_SIZES         /* bnn_sizes */
@@ -38,6 +41,7 @@ typedef struct config_key {
     bnn_registry *registry; /* of names; NULL for a KEY_NAME: the modes', which stand above */
     const char *fallback;   /* the default, as JSON */
     const char *meaning;
+    bool optional; /* of a KEY_NAME: empty, it is the name of no row, and with no modes at hand that of any */
     const char *
         owner; /* path of the key with a registry whose chosen row decides whether this one is read; NULL: always */
     bool
@@ -60,6 +64,8 @@ typedef struct config_key {
         .meaning = meaning_, __VA_ARGS__)
 #define TEXT(path, member, fallback_, meaning_, ...)                                                         \
     KEY(path, KEY_TEXT, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define PATH(path, member, meaning_)                                                                         \
+    KEY(path, KEY_PATH, member, .fallback = "\"\"", .meaning = meaning_, OF_DATA)
 #define FLAG(path, member, fallback_, meaning_, ...)                                                         \
     KEY(path, KEY_BOOL, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
 #define CHOICE(path, member, names_, fallback_, meaning_, ...)                                               \
@@ -76,22 +82,28 @@ typedef struct config_key {
 #define OF_MODE OF("symmetrization.mode")
 #define OF_OPTIMIZER OF("train.optimizer.name")
 
-#define ANY 9007199254740992.0 /* 2^53: integers up to here are exact in JSON's doubles */
+#define ANY                                                                                                  \
+    9007199254740991.0 /* 2^53 - 1: up to here, integers are exact in JSON's doubles (RFC 8259, section 6) */
 
 /* clang-format off */
 static const config_key keys[] = {
     SIZE("seed", seed, 0, ANY, "0", "seed of every random stream"),
-    TEXT("data.name", data.paths.name, "\"\"", "the data set: fashion-mnist, mnist, cifar10, cifar100, or idx or npy with files of your own"),
-    TEXT("data.dir", data.paths.dir, "\"\"", "folder of its files; otherwise data/NAME, then the system's", OF_DATA),
-    TEXT("data.train_images", data.paths.train_images, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.train_labels", data.paths.train_labels, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.test_images", data.paths.test_images, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.test_labels", data.paths.test_labels, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.path", data.paths.path, "\"\"", "file", OF_DATA),
+    KEY("data.name", KEY_NAME, data.paths.name, .registry = bnn_data_row, .fallback = "\"\"", .meaning = "the data set", .optional = true),
+    PATH("data.dir", data.paths.dir, "folder of its files; otherwise data/NAME, then the system's"),
+    PATH("data.train_images", data.paths.train_images, "file of images"),
+    PATH("data.train_labels", data.paths.train_labels, "file of labels"),
+    PATH("data.validation_images", data.paths.validation_images, "file of images, instead of data.validation_size"),
+    PATH("data.validation_labels", data.paths.validation_labels, "file of labels"),
+    PATH("data.test_images", data.paths.test_images, "file of images; without it, bnn eval needs --images"),
+    PATH("data.test_labels", data.paths.test_labels, "file of labels"),
+    CHOICE("data.labels", data.paths.labels, bnn_label_names, "\"fine\"", "classes, or superclasses of them", OF_DATA),
     SIZE("data.train_size", data.train_size, 0, ANY, "0", "training images, a seeded subset; 0 for all"),
     SIZE("data.validation_size", data.validation_size, 0, ANY, "0", "validation images, cut from the rest of the training set"),
     SIZE("data.test_size", data.test_size, 0, ANY, "0", "the first so many test images; 0 for all"),
     SIZE("data.pad", data.pad, 0, 64, "0", "background pixels added on every side"),
+    CHOICE("data.scale", data.scale, bnn_scale_names, "\"auto\"", "auto: uint8 pixels to -1..1, others as they are; none: all as they are"),
+    AUTO("data.background", data.background, -1e30, 1e30,
+         "value around an image, seen when it is padded or turned; auto: the smallest of the training images, scaled"),
     TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
@@ -169,6 +181,11 @@ static bool is_object_path(const char *path)
     return false;
 }
 
+static bool is_text(const config_key *row)
+{
+    return row->type == KEY_TEXT || row->type == KEY_NAME || row->type == KEY_PATH;
+}
+
 static const config_key *find_key(const char *path)
 {
     for (size_t i = 0; i < key_count; i++)
@@ -235,14 +252,27 @@ static bnn_choices choices_of(const config_key *key, const char *found)
     return choices;
 }
 
+/* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
+static cJSON *exact_number(double value)
+{
+    char text[32];
+    int digits = 15;
+    do snprintf(text, sizeof text, "%.*g", digits, value);
+    while (strtod(text, NULL) != value && ++digits <= 17);
+    return cJSON_CreateRaw(text);
+}
+
 static bnn_status wrong_value(const char *name, const config_key *row, const cJSON *value, bnn_error *error)
 {
     char expected[800] = "";
-    char *found = cJSON_PrintUnformatted(value);
+    cJSON *exact = cJSON_IsNumber(value) ? exact_number(value->valuedouble) : NULL;
+    char *found = cJSON_PrintUnformatted(exact ? exact : value);
+    cJSON_Delete(exact);
     bnn_choices choices = choices_of(row, cJSON_IsString(value) ? value->valuestring : "");
     switch (row->type) {
     case KEY_SIZE:
-        snprintf(expected, sizeof expected, "an integer from %.0f to %.0f", row->least, row->most);
+        snprintf(expected, sizeof expected, "an integer from %.0f to %.0f%s", row->least, row->most,
+                 row->most == ANY ? " (JSON's numbers are not exact beyond 2^53)" : "");
         break;
     case KEY_REAL:
         snprintf(expected, sizeof expected, "a number from %g to %g", row->least, row->most);
@@ -254,6 +284,7 @@ static bnn_status wrong_value(const char *name, const config_key *row, const cJS
         snprintf(expected, sizeof expected, "true or false");
         break;
     case KEY_TEXT:
+    case KEY_PATH:
     case KEY_NAME:
         snprintf(expected, sizeof expected, "a string of at most %zu bytes", row->size - 1);
         break;
@@ -324,6 +355,7 @@ static bool set_value(const config_key *row, const cJSON *value, bnn_config *con
         *(bool *)at = cJSON_IsTrue(value);
         return true;
     case KEY_TEXT:
+    case KEY_PATH:
     case KEY_NAME:
         if (!cJSON_IsString(value) || strlen(value->valuestring) >= row->size) return false;
         memset(at, 0, row->size);
@@ -335,16 +367,6 @@ static bool set_value(const config_key *row, const cJSON *value, bnn_config *con
         return set_sizes(row, value, at);
     }
     return false;
-}
-
-/* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
-static cJSON *exact_number(double value)
-{
-    char text[32];
-    int digits = 15;
-    do snprintf(text, sizeof text, "%.*g", digits, value);
-    while (strtod(text, NULL) != value && ++digits <= 17);
-    return cJSON_CreateRaw(text);
 }
 
 static cJSON *get_value(const config_key *row, const bnn_config *config)
@@ -362,6 +384,7 @@ static cJSON *get_value(const config_key *row, const bnn_config *config)
     case KEY_BOOL:
         return cJSON_CreateBool(*(const bool *)at);
     case KEY_TEXT:
+    case KEY_PATH:
     case KEY_NAME:
         return cJSON_CreateString(at);
     case KEY_CHOICE:
@@ -430,6 +453,10 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
 {
     char path[128], name[SET_SHOWN + 8] = "";
     const char *equals = strchr(set, '=');
+    if (bnn_utf8_fault(set))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "--set %s: is not valid UTF-8 at byte %zu, expected text that JSON can hold", set,
+                        (size_t)(bnn_utf8_fault(set) - set) + 1);
     if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
         return bnn_fail(error, BNN_BAD_INPUT, "--set %s: expected KEY=VALUE, as in train.epochs=10", set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
@@ -440,7 +467,7 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
                         "%s: %s: is an object, expected one of its keys, as in train.epochs", name, path);
     if (!row) return unknown_key(name, path, error);
     cJSON *value = cJSON_ParseWithOpts(equals + 1, NULL, 1);
-    if (!value || ((row->type == KEY_TEXT || row->type == KEY_NAME) && !cJSON_IsString(value))) {
+    if (!value || (is_text(row) && !cJSON_IsString(value))) {
         cJSON_Delete(value);
         value = cJSON_CreateString(equals + 1);
     }
@@ -477,14 +504,40 @@ static bool describes_model(const cJSON *json, const char *const *sets, size_t s
     return described;
 }
 
-/* Line and column of a byte of the text, for messages. */
-static void place_of(const char *text, const char *at, size_t *line, size_t *column)
+/* Paths are those seen from the folder of the file `name`. */
+static bnn_status resolve_paths(const char *name, bnn_config *config, bnn_error *error)
 {
-    *line = *column = 1;
-    for (; text < at; text++) {
-        *column = *text == '\n' ? 1 : *column + 1;
-        *line += *text == '\n';
+    char folder[PATH_MAX] = "", absolute[2 * PATH_MAX];
+    for (size_t i = 0; i < key_count; i++) {
+        char *path = (char *)config + keys[i].offset;
+        if (keys[i].type != KEY_PATH || !*path || *path == '/') continue;
+        const bnn_status status = *folder ? BNN_OK : bnn_folder_of(name, folder, sizeof folder, error);
+        if (status) return status;
+        const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+        const int length = snprintf(absolute, sizeof absolute, "%s%s%s", folder, slash, path);
+        if (length < 0 || (size_t)length >= keys[i].size)
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: %s: found a path of %d bytes, seen from %.80s..., expected at most %zu",
+                            name, keys[i].path, length, folder, keys[i].size - 1);
+        if (bnn_utf8_fault(absolute))
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: %s: is %s, which is not valid UTF-8: JSON cannot hold it", name,
+                            keys[i].path, absolute);
+        memcpy(path, absolute, (size_t)length + 1);
     }
+    return BNN_OK;
+}
+
+/* A failure at a byte of the text. */
+static bnn_status bad_text(const char *name, const char *text, const char *at, const char *what,
+                           bnn_error *error)
+{
+    size_t line = 1, column = 1;
+    for (; text < at; text++) {
+        column = *text == '\n' ? 1 : column + 1;
+        line += *text == '\n';
+    }
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: line %zu, column %zu: %s", name, line, column, what);
 }
 
 /* ---- check --------------------------------------------------------------------------------------------- */
@@ -495,7 +548,7 @@ static const bnn_row *row_of(const config_key *key, const bnn_config *config, bn
     bnn_registry *registry = key->registry ? key->registry : modes;
     const void *at = (const char *)config + key->offset;
     if (key->type == KEY_CHOICE) return registry((size_t) * (const int *)at);
-    if (!registry) return NULL;
+    if (!registry || (key->optional && !*(const char *)at)) return NULL;
     return *(const char *)at ? bnn_row_find(registry, at) : registry(0);
 }
 
@@ -516,6 +569,7 @@ static bnn_status check_names(const char *name, bnn_registry *modes, bnn_config 
         const bool known = keys[i].registry || modes;
         char *at = (char *)config + keys[i].offset;
         if (keys[i].type != KEY_NAME || !known) continue;
+        if (keys[i].optional && (!modes || !*at)) continue; /* a model serves whatever it was trained on */
         const bnn_row *row = row_of(&keys[i], config, modes);
         if (!row) {
             config_key with_registry = keys[i];
@@ -622,12 +676,9 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
 {
     const char *end = NULL;
     bnn_config_default(config);
+    if (bnn_utf8_fault(text)) return bad_text(name, text, bnn_utf8_fault(text), "not valid UTF-8", error);
     cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
-    if (!json) {
-        size_t line, column;
-        place_of(text, end ? end : text, &line, &column);
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: line %zu, column %zu: not valid JSON", name, line, column);
-    }
+    if (!json) return bad_text(name, text, end ? end : text, "not valid JSON", error);
     bnn_status status = cJSON_IsObject(json)
                             ? load_object(name, "", json, config, error)
                             : bnn_fail(error, BNN_BAD_INPUT, "%s: expected a JSON object {...}", name);
@@ -640,6 +691,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
         status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
                           name);
     cJSON_Delete(json);
+    if (!status && modes) status = resolve_paths(name, config, error);
     if (!status) status = check_group(name, config, error);
     if (!status) status = check_names(name, modes, config, error);
     if (!status) status = check_read(name, modes, config, error);
@@ -707,9 +759,8 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     for (size_t i = 0; root && i < key_count; i++) {
         const char *last;
         cJSON *object = object_for(root, keys[i].path, &last);
-        const bool text = keys[i].type == KEY_TEXT || keys[i].type == KEY_NAME;
         if (config->unread[i]) continue;
-        if (text && !*((const char *)config + keys[i].offset)) continue; /* unset */
+        if (is_text(&keys[i]) && !*((const char *)config + keys[i].offset)) continue; /* unset */
         cJSON_AddItemToObject(object, last, get_value(&keys[i], config));
     }
     char *text = root ? (pretty ? cJSON_Print(root) : cJSON_PrintUnformatted(root)) : NULL;
@@ -723,7 +774,7 @@ static void print_key(FILE *stream, const config_key *key, bnn_registry *modes)
     config_key named = *key;
     char list[256], fallback[64];
     if (key->type == KEY_NAME && !named.registry) named.registry = modes;
-    const char *first = key->type == KEY_NAME ? name_at(&named, 0) : NULL;
+    const char *first = key->type == KEY_NAME && !key->optional ? name_at(&named, 0) : NULL;
     snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
     fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
     if (*list_names(&named, list, sizeof list)) fprintf(stream, " (%s)", list);
@@ -747,35 +798,4 @@ char *bnn_config_help(bnn_registry *modes)
         return NULL;
     }
     return text;
-}
-
-/* ---- the network --------------------------------------------------------------------------------------- */
-
-void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec)
-{
-    const bnn_sizes *widths =
-        config->model.type == BNN_NETWORK_MLP ? &config->model.hidden : &config->model.channels;
-    *spec = (bnn_network_spec){.type = (bnn_network_type)config->model.type,
-                               .classes = config->model.classes,
-                               .width_count = widths->count,
-                               .kernel = config->model.kernel,
-                               .circular = config->model.padding == 1,
-                               .representation = representation};
-    snprintf(spec->group, sizeof spec->group, "%s", config->group);
-    memcpy(spec->input, config->model.input.value, sizeof spec->input);
-    memcpy(spec->widths, widths->value, sizeof spec->widths);
-}
-
-void bnn_config_set_network(bnn_config *config, const bnn_network_spec *spec)
-{
-    bnn_sizes *widths = spec->type == BNN_NETWORK_MLP ? &config->model.hidden : &config->model.channels;
-    config->model.type = (int)spec->type;
-    config->model.input.count = 3;
-    memcpy(config->model.input.value, spec->input, sizeof spec->input);
-    config->model.classes = spec->classes;
-    widths->count = spec->width_count;
-    memcpy(widths->value, spec->widths, sizeof spec->widths);
-    config->model.kernel = spec->kernel;
-    config->model.padding = spec->circular ? 1 : 0;
-    config->model.representation = spec->representation == BNN_REGULAR ? 2 : 1;
 }

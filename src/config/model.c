@@ -1,5 +1,6 @@
 #include "bnn/model.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ static bnn_status make_model(const bnn_config *config, const bnn_network_spec *s
     bnn_model *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a model", 1, sizeof *result);
     result->config = *config;
+    result->pixels = (bnn_range){NAN, NAN};
     bnn_config_set_network(&result->config, spec);
     bnn_status status = bnn_group_create(config->group, &result->group, error);
     if (!status) status = bnn_network_create(spec, &result->network, error);
@@ -186,6 +188,23 @@ static bnn_status check_known(const bnn_safetensors *file, size_t known, bnn_err
                     file->tensor_count - extra, known);
 }
 
+/* The training images' range, which models of other programs do not tell. */
+static bnn_status load_pixels(const bnn_safetensors *file, bnn_range *pixels, bnn_error *error)
+{
+    const char *text = bnn_safetensors_metadata(file, "pixels");
+    if (!text) return BNN_OK;
+    cJSON *json = cJSON_ParseWithOpts(text, NULL, 1);
+    const cJSON *least = cJSON_GetObjectItemCaseSensitive(json, "least");
+    const cJSON *most = cJSON_GetObjectItemCaseSensitive(json, "most");
+    const bool good = cJSON_IsNumber(least) && cJSON_IsNumber(most);
+    if (good) *pixels = (bnn_range){least->valuedouble, most->valuedouble};
+    cJSON_Delete(json);
+    if (good) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: __metadata__: pixels: found %.80s, expected {\"least\": ..., \"most\": ...}",
+                    file->path, text);
+}
+
 static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_error *error)
 {
     bnn_config config;
@@ -209,7 +228,8 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     bnn_posterior *q = (*model)->posterior;
     bnn_posterior_set_prior(q, config.prior.std, false, 0);
     q->random_prior = config.prior.mean == 1;
-    status = bnn_posterior_tensors(q, load_tensor, &state, error);
+    status = load_pixels(file, &(*model)->pixels, error);
+    if (!status) status = bnn_posterior_tensors(q, load_tensor, &state, error);
     return status ? status : check_known(file, state.found, error);
 }
 
@@ -274,9 +294,14 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
     if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
     for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
-        const char *const metadata[] = {"format", "bnn",      "config",
-                                        config,   "training", training ? training : ""};
-        status = bnn_safetensors_write(path, state.tensors, state.count, metadata, training ? 3 : 2, error);
+        const char *metadata[8] = {"format", "bnn", "config", config};
+        char pixels[80];
+        size_t pairs = 2;
+        snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
+                 model->pixels.most);
+        if (!isnan(model->pixels.least)) metadata[2 * pairs] = "pixels", metadata[2 * pairs++ + 1] = pixels;
+        if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
+        status = bnn_safetensors_write(path, state.tensors, state.count, metadata, pairs, error);
     }
     free(state.tensors);
     free(config);

@@ -41,24 +41,14 @@ static void not_judged(bnn_condition *condition, const char *name, const judged 
     condition->judged = false;
 }
 
-/* Whether rho(h) leaves an array of the parameters alone, for every h. */
-static bool is_invariant(const bnn_symmetry *symmetry, const bnn_real *values)
-{
-    for (size_t o = 0; o < symmetry->orbit_count; o++)
-        for (size_t i = symmetry->orbit_start[o]; i < symmetry->orbit_start[o + 1]; i++)
-            if (values[symmetry->orbit_member[i]] != values[symmetry->orbit_member[symmetry->orbit_start[o]]])
-                return false;
-    return true;
-}
-
 static void check_prior(const judged *j, bnn_condition *condition)
 {
     const char *name = "prior invariant";
     const bnn_posterior *q = j->model->posterior;
     if (!q->random_prior)
         kept(condition, name, "the prior is the same for every weight of an orbit");
-    else if (j->symmetry && is_invariant(j->symmetry, q->prior_mean) &&
-             is_invariant(j->symmetry, q->prior_std))
+    else if (j->symmetry && bnn_symmetry_is_invariant(j->symmetry, q->prior_mean) &&
+             bnn_symmetry_is_invariant(j->symmetry, q->prior_std))
         kept(condition, name, "the prior's means are constant on every orbit of weights");
     else if (j->unknown)
         not_judged(condition, name, j);
@@ -73,7 +63,7 @@ static void check_prior(const judged *j, bnn_condition *condition)
 static bool signs_differ(const judged *j)
 {
     const bnn_real *sign = j->model->posterior->sign;
-    return sign && !(j->symmetry && is_invariant(j->symmetry, sign));
+    return sign && !(j->symmetry && bnn_symmetry_is_invariant(j->symmetry, sign));
 }
 
 /* `averages`: whether an average over the group is part of what is judged, as it is of a training. */

@@ -14,6 +14,7 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/model.h"
+#include "bnn/splits.h"
 #include "run/checkpoint.h"
 #include "run/directory.h"
 #include "run/health.h"
@@ -29,6 +30,7 @@ typedef struct run {
     const bnn_mode *mode;
     bnn_plan plan;
     bnn_dataset *train, *validation;
+    bnn_range test_pixels; /* of the test images; NaN where there are none */
     bnn_grid_action *action;
     bnn_batches *batches;
 
@@ -75,6 +77,7 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
     }
     resolved->model.input.count = 3;
     resolved->data.train_size = train->count;
+    resolved->data.background = (double)train->background;
     if (config->model.classes && config->model.classes < train->classes)
         return bnn_fail(error, BNN_BAD_INPUT, "model.classes: found %zu, expected at least the data's %zu",
                         config->model.classes, train->classes);
@@ -146,11 +149,13 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (status) return status;
+    r->model->pixels = r->train->pixels;
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
+    if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
@@ -282,8 +287,8 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     log->image_samples_per_second =
         (double)(batches * c->train.batch_size * r->plan.views * c->train.samples) / log->seconds;
     log->kl = bnn_posterior_kl(r->model->posterior);
-    log->elbo = -log->train_nll * (double)log->n - log->kl;
-    log->elbo_base = -log->train_nll * (double)log->n_base - log->kl;
+    log->objective = -log->train_nll * (double)log->n - log->kl;
+    log->elbo = -log->train_nll * (double)log->n_base - log->kl;
     return BNN_OK;
 }
 
@@ -292,24 +297,29 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
 static bnn_predict_options validation_options(const run *r)
 {
     const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
-    return (bnn_predict_options){.group = group_averaged ? r->model->group : NULL,
+    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
                                  .samples = r->config->eval.samples,
-                                 .group_averaged = group_averaged,
                                  .draws = (bnn_draws)r->config->eval.draws,
                                  .seed = r->config->seed,
                                  .purpose = BNN_STREAM_VALIDATION_NOISE,
                                  .threads = r->options->threads};
 }
 
+/* Predictions, or the memory for them, have failed. */
+static bnn_status unpredictable(const run *r, size_t epoch, const char *reason, bnn_error *error)
+{
+    char where[256];
+    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
+    return stopped(r, epoch, reason, where, error);
+}
+
 /* Predicts some images: the parameters that an epoch ends with are seen by no step, and finite ones may predict NaN. */
 static bnn_status probe(const run *r, const bnn_dataset *data, size_t images, size_t epoch, bnn_error *error)
 {
     const bnn_predict_options options = validation_options(r);
-    char where[256];
     bnn_error reason;
     if (!bnn_check_predictions(r->model, data, images, &options, &reason)) return BNN_OK;
-    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
-    return stopped(r, epoch, reason.message, where, error);
+    return unpredictable(r, epoch, reason.message, error);
 }
 
 /* By the predictive that the model will be used with: the best model is that of the best predictions. */
@@ -318,10 +328,8 @@ static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
     const bnn_predict_options options = validation_options(r);
     bnn_error reason;
     bnn_metrics *metrics;
-    if (bnn_evaluate(r->model, r->validation, &options, &metrics, &reason)) {
-        const bnn_status status = probe(r, r->validation, r->validation->count, log->epoch, error);
-        return status ? status : stopped(r, log->epoch, reason.message, "", error);
-    }
+    if (bnn_evaluate(r->model, r->validation, &options, &metrics, &reason))
+        return unpredictable(r, log->epoch, reason.message, error);
     log->validated = true;
     log->validation_accuracy = metrics->accuracy;
     log->validation_nll = metrics->nll;
@@ -425,6 +433,22 @@ static void introduce(const run *r)
             r->options->directory);
 }
 
+/* What the data is like, as training begins. */
+static bnn_status describe_data(const run *r, bnn_error *error)
+{
+    const bnn_train_callbacks *to = &r->options->callbacks;
+    const bnn_range trained = r->train->pixels;
+    char line[BNN_LINE];
+    if (!to->message) return BNN_OK;
+    const bnn_status status =
+        bnn_describe_training_data(r->train, r->config->model.classes, to->message, to->context, error);
+    if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
+        say(r, "%s", line);
+    if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
+    if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
+    return status;
+}
+
 static void tear_down(run *r)
 {
     unequip(r);
@@ -448,6 +472,9 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
     free(text);
     if (!status) {
         introduce(&r);
+        status = describe_data(&r, error);
+    }
+    if (!status) {
         status = train_epochs(&r, error);
         if (!status && r.mode->symmetrize && !r.triggered)
             say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",

@@ -1,22 +1,45 @@
-/* Where data sets lie: the folders of the known ones, and the user's own files (`idx`, `npy`), which are read
- * by their contents. */
+/* The table of sources, and where the files of known data sets lie. */
+#include "data/source.h"
+
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
-#include "data/source.h"
 
-bnn_status bnn_load_files(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                          bnn_error *error)
+const char *const bnn_label_names[] = {"fine", "coarse", NULL};
+
+const bnn_data_source *const bnn_data_sources[] = {&bnn_source_fashion_mnist,
+                                                   &bnn_source_mnist,
+                                                   &bnn_source_cifar10,
+                                                   &bnn_source_cifar100,
+                                                   &bnn_source_idx,
+                                                   &bnn_source_npy,
+                                                   NULL};
+
+const bnn_row *bnn_data_row(size_t i)
 {
-    const bool train = split == BNN_TRAIN;
-    const char *images = train ? paths->train_images : paths->test_images;
-    const char *labels = train ? paths->train_labels : paths->test_labels;
-    if (!*images || !*labels)
-        return bnn_fail(error, BNN_BAD_INPUT, "data.%s_%s: is not set, expected a file (data.name is \"%s\")",
-                        train ? "train" : "test", *images ? "labels" : "images", paths->name);
-    return bnn_dataset_read(images, labels, 0, dataset, error);
+    return bnn_data_sources[i] ? &bnn_data_sources[i]->row : NULL;
 }
+
+const bnn_data_source *bnn_data_source_find(const char *name)
+{
+    return (const bnn_data_source *)bnn_row_find(bnn_data_row, name); /* a source begins with its row */
+}
+
+bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,
+                            bnn_dataset **dataset, bnn_error *error)
+{
+    const bnn_data_source *source = bnn_data_source_find(paths->name);
+    bnn_choices choices = bnn_choices_for(paths->name);
+    *dataset = NULL;
+    if (source) return source->load(paths, split, options, dataset, error);
+    bnn_choices_add_rows(&choices, bnn_data_row);
+    return bnn_fail(error, BNN_BAD_INPUT, "data.name: found \"%s\", expected %s", paths->name,
+                    bnn_choices_text(&choices));
+}
+
+/* ---- files of known data sets -------------------------------------------------------------------------- */
 
 /* Whether the folder, or the one below it when `below` is not empty, has the file, plain or .gz. */
 static bool find_file(const char *folder, const char *below, const char *name, char found[BNN_DATA_PATH])
