@@ -126,9 +126,9 @@ static void bench_training(const struct row *row, int threads, double peak, cJSO
     bnn_model_free(model);
 }
 
-static bnn_status ignore(void *context, double *values, size_t first, size_t images, bnn_error *error)
+static bnn_status ignore(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
-    (void)context, (void)values, (void)first, (void)images, (void)error;
+    (void)context, (void)predictions, (void)error;
     return BNN_OK;
 }
 

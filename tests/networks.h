@@ -18,6 +18,16 @@
 /* Rounding of a forward pass through a few layers. */
 #define ROUNDING (sizeof(bnn_real) == sizeof(double) ? 1e-12 : 2e-5)
 
+/* The specification of a network of 3 classes; the widths come last. */
+#define NETWORK_OF(channels, kind, c, h, w, k, wrap, ...)                                                    \
+    {                                                                                                        \
+        .type = BNN_NETWORK_##kind, .input = {c, h, w}, .classes = 3, .kernel = k, .circular = wrap,         \
+        .widths = {__VA_ARGS__}, .width_count = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t),            \
+        .representation = channels                                                                           \
+    }
+#define NETWORK(...) NETWORK_OF(BNN_TRIVIAL, __VA_ARGS__)
+#define REGULAR_NETWORK(...) NETWORK_OF(BNN_REGULAR, __VA_ARGS__)
+
 /* A group, a network and the action of one on the other. */
 typedef struct fixture {
     bnn_group *group;
@@ -118,8 +128,12 @@ static inline bnn_posterior *test_load(const bnn_network *network, const char *p
 }
 
 /* The network of the reference folder fcnn: see tests/reference/README.md. */
-static const bnn_network_spec test_reference_spec = {BNN_NETWORK_FCNN, {1, 12, 12}, 5, {4, 8}, 2, 3, false,
-                                                     BNN_TRIVIAL};
+static const bnn_network_spec test_reference_spec = {.type = BNN_NETWORK_FCNN,
+                                                     .input = {1, 12, 12},
+                                                     .classes = 5,
+                                                     .widths = {4, 8},
+                                                     .width_count = 2,
+                                                     .kernel = 3};
 #define REFERENCE_TOLERANCE (sizeof(bnn_real) == sizeof(double) ? 1e-9 : 1e-5)
 
 /* Every layer by itself, by the kernel that is called naive where there is one: the twin of what a workspace runs together.
@@ -153,13 +167,13 @@ static inline void naive_forward(const bnn_network *network, const bnn_real *w, 
     free(out);
 }
 
-/* max_{h, c} |f(h.x; rho(h) w) - f(x; w)| for random x and w; with `symmetry` NULL, |f(h.x; w) - f(x; w)|. */
-static inline double equation_defect(const bnn_group *group, const bnn_network *network,
-                                     const bnn_symmetry *symmetry, const bnn_real *w)
+/* max_{h, c} |f(h.x; rho(h) w) - f(x; w)| for an x of random pixels; with `symmetry` NULL, |f(h.x; w) - f(x; w)|. */
+static inline double equation_defect_of(uint64_t seed, const bnn_group *group, const bnn_network *network,
+                                        const bnn_symmetry *symmetry, const bnn_real *w)
 {
     const size_t *input = network->spec.input, pixels = input[0] * input[1] * input[2];
     bnn_grid_action *action = NULL;
-    bnn_real *x = test_normals(pixels, 3), *hx = test_zeros(pixels),
+    bnn_real *x = test_normals(pixels, seed), *hx = test_zeros(pixels),
              *hw = test_zeros(network->parameter_count);
     bnn_real expected[16], found[16];
     double defect = 0;
@@ -181,6 +195,12 @@ static inline double equation_defect(const bnn_group *group, const bnn_network *
     free(x);
     bnn_grid_action_free(action);
     return defect;
+}
+
+static inline double equation_defect(const bnn_group *group, const bnn_network *network,
+                                     const bnn_symmetry *symmetry, const bnn_real *w)
+{
+    return equation_defect_of(3, group, network, symmetry, w);
 }
 
 #endif

@@ -263,9 +263,9 @@ static void impossible_combinations_are_refused(void **state)
     assert_refused(MODE("orbit-expansion", "\"hold\": true, \"arrangement\": \"row_rolled\""),
                    "symmetrization.arrangement", "row_rolled", "gcnn");
     assert_refused(MODE("group-elbo", "\"average\": \"geometric\""), "symmetrization.average",
-                   "loss, logits, probs");
+                   "\"loss\", \"logits\", \"probs\"");
     assert_refused(MODE("average", "\"average\": \"loss\""), "symmetrization.average",
-                   "geometric, arithmetic");
+                   "\"geometric\", \"arithmetic\"");
     assert_refused(MODE("project", "\"average\": \"geometric\""), "symmetrization.average", "mode project");
     assert_refused(MODE("project", "\"trigger_epoch\": 500"), "500", "train.epochs = 500");
     assert_refused(MODE("orbit-expansion", "\"stage1_epochs\": 600"), "600", "train.epochs = 500");
@@ -542,7 +542,7 @@ static void long_paths_are_refused(void **state)
     bnn_error error;
     (void)state;
     memset(option + strlen(option), 'a', 1023);
-    assert_failure(set(option, &c, &error), BNN_BAD_INPUT, error, "c.json: data.dir: found a path of",
+    assert_failure(set(option, &c, &error), BNN_BAD_INPUT, error, "data.dir: found a path of",
                    "at most 1023");
     option[9] = '/';
     assert_int_equal(set(option, &c, &error), BNN_OK);

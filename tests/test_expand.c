@@ -11,18 +11,12 @@ typedef struct row {
 } row;
 
 static const row rows[] = {
-    {"C1", {BNN_NETWORK_FCNN, {3, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"C2", {BNN_NETWORK_CNN, {1, 8, 12}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"C4", {BNN_NETWORK_FCNN, {1, 16, 16}, 3, {2, 3, 4}, 3, 3, false, BNN_TRIVIAL}},
-    {"C4", {BNN_NETWORK_CNN, {3, 8, 8}, 3, {2, 3}, 2, 5, false, BNN_TRIVIAL}},
-    {"C4", {BNN_NETWORK_MLP, {3, 5, 5}, 3, {4, 2, 3}, 3, 0, false, BNN_TRIVIAL}},
-    {"D1", {BNN_NETWORK_FCNN, {1, 6, 8}, 3, {2}, 1, 3, false, BNN_TRIVIAL}},
-    {"D2", {BNN_NETWORK_MLP, {1, 4, 6}, 3, {3, 2}, 2, 0, false, BNN_TRIVIAL}},
-    {"D4", {BNN_NETWORK_FCNN, {3, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"D4", {BNN_NETWORK_CNN, {1, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"D4", {BNN_NETWORK_MLP, {3, 5, 5}, 3, {4, 2}, 2, 0, false, BNN_TRIVIAL}},
-    {"T2", {BNN_NETWORK_CNN, {1, 8, 16}, 3, {2, 3}, 2, 3, true, BNN_TRIVIAL}},
-    {"T3", {BNN_NETWORK_MLP, {1, 3, 6}, 3, {2, 2}, 2, 0, false, BNN_TRIVIAL}},
+    {"C1", NETWORK(FCNN, 3, 8, 8, 3, false, 2, 3)},      {"C2", NETWORK(CNN, 1, 8, 12, 3, false, 2, 3)},
+    {"C4", NETWORK(FCNN, 1, 16, 16, 3, false, 2, 3, 4)}, {"C4", NETWORK(CNN, 3, 8, 8, 5, false, 2, 3)},
+    {"C4", NETWORK(MLP, 3, 5, 5, 0, false, 4, 2, 3)},    {"D1", NETWORK(FCNN, 1, 6, 8, 3, false, 2)},
+    {"D2", NETWORK(MLP, 1, 4, 6, 0, false, 3, 2)},       {"D4", NETWORK(FCNN, 3, 8, 8, 3, false, 2, 3)},
+    {"D4", NETWORK(CNN, 1, 8, 8, 3, false, 2, 3)},       {"D4", NETWORK(MLP, 3, 5, 5, 0, false, 4, 2)},
+    {"T2", NETWORK(CNN, 1, 8, 16, 3, true, 2, 3)},       {"T3", NETWORK(MLP, 1, 3, 6, 0, false, 2, 2)},
     {"C4",
      {.type = BNN_NETWORK_FCNN,
       .input = {1, 7, 7},
@@ -141,7 +135,7 @@ static bnn_real rot90(const bnn_real *x, size_t k, size_t times, size_t i, size_
  * scaled by |G|^-1/2; a first one by i; a head is scaled by |G|^-1. sigma is scaled alike. */
 static void follows_the_published_form(void **state)
 {
-    static const row c4 = {"C4", {BNN_NETWORK_FCNN, {2, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}};
+    static const row c4 = {"C4", NETWORK(FCNN, 2, 8, 8, 3, false, 2, 3)};
     (void)state;
     for (int a = BNN_GCNN; a <= BNN_ROW_CONSTANT; a++) {
         expansion e = expand(&c4, (bnn_arrangement)a);
@@ -248,7 +242,7 @@ static const bnn_family signed_family = {
 
 static void families_with_signs_move_their_logarithms(void **state)
 {
-    static const row c4 = {"C4", {BNN_NETWORK_MLP, {1, 4, 4}, 3, {2, 3}, 2, 0, false, BNN_TRIVIAL}};
+    static const row c4 = {"C4", NETWORK(MLP, 1, 4, 4, 0, false, 2, 3)};
     bnn_posterior *small = NULL, *expanded = NULL;
     expansion e = expand(&c4, BNN_GCNN);
     (void)state;

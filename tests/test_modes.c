@@ -427,7 +427,9 @@ static void the_log_has_a_line_an_epoch(void **state)
                                        "train_nll",
                                        "kl",
                                        "kl_weight",
+                                       "objective",
                                        "elbo",
+                                       "elbo_per_example",
                                        "train_accuracy",
                                        "validation_accuracy",
                                        "validation_nll",
@@ -448,8 +450,12 @@ static void the_log_has_a_line_an_epoch(void **state)
             if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(json, keys[k]))) fail_msg("no %s", keys[k]);
         assert_int_equal(cJSON_GetObjectItemCaseSensitive(json, "epoch")->valueint, epochs + 1);
         assert_int_equal(cJSON_GetObjectItemCaseSensitive(json, "stage")->valueint, epochs == 0 ? 1 : 2);
-        assert_close(cJSON_GetObjectItemCaseSensitive(json, "elbo")->valuedouble,
-                     -h.epochs[epochs].train_nll * 4 * 48 - h.epochs[epochs].kl, 1e-12, 0);
+        const double nll = h.epochs[epochs].train_nll, kl = h.epochs[epochs].kl;
+        assert_close(cJSON_GetObjectItemCaseSensitive(json, "objective")->valuedouble, -nll * 4 * 48 - kl,
+                     1e-12, 0); /* N = |G| N0 */
+        assert_close(cJSON_GetObjectItemCaseSensitive(json, "elbo")->valuedouble, -nll * 48 - kl, 1e-12, 0);
+        assert_close(cJSON_GetObjectItemCaseSensitive(json, "elbo_per_example")->valuedouble, -nll - kl / 48,
+                     1e-12, 0);
         cJSON_Delete(json);
     }
     fclose(file);
@@ -495,8 +501,7 @@ static void validation_is_by_the_predictive(void **state)
         bnn_metrics *metrics;
         const history h = train("averaged", SETS("data.validation_size=32", "train.select=last", sets[i]));
         bnn_model *model = load("averaged", NULL);
-        const bnn_predict_options options = {.group = i == 0 ? model->group : NULL,
-                                             .group_averaged = i == 0,
+        const bnn_predict_options options = {.average_over = i == 0 ? model->group : NULL,
                                              .samples = model->config.eval.samples,
                                              .seed = model->config.seed,
                                              .purpose = BNN_STREAM_VALIDATION_NOISE,

@@ -215,7 +215,10 @@ static void deep_free(deep *d)
 
 static void noise_of(const bnn_sampler *sampler, const uint64_t key[KEY_PARTS], bnn_real *x, size_t n)
 {
-    const bnn_run run = {.layer = key[LAYER], .index = key[INDEX], .count = n};
+    const bnn_network *network = sampler->posterior->network;
+    const bnn_run run = {.layer = (size_t)(parameter_layer(network, key[LAYER]) - network->layers),
+                         .index = key[INDEX],
+                         .count = n};
     bnn_sampler_noise(sampler, &run, (bnn_draw){key[SEED], (bnn_purpose)key[PURPOSE], key[STEP], key[SAMPLE]},
                       x);
 }
@@ -358,7 +361,7 @@ static void weights_are_independent(void **state)
 static void local_noise_is_independent(void **state)
 {
     const bnn_engine_options options = {
-        .samples = SAMPLES, .items = ITEMS, .views = 1, .estimator = BNN_ESTIMATOR_LOCAL, .threads = 1};
+        .samples = SAMPLES, .items = ITEMS, .views = 1, .estimator = &bnn_estimator_local, .threads = 1};
     trainer t = test_trainer(&linear_spec, options, 0, 1);
     const layout noise = {"local noise", SAMPLES * ITEMS * CLASSES, REPLICATES / 2, 0, fill_logits, &t};
     (void)state;
@@ -388,8 +391,11 @@ static void fill_flipout(void *context, uint64_t replicate, bnn_real *x)
 
 static void flipout_signs_are_independent(void **state)
 {
-    const bnn_engine_options options = {
-        .samples = SAMPLES, .items = ITEMS / 2, .views = 1, .estimator = BNN_ESTIMATOR_FLIPOUT, .threads = 1};
+    const bnn_engine_options options = {.samples = SAMPLES,
+                                        .items = ITEMS / 2,
+                                        .views = 1,
+                                        .estimator = &bnn_estimator_flipout,
+                                        .threads = 1};
     trainer t = test_trainer(&linear_spec, options, 1, 1);
     const layout signs = {"flipout signs", SAMPLES * ITEMS * CLASSES, REPLICATES / 2, -2, fill_flipout, &t};
     (void)state;
@@ -478,13 +484,13 @@ static void expect_equal_predictions(const char *name, const double *p, const do
 }
 
 /* F of the constant image is the uniform distribution; F(h.x) = F(x). */
-static bnn_status check_predictions(void *context, double *values, size_t first, size_t images,
-                                    bnn_error *error)
+static bnn_status check_predictions(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
+    const size_t first = predictions->first, images = predictions->images;
     const size_t order = *(const size_t *)context, stride = order * images * DIGITS;
     (void)error;
     for (size_t i = 0; i < images; i++) {
-        const double *p = values + i * DIGITS;
+        const double *p = predictions->values + i * DIGITS;
         if (first + i == 0) expect_equal_predictions("a constant image", p, NULL, stride);
         for (size_t h = 1; h < order && first + i > 0; h++)
             expect_equal_predictions("an image and a turn of it", p + h * images * DIGITS, p, stride);
@@ -549,8 +555,8 @@ static double length_density(double width, double r)
  * and its biases: each has an equal share of what scaling all of them would do. */
 static void expect_hidden(const trainer *t, double sigma, double *gradient)
 {
-    const bnn_layer *first = &t->network->layers[0], *last = &t->network->layers[1];
-    const double width = (double)first->out_channels, step = 0.0625;
+    const bnn_layer *first = &t->network->layers[0], *last = bnn_network_head(t->network);
+    const double width = (double)first->shape.out.channels, step = 0.0625;
     const double u2 = sigma * sigma * (double)(first->weight_count + first->bias_count) / width;
     double slope = exp2(-width) * expected_slope(2 * sigma * sigma),
            square = 0; /* E[p (1 - p)], E[p (1 - p) r^2] */

@@ -117,7 +117,12 @@ void bnn_config_default(bnn_config *config);
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bnn_registry *modes, bnn_config *config, bnn_error *error);
 
-/* bnn_config_parse of a file. */
+/* bnn_config_parse of the bytes of a file, with a zero byte after the last; a byte order mark is passed over.
+ * BNN_BAD_INPUT when it is a file of another kind, which the message names. */
+bnn_status bnn_config_read_text(const char *name, const uint8_t *bytes, size_t size, const char *const *sets,
+                                size_t set_count, bnn_registry *modes, bnn_config *config, bnn_error *error);
+
+/* The same of a file. */
 bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
                            bnn_config *config, bnn_error *error);
 
@@ -127,6 +132,12 @@ bool bnn_config_gives(const bnn_config *config, const char *path);
 /* The paths, one a call and then NULL, of keys that the user has set although the chosen rows do not read them (of those that
  * bnn_config_parse lets pass); *i is 0 at first. */
 const char *bnn_config_unread(const bnn_config *config, size_t *i);
+
+/* For the failure of a check, whose message is "KEY: ..." or "NAME: KEY: ...": puts what the user has to look at in front.
+ * That is --set KEY=VALUE where KEY was set so, and else the file `name`, with all --sets where there are some. Returns
+ * `status`, and does nothing unless it is BNN_BAD_INPUT. */
+bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t set_count, bnn_status status,
+                            bnn_error *error);
 
 /* Every key that is read, explicit, as JSON text (freed with free()); NULL when memory is short. */
 char *bnn_config_dump(const bnn_config *config, bool pretty);

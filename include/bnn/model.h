@@ -36,6 +36,10 @@ bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_e
  * tensor. `file`, where not NULL, receives the whole file (the caller frees it). */
 bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error);
 
+/* The same from the bytes of a file; `name` is for messages. */
+bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, bnn_model **model,
+                           bnn_safetensors **file, bnn_error *error);
+
 /* Is called with each tensor that a posterior has in a file, by its name there; a failure ends the round. The data are the
  * posterior's own. */
 typedef bnn_status bnn_tensor_visitor(void *context, const bnn_tensor *tensor, bnn_error *error);

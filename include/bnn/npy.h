@@ -25,6 +25,9 @@ bnn_status bnn_npy_parse(const char *name, const uint8_t *bytes, size_t size, bn
                          bnn_error *error);
 void bnn_npy_free(bnn_npy *array);
 
+/* "(6, 1, 12, 12)"; returns `text`. */
+const char *bnn_npy_shape_text(const bnn_npy *array, char text[200]);
+
 /* Writes '<f8' when `width` is 8 and '<f4' when it is 4, atomically. */
 bnn_status bnn_npy_write(const char *path, const double *data, size_t rank, const size_t *shape, size_t width,
                          bnn_error *error);

@@ -17,7 +17,7 @@ typedef enum bnn_status {
 
 typedef struct bnn_error {
     bnn_status status;
-    char message[1024]; /* one line, no newline at its end */
+    char message[2048]; /* one line, no newline at its end; a longer one is cut in its middle */
 } bnn_error;
 
 /* Formats the message into *error (if not NULL) and returns `status`:

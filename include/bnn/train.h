@@ -17,8 +17,8 @@ typedef struct bnn_epoch {
     size_t n, n_base;     /* items the objective counts, and base images */
     double train_nll;     /* mean over samples and items, nats */
     double kl, kl_weight; /* nats, never rescaled; beta */
-    double elbo;          /* -train_nll n - kl, nats */
-    double elbo_base;     /* -train_nll n_base - kl, nats */
+    double objective;     /* -train_nll n - kl, nats: what the mode maximises where kl_weight is 1/n */
+    double elbo; /* -train_nll n_base - kl, nats; both pair the epoch's mean train_nll with its end's kl */
     double train_accuracy;
     bool validated;
     double validation_accuracy, validation_nll;
@@ -36,9 +36,11 @@ typedef struct bnn_train_callbacks {
 
 typedef struct bnn_train_options {
     const char *config_name; /* put before messages about the configuration and its data; NULL: nothing */
-    const char *directory;   /* made when missing */
-    bool write_config;       /* write the resolved config.json there */
-    bool overwrite;          /* replace the run that the directory holds: its files are removed first */
+    const char *const *sets; /* (set_count) what --set changed in it: bnn_config_blame */
+    size_t set_count;
+    const char *directory; /* made when missing */
+    bool write_config;     /* write the resolved config.json there */
+    bool overwrite;        /* replace the run that the directory holds: its files are removed first */
     int threads;
     const volatile sig_atomic_t
         *stop; /* set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */

@@ -1,14 +1,17 @@
 #include "commands/command.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <omp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 #include "bnn/utf8.h"
+#include "bnn/mode.h"
 
 void cmd_print_help(const subcommand *command)
 {
@@ -21,14 +24,9 @@ void cmd_print_help(const subcommand *command)
         printf("  %-30s %s\n", left, option->meaning);
     }
     printf("  %-30s %s\n", "--help", "print this and exit");
+    if (strstr(command->operands, "MODEL"))
+        printf("\nMODEL is a model file, or the directory of a run, which has its model.bin.\n");
     if (command->details) printf("\n%s", command->details);
-}
-
-static size_t count_options(const subcommand *command)
-{
-    size_t n = 0;
-    while (command->options[n].name) n++;
-    return n;
 }
 
 static bnn_status check_operands(const cmd_line *line, bnn_error *error)
@@ -41,57 +39,87 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
         }
     if (line->operand_count < least || line->operand_count > most)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found %zu operands, expected %s (see bnn %s --help)",
-                        line->command->name, line->operand_count, most ? line->command->operands : "none",
-                        line->command->name);
+                        line->command->name, line->operand_count,
+                        most ? line->command->operands : "no operand", line->command->name);
+    return BNN_OK;
+}
+
+static bnn_status unknown_option(const cmd_line *line, const char *word, bnn_error *error)
+{
+    const char *command = line->command->name, *name = word + strspn(word, "-");
+    char found[64];
+    snprintf(found, sizeof found, "%.*s", (int)strcspn(name, "="), name);
+    bnn_choices choices = bnn_choices_for(found);
+    for (const cmd_option *option = line->command->options; option->name; option++)
+        bnn_choices_add(&choices, option->name);
+    bnn_choices_add(&choices, "help");
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: unknown option%s%s (see bnn %s --help)", command, word,
+                    choices.nearest ? ", did you mean --" : "", choices.nearest ? choices.nearest : "",
+                    command);
+}
+
+/* Takes the option that argv[*at] gives, and the word after it where that is its value: *at <- the last word used. */
+static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bnn_error *error)
+{
+    const char *word = argv[*at], *command = line->command->name, *value = strchr(word, '=');
+    const cmd_option *options = line->command->options;
+    const size_t length = value ? (size_t)(value - word) : strlen(word);
+    size_t i = 0;
+    if (strncmp(word, "--", 2) != 0) return unknown_option(line, word, error);
+    while (i < CMD_MAX_OPTIONS && options[i].name &&
+           (strlen(options[i].name) + 2 != length || strncmp(options[i].name, word + 2, length - 2) != 0))
+        i++;
+    if (i == CMD_MAX_OPTIONS || !options[i].name) return unknown_option(line, word, error);
+    if (value) value++;
+    if (value && !options[i].argument)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: --%s takes no value", command, word,
+                        options[i].name);
+    if (!value && options[i].argument) {
+        const char *next = *at + 1 < argc ? argv[*at + 1] : NULL;
+        if (!next || strncmp(next, "--", 2) == 0)
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "bnn %s: %s: expected a value, found %s (see bnn %s --help)", command, word,
+                            next ? next : "the end of the line", command);
+        value = argv[++*at];
+    }
+    line->values[i] = value ? value : "";
+    if (strcmp(options[i].name, "set") != 0) return BNN_OK;
+    if (line->set_count == CMD_MAX_REPEATS)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command, CMD_MAX_REPEATS);
+    line->sets[line->set_count++] = value;
     return BNN_OK;
 }
 
 bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
                      bnn_error *error)
 {
-    struct option table[CMD_MAX_OPTIONS + 2] = {0};
-    const size_t n = count_options(command);
-    int found;
+    bool only_operands = false;
     memset(line, 0, sizeof *line);
     line->command = command;
     *done = false;
-    for (size_t i = 0; i < n; i++)
-        table[i] = (struct option){command->options[i].name,
-                                   command->options[i].argument ? required_argument : no_argument, NULL,
-                                   (int)i + 256};
-    table[n] = (struct option){"help", no_argument, NULL, 'h'};
-    opterr = 0;
-    optind = 1;
-    while ((found = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
-        if (found == 'h') {
+    for (int at = 1; at < argc; at++) {
+        const char *word = argv[at];
+        if (only_operands || *word != '-' || strcmp(word, "-") == 0) {
+            if (line->operand_count < sizeof line->operands / sizeof *line->operands)
+                line->operands[line->operand_count] = word;
+            line->operand_count++;
+        } else if (strcmp(word, "--") == 0) {
+            only_operands = true;
+        } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             cmd_print_help(command);
             *done = true;
             return BNN_OK;
+        } else {
+            const bnn_status status = take_option(line, argc, argv, &at, error);
+            if (status) return status;
         }
-        if (found == ':' || found == '?')
-            return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: %s (see bnn %s --help)", command->name,
-                            argv[optind - 1], found == ':' ? "expected a value" : "unknown option",
-                            command->name);
-        const size_t i = (size_t)(found - 256);
-        line->values[i] = optarg ? optarg : "";
-        if (strcmp(command->options[i].name, "set") == 0) {
-            if (line->set_count == CMD_MAX_REPEATS)
-                return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command->name,
-                                CMD_MAX_REPEATS);
-            line->sets[line->set_count++] = optarg;
-        }
-    }
-    for (; optind < argc; optind++) {
-        if (line->operand_count < sizeof line->operands / sizeof *line->operands)
-            line->operands[line->operand_count] = argv[optind];
-        line->operand_count++;
     }
     return check_operands(line, error);
 }
 
 const char *cmd_value(const cmd_line *line, const char *name)
 {
-    for (size_t i = 0; line->command->options[i].name; i++)
+    for (size_t i = 0; i < CMD_MAX_OPTIONS && line->command->options[i].name; i++)
         if (strcmp(line->command->options[i].name, name) == 0) return line->values[i];
     return NULL;
 }
@@ -121,26 +149,24 @@ bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const 
                       int *value, bnn_error *error)
 {
     const char *text = cmd_value(line, name);
-    char expected[200] = "";
-    size_t length = 0;
     *value = fallback;
     if (!text) return BNN_OK;
-    for (int i = 0; names[i]; i++) {
+    for (int i = 0; names[i]; i++)
         if (strcmp(names[i], text) == 0) {
             *value = i;
             return BNN_OK;
         }
-        length +=
-            (size_t)snprintf(expected + length, sizeof expected - length, "%s%s", i ? ", " : "", names[i]);
-    }
-    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected one of %s", line->command->name,
-                    name, text, expected);
+    bnn_choices choices = bnn_choices_for(text);
+    bnn_choices_add_all(&choices, names);
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found \"%s\", expected %s", line->command->name,
+                    name, text, bnn_choices_text(&choices));
 }
 
 bnn_status cmd_threads(const cmd_line *line, int *threads, bnn_error *error)
 {
+    const size_t most = 256, at_hand = (size_t)omp_get_max_threads(); /* OMP_NUM_THREADS, or the processors */
     size_t count;
-    bnn_status status = cmd_size(line, "threads", 1, 256, (size_t)omp_get_num_procs(), &count, error);
+    bnn_status status = cmd_size(line, "threads", 1, most, at_hand < most ? at_hand : most, &count, error);
     *threads = (int)count;
     return status;
 }
@@ -152,19 +178,121 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
     return status && name ? bnn_fail_in(error, status, "--group") : status;
 }
 
-bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *error)
+static bool is_directory(const char *path)
 {
-    bnn_group *group;
-    bnn_status status = cmd_group(line, model, &group, error);
-    if (status) return status;
-    bnn_group_free(model->group);
-    model->group = group;
-    snprintf(model->config.group, sizeof model->config.group, "%s", group->name);
-    return BNN_OK;
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
-                               bnn_error *error)
+bnn_status cmd_read(const char *operand, cmd_file *file, bnn_error *error)
+{
+    const bool directory = is_directory(operand);
+    file->bytes = NULL;
+    if (snprintf(file->path, sizeof file->path, "%s%s", operand, directory ? "/model.bin" : "") >=
+        (int)sizeof file->path)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
+    if (directory && !bnn_file_exists(file->path))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: is a directory without a model.bin, expected a file or the directory of a run",
+                        operand);
+    return bnn_read_file(file->path, BNN_FILE_MOST, &file->bytes, &file->size, error);
+}
+
+bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetensors **tensors,
+                           bnn_error *error)
+{
+    bnn_status status = bnn_model_parse(file->path, file->bytes, file->size, model, tensors, error);
+    if (status) return status;
+    status = bnn_mode_restore(file->path, *model, error);
+    if (!status) return status;
+    if (tensors) bnn_safetensors_free(*tensors);
+    bnn_model_free(*model);
+    if (tensors) *tensors = NULL;
+    *model = NULL;
+    return status;
+}
+
+bnn_status cmd_load_model(const char *operand, bnn_model **model, bnn_safetensors **file, bnn_error *error)
+{
+    cmd_file found;
+    *model = NULL;
+    if (file) *file = NULL;
+    bnn_status status = cmd_read(operand, &found, error);
+    if (!status) status = cmd_parse_model(&found, model, file, error);
+    free(found.bytes);
+    return status;
+}
+
+/* ---- models made from others --------------------------------------------------------------------------- */
+
+/* The JSON object of what a file says about the training of its model, or NULL where it says nothing. */
+static cJSON *training_of(const bnn_safetensors *file)
+{
+    const char *text = bnn_safetensors_metadata(file, "training");
+    cJSON *training = text ? cJSON_Parse(text) : NULL;
+    if (cJSON_IsObject(training)) return training;
+    cJSON_Delete(training);
+    return NULL;
+}
+
+bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file, bnn_group **group,
+                             bnn_error *error)
+{
+    cJSON *training = training_of(file);
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(training, "group"));
+    const bnn_status status = bnn_group_create(name ? name : model->group->name, group, error);
+    cJSON_Delete(training);
+    return status ? bnn_fail_in(error, status, file->path) : BNN_OK;
+}
+
+bnn_status cmd_derive(const cmd_line *line, cmd_derivation *derivation, bnn_error *error)
+{
+    bnn_group *group = NULL, *trained = NULL;
+    *derivation = (cmd_derivation){0};
+    bnn_status status = cmd_load_model(line->operands[0], &derivation->model, &derivation->file, error);
+    if (!status) status = cmd_trained_group(derivation->model, derivation->file, &trained, error);
+    if (!status) status = cmd_group(line, derivation->model, &group, error);
+    if (!status) {
+        bnn_model *model = derivation->model;
+        snprintf(derivation->trained, sizeof derivation->trained, "%s", trained->name);
+        snprintf(model->config.group, sizeof model->config.group, "%s", group->name);
+        bnn_group_free(model->group);
+        model->group = group;
+    }
+    bnn_group_free(trained);
+    return status;
+}
+
+bnn_status cmd_save(const cmd_line *line, const cmd_derivation *derivation, bnn_error *error)
+{
+    const char *out = cmd_value(line, "out");
+    cJSON *training = training_of(derivation->file);
+    char *text = NULL;
+    if (training) {
+        cJSON_DeleteItemFromObjectCaseSensitive(training, "group");
+        cJSON_AddStringToObject(training, "group", derivation->trained);
+        text = cJSON_PrintUnformatted(training);
+        if (!text) {
+            cJSON_Delete(training);
+            return bnn_no_memory(error, out, 1, 0);
+        }
+    }
+    const bnn_status status = bnn_model_save(derivation->model, out, text, NULL, 0, error);
+    cJSON_free(text);
+    cJSON_Delete(training);
+    return status;
+}
+
+void cmd_derivation_free(cmd_derivation *derivation)
+{
+    bnn_safetensors_free(derivation->file);
+    bnn_model_free(derivation->model);
+}
+
+/* ---- predictions and data ------------------------------------------------------------------------------ */
+
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
+                               bnn_predict_options *options, bnn_error *error)
 {
     const bnn_config *config = &model->config;
     int draws, predictive;
@@ -178,7 +306,7 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn
     if (!status) status = cmd_threads(line, &options->threads, error);
     if (status) return status;
     options->draws = (bnn_draws)draws;
-    options->group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
+    if (predictive == BNN_PREDICT_GROUP_AVERAGED) options->average_over = group;
     return BNN_OK;
 }
 

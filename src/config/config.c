@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 #include "bnn/utf8.h"
+#include "data/sniff.h"
 
 const char *const bnn_predictive_names[] = {"posterior", "group-averaged", NULL};
 const char *const bnn_draws_names[] = {"shared", "independent", NULL};
@@ -173,26 +175,6 @@ _Static_assert(sizeof keys / sizeof *keys <= BNN_CONFIG_KEYS, "bnn_config holds 
 
 /* ---- names --------------------------------------------------------------------------------------------- */
 
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[128], n = strlen(b);
-    if (n >= sizeof row / sizeof *row) return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 1; j <= n; j++) {
-            const size_t above = row[j];
-            size_t best = diagonal + (a[i] != b[j - 1]);
-            if (above + 1 < best) best = above + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best;
-            diagonal = above;
-        }
-    }
-    return row[n];
-}
-
 /* Whether some key lies inside the object `path`. */
 static bool is_object_path(const char *path)
 {
@@ -228,13 +210,13 @@ static bnn_status unknown_key(const char *name, const char *path, bnn_error *err
                 *c = '\0';
                 break;
             }
-        const size_t distance = edit_distance(path, candidate);
+        const size_t distance = bnn_edit_distance(path, candidate);
         if (distance < least) {
             least = distance;
             memcpy(best, candidate, sizeof best);
         }
     }
-    for (size_t i = 0; least > 2 && i < key_count; i++) { /* the right name in the wrong object */
+    for (size_t i = 0; least > 6 && i < key_count; i++) { /* the right name in the wrong object */
         const char *last = strrchr(keys[i].path, '.'), *wanted = strrchr(path, '.');
         if (last && strcmp(last + 1, wanted ? wanted + 1 : path) == 0) {
             snprintf(best, sizeof best, "%s", keys[i].path);
@@ -255,13 +237,22 @@ static const char *name_at(const config_key *key, size_t i)
     return row ? row->name : NULL;
 }
 
-static void list_names(const config_key *key, char *text, size_t size)
+/* "a", "b": the names that a choice has; "" where it has none. */
+static char *list_names(const config_key *key, char *text, size_t size)
 {
-    size_t length = 0;
     const char *name;
-    text[0] = '\0';
-    for (size_t i = 0; (name = name_at(key, i)) && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s\"%s\"", i ? ", " : "", name);
+    *text = '\0';
+    for (size_t i = 0; (name = name_at(key, i)); i++) bnn_append(text, size, "%s\"%s\"", i ? ", " : "", name);
+    return text;
+}
+
+/* What a choice expects where `found` was found. */
+static bnn_choices choices_of(const config_key *key, const char *found)
+{
+    const char *name;
+    bnn_choices choices = bnn_choices_for(found);
+    for (size_t i = 0; (name = name_at(key, i)); i++) bnn_choices_add(&choices, name);
+    return choices;
 }
 
 /* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
@@ -276,10 +267,11 @@ static cJSON *exact_number(double value)
 
 static bnn_status wrong_value(const char *name, const config_key *row, const cJSON *value, bnn_error *error)
 {
-    char expected[256] = "", list[200];
+    char expected[800] = "";
     cJSON *exact = cJSON_IsNumber(value) ? exact_number(value->valuedouble) : NULL;
     char *found = cJSON_PrintUnformatted(exact ? exact : value);
     cJSON_Delete(exact);
+    bnn_choices choices = choices_of(row, cJSON_IsString(value) ? value->valuestring : "");
     switch (row->type) {
     case KEY_SIZE:
         snprintf(expected, sizeof expected, "an integer from %.0f to %.0f%s", row->least, row->most,
@@ -300,8 +292,7 @@ static bnn_status wrong_value(const char *name, const config_key *row, const cJS
         snprintf(expected, sizeof expected, "a string of at most %zu bytes", row->size - 1);
         break;
     case KEY_CHOICE:
-        list_names(row, list, sizeof list);
-        snprintf(expected, sizeof expected, "one of %s", list);
+        snprintf(expected, sizeof expected, "%s", bnn_choices_text(&choices));
         break;
     case KEY_SIZES:
         snprintf(expected, sizeof expected, "a list of at most %d integers from %.0f to %.0f", BNN_MAX_WIDTHS,
@@ -434,6 +425,8 @@ static cJSON *get_value(const config_key *row, const bnn_config *config)
     return NULL;
 }
 
+enum { SET_SHOWN = 200 }; /* bytes of a --set in messages */
+
 /* ---- defaults, load ------------------------------------------------------------------------------------ */
 
 void bnn_config_default(bnn_config *config)
@@ -485,7 +478,7 @@ static bnn_status load_object(const char *name, const char *prefix, const cJSON 
 /* One --set KEY=VALUE. */
 static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error)
 {
-    char path[128];
+    char path[128], name[SET_SHOWN + 8] = "";
     const char *equals = strchr(set, '=');
     if (bnn_utf8_fault(set))
         return bnn_fail(error, BNN_BAD_INPUT,
@@ -494,20 +487,40 @@ static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error
     if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
         return bnn_fail(error, BNN_BAD_INPUT, "--set %s: expected KEY=VALUE, as in train.epochs=10", set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
+    bnn_append(name, sizeof name, "--set %s", set);
     const config_key *row = find_key(path);
     if (!row && is_object_path(path))
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "--set: %s: is an object, expected one of its keys, as in train.epochs", path);
-    if (!row) return unknown_key("--set", path, error);
+                        "%s: %s: is an object, expected one of its keys, as in train.epochs", name, path);
+    if (!row) return unknown_key(name, path, error);
     cJSON *value = cJSON_ParseWithOpts(equals + 1, NULL, 1);
     if (!value || (is_text(row) && !cJSON_IsString(value))) {
         cJSON_Delete(value);
         value = cJSON_CreateString(equals + 1);
     }
     bnn_status status = value ? BNN_OK : bnn_no_memory(error, "a value", 1, strlen(set));
-    if (!status && !give_value(row, value, config)) status = wrong_value("--set", row, value, error);
+    if (!status && !give_value(row, value, config)) status = wrong_value(name, row, value, error);
     cJSON_Delete(value);
     return status;
+}
+
+bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t set_count, bnn_status status,
+                            bnn_error *error)
+{
+    const size_t length = strlen(name);
+    char origin[4 * SET_SHOWN] = "";
+    if (status != BNN_BAD_INPUT || !error) return status;
+    const bnn_error found = *error;
+    const bool named =
+        strncmp(found.message, name, length) == 0 && strncmp(found.message + length, ": ", 2) == 0;
+    const char *rest = found.message + (named ? length + 2 : 0);
+    for (size_t i = set_count; i-- > 0;) {
+        const size_t key_length = strcspn(sets[i], "=");
+        if (strncmp(rest, sets[i], key_length) == 0 && rest[key_length] == ':')
+            return bnn_fail(error, status, "--set %.*s: %s", SET_SHOWN, sets[i], rest);
+    }
+    for (size_t i = 0; i < set_count; i++) bnn_append(origin, sizeof origin, " --set %s", sets[i]);
+    return bnn_fail(error, status, "%s%s%s: %s", name, set_count ? " with" : "", origin, rest);
 }
 
 /* Whether the text or a --set says anything about the model. */
@@ -581,16 +594,16 @@ static bnn_status check_names(const char *name, bnn_registry *modes, bnn_config 
 {
     for (size_t i = 0; i < key_count; i++) {
         const bool known = keys[i].registry || modes;
-        char *at = (char *)config + keys[i].offset, list[256];
+        char *at = (char *)config + keys[i].offset;
         if (keys[i].type != KEY_NAME || !known) continue;
         if (keys[i].optional && (!modes || !*at)) continue; /* a model serves whatever it was trained on */
         const bnn_row *row = row_of(&keys[i], config, modes);
         if (!row) {
             config_key with_registry = keys[i];
             if (!with_registry.registry) with_registry.registry = modes;
-            list_names(&with_registry, list, sizeof list);
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found \"%s\", expected one of %s", name,
-                            keys[i].path, at, list);
+            bnn_choices choices = choices_of(&with_registry, at);
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found \"%s\", expected %s", name, keys[i].path, at,
+                            bnn_choices_text(&choices));
         }
         snprintf(at, keys[i].size, "%s", row->name);
     }
@@ -601,11 +614,9 @@ static bnn_status check_names(const char *name, bnn_registry *modes, bnn_config 
 static void list_readers(const config_key *key, bnn_registry *registry, char *text, size_t size)
 {
     const bnn_row *row;
-    size_t length = 0;
-    text[0] = '\0';
-    for (size_t i = 0; (row = registry(i)) && length < size; i++)
-        if (bnn_row_reads(row, key->path))
-            length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "", row->name);
+    *text = '\0';
+    for (size_t i = 0; (row = registry(i)); i++)
+        if (bnn_row_reads(row, key->path)) bnn_append(text, size, "%s%s", *text ? ", " : "", row->name);
 }
 
 /* Marks the keys that the chosen rows do not read, and refuses those of them that the user has set. Of a model file, whose
@@ -705,6 +716,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
                             ? load_object(name, "", json, config, error)
                             : bnn_fail(error, BNN_BAD_INPUT, "%s: expected a JSON object {...}", name);
     for (size_t i = 0; !status && i < set_count; i++) status = load_set(sets[i], config, error);
+    const bool loaded = !status;
     if (!status && modes && !config->data.paths.name[0])
         status =
             bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
@@ -719,7 +731,20 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
     if (!status) status = check_model(name, config, error);
     if (!status) status = check_train(name, config, error);
     if (!status) resolve(config);
-    return status;
+    return loaded ? bnn_config_blame(name, sets, set_count, status, error) : status;
+}
+
+bnn_status bnn_config_read_text(const char *name, const uint8_t *bytes, size_t size, const char *const *sets,
+                                size_t set_count, bnn_registry *modes, bnn_config *config, bnn_error *error)
+{
+    const bnn_file_kind kind = bnn_sniff(bytes, size);
+    if (kind != BNN_FILE_JSON && kind != BNN_FILE_UNKNOWN)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: is %s, expected a configuration (JSON)", name,
+                        bnn_file_kind_name(kind));
+    if (memchr(bytes, 0, size))
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: contains a zero byte, expected JSON text", name);
+    const char *text = (const char *)bytes + bnn_byte_order_mark(bytes, size);
+    return bnn_config_parse(name, text, sets, set_count, modes, config, error);
 }
 
 bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
@@ -729,10 +754,7 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     size_t size;
     bnn_status status = bnn_read_file(path, (size_t)16 << 20, &text, &size, error);
     if (status) return status;
-    if (memchr(text, 0, size))
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: contains a zero byte, expected JSON text", path);
-    else
-        status = bnn_config_parse(path, (const char *)text, sets, set_count, modes, config, error);
+    status = bnn_config_read_text(path, text, size, sets, set_count, modes, config, error);
     free(text);
     return status;
 }
@@ -788,8 +810,7 @@ static void print_key(FILE *stream, const config_key *key, bnn_registry *modes)
     const char *first = key->type == KEY_NAME && !key->optional ? name_at(&named, 0) : NULL;
     snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
     fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
-    list_names(&named, list, sizeof list);
-    if (*list) fprintf(stream, " (%s)", list);
+    if (*list_names(&named, list, sizeof list)) fprintf(stream, " (%s)", list);
     const config_key *owner = key->owner ? find_key(key->owner) : NULL;
     if (owner) {
         list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);

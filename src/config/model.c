@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "bnn/io.h"
+
 void bnn_model_free(bnn_model *model)
 {
     if (!model) return;
@@ -137,16 +140,15 @@ typedef struct loading {
 
 static void shape_text(const bnn_tensor *tensor, char *text, size_t size)
 {
-    size_t length = (size_t)snprintf(text, size, "(");
-    for (size_t i = 0; i < tensor->rank && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s%zu", i ? "," : "", tensor->shape[i]);
-    if (length < size) snprintf(text + length, size - length, ")");
+    snprintf(text, size, "(");
+    for (size_t i = 0; i < tensor->rank; i++) bnn_append(text, size, "%s%zu", i ? "," : "", tensor->shape[i]);
+    bnn_append(text, size, ")");
 }
 
 static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error *error)
 {
     loading *state = context;
-    char found_shape[128], wanted_shape[128];
+    char found_shape[200], wanted_shape[200]; /* of 8 dimensions at most */
     const bnn_tensor *found = bnn_safetensors_find(state->file, wanted->name);
     const bool positive = strstr(wanted->name, "prior_std") != NULL;
     shape_text(wanted, wanted_shape, sizeof wanted_shape);
@@ -224,12 +226,13 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     return status ? status : check_known(file, state.found, error);
 }
 
-bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error)
+bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, bnn_model **model,
+                           bnn_safetensors **file, bnn_error *error)
 {
     bnn_safetensors *read = NULL;
     *model = NULL;
     if (file) *file = NULL;
-    bnn_status status = bnn_safetensors_read(path, &read, error);
+    bnn_status status = bnn_safetensors_parse(name, bytes, size, &read, error);
     if (!status) status = load_from(read, model, error);
     if (status) {
         bnn_model_free(*model);
@@ -239,6 +242,19 @@ bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors *
         *file = read;
     else
         bnn_safetensors_free(read);
+    return status;
+}
+
+bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error)
+{
+    uint8_t *bytes;
+    size_t size;
+    *model = NULL;
+    if (file) *file = NULL;
+    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
+    if (status) return status;
+    status = bnn_model_parse(path, bytes, size, model, file, error);
+    free(bytes);
     return status;
 }
 

@@ -1,4 +1,5 @@
 /* The network that a configuration describes. */
+#include <stdio.h>
 #include <string.h>
 
 #include "bnn/config.h"
@@ -13,6 +14,7 @@ void bnn_config_network(const bnn_config *config, bnn_representation representat
                                .kernel = config->model.kernel,
                                .circular = config->model.padding == 1,
                                .representation = representation};
+    snprintf(spec->group, sizeof spec->group, "%s", config->group);
     memcpy(spec->input, config->model.input.value, sizeof spec->input);
     memcpy(spec->widths, widths->value, sizeof spec->widths);
     for (size_t i = 0; config->model.type != BNN_NETWORK_MLP && i < config->model.pool.count; i++)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 
 const bnn_array_format *const bnn_array_formats[] = {&bnn_array_idx, &bnn_array_npy, NULL};
@@ -11,15 +12,14 @@ const bnn_array_format *const bnn_array_formats[] = {&bnn_array_idx, &bnn_array_
 bnn_status bnn_array_read(const char *path, bnn_array *array, bnn_error *error)
 {
     uint8_t *bytes;
-    size_t size, end = 0;
+    size_t size;
     char known[128] = "";
     *array = (bnn_array){0};
     bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
     if (status) return status;
     const bnn_array_format *const *format = bnn_array_formats;
     for (; *format && !(*format)->sniff(bytes, size); format++)
-        if (end < sizeof known)
-            end += (size_t)snprintf(known + end, sizeof known - end, end ? ", %s" : "%s", (*format)->name);
+        bnn_append(known, sizeof known, "%s%s", *known ? ", " : "", (*format)->name);
     if (*format)
         status = (*format)->parse(path, bytes, size, array, error);
     else
@@ -58,11 +58,9 @@ bnn_status bnn_array_arrange(bnn_array *array, bool fortran, size_t size, bnn_er
 
 const char *bnn_array_shape_text(const bnn_array *array, char text[200])
 {
-    int end = snprintf(text, 200, "(");
-    for (size_t d = 0; d < array->rank; d++)
-        end += snprintf(text + end, (size_t)(200 - end), d ? ", %zu" : "%zu", array->shape[d]);
-    snprintf(text + end, (size_t)(200 - end), array->rank == 1 ? ",)" : ")");
-    return text;
+    snprintf(text, 200, "(");
+    for (size_t d = 0; d < array->rank; d++) bnn_append(text, 200, "%s%zu", d ? ", " : "", array->shape[d]);
+    return bnn_append(text, 200, array->rank == 1 ? ",)" : ")");
 }
 
 const char *bnn_array_type_text(const bnn_array *array, char text[BNN_TYPE_NAME])

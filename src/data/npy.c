@@ -213,6 +213,13 @@ void bnn_npy_free(bnn_npy *array)
     free(array);
 }
 
+const char *bnn_npy_shape_text(const bnn_npy *array, char text[200])
+{
+    bnn_array view = {.rank = array->rank};
+    memcpy(view.shape, array->shape, sizeof view.shape);
+    return bnn_array_shape_text(&view, text);
+}
+
 /* Version 1.0: magic, version, a length of 2 bytes, and a header that ends with a newline at a multiple
  * of 64. */
 static size_t write_header(uint8_t header_bytes[512], const bnn_array *array)

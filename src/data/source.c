@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 
 const char *const bnn_label_names[] = {"fine", "coarse", NULL};
@@ -30,14 +31,12 @@ bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, const 
                             bnn_dataset **dataset, bnn_error *error)
 {
     const bnn_data_source *source = bnn_data_source_find(paths->name);
-    const bnn_row *row;
-    char known[256] = "";
-    size_t end = 0;
+    bnn_choices choices = bnn_choices_for(paths->name);
     *dataset = NULL;
     if (source) return source->load(paths, split, options, dataset, error);
-    for (size_t i = 0; (row = bnn_data_row(i)) && end < sizeof known; i++)
-        end += (size_t)snprintf(known + end, sizeof known - end, end ? ", %s" : "%s", row->name);
-    return bnn_fail(error, BNN_BAD_INPUT, "data.name: found \"%s\", expected one of %s", paths->name, known);
+    bnn_choices_add_rows(&choices, bnn_data_row);
+    return bnn_fail(error, BNN_BAD_INPUT, "data.name: found \"%s\", expected %s", paths->name,
+                    bnn_choices_text(&choices));
 }
 
 /* ---- files of known data sets -------------------------------------------------------------------------- */
@@ -73,9 +72,8 @@ bnn_status bnn_data_find(const bnn_data_paths *paths, const bnn_data_files *file
         if (find_files(folders[f], "", files->names, found) ||
             find_files(folders[f], files->subdirectory, files->names, found))
             return BNN_OK;
-    size_t end = 0;
-    for (size_t i = 0; files->names[i] && end < sizeof names; i++)
-        end += (size_t)snprintf(names + end, sizeof names - end, i ? ", %s" : "%s", files->names[i]);
+    for (size_t i = 0; files->names[i]; i++)
+        bnn_append(names, sizeof names, "%s%s", i ? ", " : "", files->names[i]);
     return bnn_fail(error, BNN_BAD_INPUT, "%s: found no folder with %s (plain or .gz), looked in %s%s%s; %s",
                     paths->name, names, folders[0], count > 1 ? " and " : "", count > 1 ? folders[1] : "",
                     files->remedy);

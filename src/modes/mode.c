@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "modes/modes.h"
 
 const bnn_mode *const bnn_modes[] = {&bnn_mode_augment,    &bnn_mode_none,
@@ -70,16 +71,13 @@ size_t bnn_trigger_configured(const bnn_config *config)
 static bnn_status check_average(const char *name, const bnn_config *config, bnn_error *error)
 {
     const bnn_mode *mode = bnn_mode_of(config);
-    char expected[128] = "";
-    size_t length = 0;
     if (!config->symmetrization.average[0] || !mode->averages || mode->averages[find_average(config)])
         return BNN_OK;
-    for (size_t i = 0; mode->averages[i] && length < sizeof expected; i++)
-        length += (size_t)snprintf(expected + length, sizeof expected - length, "%s%s", i ? ", " : "",
-                                   mode->averages[i]);
+    bnn_choices choices = bnn_choices_for(config->symmetrization.average);
+    bnn_choices_add_all(&choices, mode->averages);
     return bnn_fail(error, BNN_BAD_INPUT,
-                    "%s: symmetrization.average: found \"%s\", expected one of %s for mode %s", name,
-                    config->symmetrization.average, expected, mode->row.name);
+                    "%s: symmetrization.average: found \"%s\" with mode %s, expected %s", name,
+                    config->symmetrization.average, mode->row.name, bnn_choices_text(&choices));
 }
 
 static bnn_status check_trigger(const char *name, const bnn_config *config, bnn_error *error)

@@ -27,17 +27,36 @@ static bool fuse(bnn_kernel_shape *shape, const bnn_layer *next)
     return shape->relu = true;
 }
 
+/* Translations do not move an axis of one pixel, which a pool over the whole of an axis leaves: they act as on n equal
+ * pixels. `source` (order, long_height, long_width) becomes (order, height, width) in place. */
+static void shorten(size_t order, size_t long_height, size_t long_width, size_t height, size_t width,
+                    uint32_t *source)
+{
+    uint32_t *to = source;
+    for (size_t g = 0; g < order; g++)
+        for (size_t y = 0; y < height; y++)
+            for (size_t x = 0; x < width; x++) {
+                const size_t from = source[(g * long_height + y) * long_width + x];
+                *to++ = (uint32_t)(from / long_width % height * width + from % long_width % width);
+            }
+}
+
 static bnn_status place_action(const bnn_group *group, const bnn_layer *layer, uint32_t **source,
                                bnn_error *error)
 {
     const bnn_activation *in = &layer->shape.in;
     bnn_grid_action *action;
     if (in->layout == BNN_LAYOUT_FLAT) return bnn_group_kernel_action(group, 1, source, error);
-    bnn_status status = bnn_grid_action_create(group, in->height, in->width, &action, error);
+    const size_t one = group->kind == BNN_GROUP_TRANSLATION ? group->n : 1;
+    const size_t long_height = in->height == 1 ? one : in->height,
+                 long_width = in->width == 1 ? one : in->width;
+    bnn_status status = bnn_grid_action_create(group, long_height, long_width, &action, error);
     if (status) return status;
     *source = action->source;
     action->source = NULL;
-    if (!action->exact)
+    if (action->exact)
+        shorten(group->order, long_height, long_width, in->height, in->width, *source);
+    else
         status = bnn_fail(
             error, BNN_BAD_INPUT,
             "%s has no exact action on the %zu x %zu grid of its inputs: expected C1, C2, C4, D1, D2, D4 "

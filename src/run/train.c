@@ -167,7 +167,8 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     *text = NULL;
     bnn_status status = prepare(r, config, resolved, error);
     if (status == BNN_BAD_INPUT && r->options->config_name)
-        return bnn_fail_in(error, status, r->options->config_name);
+        return bnn_config_blame(r->options->config_name, r->options->sets, r->options->set_count, status,
+                                error);
     if (!status && !(*text = bnn_config_dump(resolved, true)))
         status = bnn_no_memory(error, "config.json", 1, 0);
     return status;
@@ -286,8 +287,8 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     log->image_samples_per_second =
         (double)(batches * c->train.batch_size * r->plan.views * c->train.samples) / log->seconds;
     log->kl = bnn_posterior_kl(r->model->posterior);
-    log->elbo = -log->train_nll * (double)log->n - log->kl;
-    log->elbo_base = -log->train_nll * (double)log->n_base - log->kl;
+    log->objective = -log->train_nll * (double)log->n - log->kl;
+    log->elbo = -log->train_nll * (double)log->n_base - log->kl;
     return BNN_OK;
 }
 
@@ -296,24 +297,29 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
 static bnn_predict_options validation_options(const run *r)
 {
     const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
-    return (bnn_predict_options){.group = group_averaged ? r->model->group : NULL,
+    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
                                  .samples = r->config->eval.samples,
-                                 .group_averaged = group_averaged,
                                  .draws = (bnn_draws)r->config->eval.draws,
                                  .seed = r->config->seed,
                                  .purpose = BNN_STREAM_VALIDATION_NOISE,
                                  .threads = r->options->threads};
 }
 
+/* Predictions, or the memory for them, have failed. */
+static bnn_status unpredictable(const run *r, size_t epoch, const char *reason, bnn_error *error)
+{
+    char where[256];
+    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
+    return stopped(r, epoch, reason, where, error);
+}
+
 /* Predicts some images: the parameters that an epoch ends with are seen by no step, and finite ones may predict NaN. */
 static bnn_status probe(const run *r, const bnn_dataset *data, size_t images, size_t epoch, bnn_error *error)
 {
     const bnn_predict_options options = validation_options(r);
-    char where[256];
     bnn_error reason;
     if (!bnn_check_predictions(r->model, data, images, &options, &reason)) return BNN_OK;
-    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
-    return stopped(r, epoch, reason.message, where, error);
+    return unpredictable(r, epoch, reason.message, error);
 }
 
 /* By the predictive that the model will be used with: the best model is that of the best predictions. */
@@ -322,10 +328,8 @@ static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
     const bnn_predict_options options = validation_options(r);
     bnn_error reason;
     bnn_metrics *metrics;
-    if (bnn_evaluate(r->model, r->validation, &options, &metrics, &reason)) {
-        const bnn_status status = probe(r, r->validation, r->validation->count, log->epoch, error);
-        return status ? status : stopped(r, log->epoch, reason.message, "", error);
-    }
+    if (bnn_evaluate(r->model, r->validation, &options, &metrics, &reason))
+        return unpredictable(r, log->epoch, reason.message, error);
     log->validated = true;
     log->validation_accuracy = metrics->accuracy;
     log->validation_nll = metrics->nll;

@@ -1,5 +1,6 @@
 /* Orbit expansion: see symmetry.h for the formulas. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *sma
                         "orbit expansion: found no hidden layer, expected at least one");
     *expanded = *small;
     expanded->representation = BNN_REGULAR;
+    snprintf(expanded->group, sizeof expanded->group, "%s", group->name);
     for (size_t i = 0; i < small->width_count; i++)
         if (__builtin_mul_overflow(small->widths[i], group->order, &expanded->widths[i]))
             return bnn_fail(error, BNN_BAD_INPUT,
@@ -134,7 +136,8 @@ static bnn_status check_pair(const bnn_group *group, const bnn_posterior *small,
     if (status) return status;
     if (found->type != spec.type || memcmp(found->input, spec.input, sizeof spec.input) != 0 ||
         found->classes != spec.classes || found->width_count != spec.width_count ||
-        found->kernel != spec.kernel || found->representation != spec.representation ||
+        found->kernel != spec.kernel || (*found->group && strcmp(found->group, spec.group) != 0) ||
+        found->representation != spec.representation ||
         memcmp(found->unpooled, spec.unpooled, sizeof spec.unpooled) != 0 ||
         memcmp(found->widths, spec.widths, spec.width_count * sizeof *spec.widths) != 0)
         return bnn_fail(error, BNN_BAD_INPUT,
