@@ -215,7 +215,10 @@ static void deep_free(deep *d)
 
 static void noise_of(const bnn_sampler *sampler, const uint64_t key[KEY_PARTS], bnn_real *x, size_t n)
 {
-    const bnn_run run = {.layer = 2 * key[LAYER], /* ReLUs between them */ .index = key[INDEX], .count = n};
+    const bnn_network *network = sampler->posterior->network;
+    const bnn_run run = {.layer = (size_t)(parameter_layer(network, key[LAYER]) - network->layers),
+                         .index = key[INDEX],
+                         .count = n};
     bnn_sampler_noise(sampler, &run, (bnn_draw){key[SEED], (bnn_purpose)key[PURPOSE], key[STEP], key[SAMPLE]},
                       x);
 }
@@ -552,7 +555,7 @@ static double length_density(double width, double r)
  * and its biases: each has an equal share of what scaling all of them would do. */
 static void expect_hidden(const trainer *t, double sigma, double *gradient)
 {
-    const bnn_layer *first = &t->network->layers[0], *last = &t->network->layers[t->network->layer_count - 1];
+    const bnn_layer *first = &t->network->layers[0], *last = bnn_network_head(t->network);
     const double width = (double)first->shape.out.channels, step = 0.0625;
     const double u2 = sigma * sigma * (double)(first->weight_count + first->bias_count) / width;
     double slope = exp2(-width) * expected_slope(2 * sigma * sigma),

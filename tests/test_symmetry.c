@@ -253,8 +253,9 @@ static void check_is_the_equation(void **state)
             hold += said;
             if (said ? !(defect < ROUNDING) : !(defect > 10 * ROUNDING))
                 fail_msg("%s, %s, %zu layers on %zu x %zu, kernel %zu%s: defect %g, but %s", group->name,
-                         bnn_network_type_row(spec.type)->name, spec.width_count, spec.input[1], spec.input[2],
-                         spec.kernel, spec.circular ? ", circular" : "", defect, said ? "commutes" : reason);
+                         bnn_network_type_row(spec.type)->name, spec.width_count, spec.input[1],
+                         spec.input[2], spec.kernel, spec.circular ? ", circular" : "", defect,
+                         said ? "commutes" : reason);
         }
         test_fixture_free(&f);
     }

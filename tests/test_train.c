@@ -11,6 +11,7 @@
 #include "bnn/settings.h"
 #include "bnn/train.h"
 #include "images.h"
+#include "layers.h"
 #include "program.h"
 
 #define CASES "tests/cases/"
@@ -219,10 +220,10 @@ static void a_model_that_is_not_finite_is_not_written(void **state)
     bnn_model *model = small_model();
     bnn_error error;
     (void)state;
-    model->posterior->mu[model->network->layers[2].bias_offset + 1] = -(bnn_real)NAN;
+    model->posterior->mu[parameter_layer(model->network, 1)->bias_offset + 1] = -(bnn_real)NAN;
     assert_failure(bnn_model_save(model, path, NULL, NULL, 0, &error), BNN_FAILED, error, "never.bin",
                    "fc_layers.1.bias_mu", "is NaN at entry 1");
-    model->posterior->mu[model->network->layers[2].bias_offset + 1] = 0;
+    model->posterior->mu[parameter_layer(model->network, 1)->bias_offset + 1] = 0;
     model->posterior->rho[0] = -(bnn_real)INFINITY;
     assert_failure(bnn_model_save(model, path, NULL, NULL, 0, &error), BNN_FAILED, error, "never.bin",
                    "fc_layers.0.weight_rho", "is -infinity at entry 0");

@@ -45,16 +45,17 @@ static bnn_status place_action(const bnn_group *group, const bnn_layer *layer, u
                                bnn_error *error)
 {
     const bnn_activation *in = &layer->shape.in;
-    const size_t one = group->kind == BNN_GROUP_TRANSLATION ? group->n : 1;
-    const size_t height = in->height == 1 ? one : in->height, width = in->width == 1 ? one : in->width;
     bnn_grid_action *action;
     if (in->layout == BNN_LAYOUT_FLAT) return bnn_group_kernel_action(group, 1, source, error);
-    bnn_status status = bnn_grid_action_create(group, height, width, &action, error);
+    const size_t one = group->kind == BNN_GROUP_TRANSLATION ? group->n : 1;
+    const size_t long_height = in->height == 1 ? one : in->height,
+                 long_width = in->width == 1 ? one : in->width;
+    bnn_status status = bnn_grid_action_create(group, long_height, long_width, &action, error);
     if (status) return status;
     *source = action->source;
     action->source = NULL;
     if (action->exact)
-        shorten(group->order, height, width, in->height, in->width, *source);
+        shorten(group->order, long_height, long_width, in->height, in->width, *source);
     else
         status = bnn_fail(
             error, BNN_BAD_INPUT,
