@@ -51,12 +51,12 @@ make demo               train a model and evaluate it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
-make testu01            the raw random numbers under TestU01 (libtestu01-0-dev)
+make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
 make install            PREFIX=/usr/local DESTDIR=
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan bench bench-kernels install clean force
+.PHONY: all help deps demo test test-release test-double asan bench bench-kernels testu01 install clean force
 all: bnn
 help:
 	$(info $(help))
@@ -114,6 +114,15 @@ bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
 $(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
 	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
+
+# Not among the tests, nor in deps: TestU01 is not free for every use.
+testu01:
+	@echo '#include <testu01/unif01.h>' | $(CC) $(CFLAGS) -E - >/dev/null 2>&1 || \
+	    { echo 'TestU01 is missing: apt-get install libtestu01-0-dev (Debian, section non-free)'; exit 1; }
+	$(MAKE) $(BUILD)/release/testu01
+	$(BUILD)/release/testu01 $(BATTERY)
+$(BUILD)/release/testu01: $(BUILD)/release/tests/testu01.o $(BUILD)/release/libbnn.a
+	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) -ltestu01 -ltestu01probdist -ltestu01mylib $(LIBS) -o $@
 
 install: bnn
 	install -d $(DESTDIR)$(PREFIX)/bin

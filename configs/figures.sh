@@ -1,4 +1,37 @@
-# Reads figures from what `bnn eval --json` and `bnn train` write. Sourced by the scripts beside it.
+# Runs that are made once, and figures read from what `bnn eval --json` and `bnn train` write. Sourced by the scripts beside
+# it, which set bnn.
+# shellcheck shell=sh
+
+# is_finished DIR: whether DIR holds a run whose last epoch is in its log.
+is_finished() {
+    [ -f "$1/model.bin" ] && [ -f "$1/metrics.jsonl" ] && [ -f "$1/config.json" ] &&
+        [ "$(sed -n '$s/.*"epoch":\([0-9]*\).*/\1/p' "$1/metrics.jsonl")" = "$(figure "$1/config.json" epochs)" ]
+}
+
+# train_once DIR CONFIG [OPTION...]: trains into DIR, unless it holds the finished run of this very configuration: every key as
+# the run recorded it.
+train_once() (
+    directory=$1
+    shift
+    wanted=$("$bnn" train "$@" --out "$directory" --dry-run)
+    if is_finished "$directory" && [ "$wanted" = "$(cat "$directory/config.json")" ]; then exit 0; fi
+    "$bnn" train "$@" --out "$directory" --overwrite --quiet
+)
+
+# evaluate_once FILE.json MODEL [OPTION...]: writes the figures of `bnn eval --json`, unless the file has those of this very
+# model under these options: FILE.made-from tells.
+evaluate_once() (
+    json=$1
+    model=$2
+    record=${json%.json}.made-from
+    shift 2
+    made_from="$(cksum < "$model") $*"
+    if [ -f "$json" ] && [ -f "$record" ] && [ "$made_from" = "$(cat "$record")" ]; then exit 0; fi
+    rm -f "$record"
+    "$bnn" eval "$model" "$@" --json > "$json.tmp"
+    mv "$json.tmp" "$json"
+    echo "$made_from" > "$record"
+)
 
 # figure FILE KEY: the number at a key of a JSON file printed one key a line; the first one counts.
 figure() {

@@ -23,12 +23,10 @@ for prior in zero random; do
     for size in $sizes; do
         for seed in ${SEEDS:-1 2 3}; do
             dir=$out/$prior-$size-$seed
-            [ -f "$dir/eval.json" ] && continue
             # shellcheck disable=SC2086 # the settings are words
-            "$bnn" train "$here/prior-invariance.json" --out "$dir" --quiet --set "seed=$seed" \
-                --set "prior.mean=$prior" --set "data.train_size=$size" $sets
-            "$bnn" eval "$dir/model.bin" --equivariance --json > "$dir/eval.tmp"
-            mv "$dir/eval.tmp" "$dir/eval.json"
+            train_once "$dir" "$here/prior-invariance.json" --set "seed=$seed" --set "prior.mean=$prior" \
+                --set "data.train_size=$size" $sets
+            evaluate_once "$dir/eval.json" "$dir/model.bin" --equivariance
         done
     done
 done

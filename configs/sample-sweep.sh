@@ -8,6 +8,7 @@
 # Environment: BNN (./bnn), OUT (runs/sample-sweep).
 set -eu
 here=$(dirname "$0")
+. "$here/figures.sh"
 bnn=${BNN:-./bnn}
 out=${OUT:-runs/sample-sweep}
 sets=
@@ -17,5 +18,5 @@ if [ -n "${FULL:-}" ]; then
     samples=256
 fi
 # shellcheck disable=SC2086 # the settings are words
-[ -f "$out/model.bin" ] || "$bnn" train "$here/sample-sweep.json" --out "$out" --quiet $sets
+train_once "$out" "$here/sample-sweep.json" $sets
 "$bnn" eval "$out/model.bin" --sample-sweep --samples "$samples" --repeats 32

@@ -4,7 +4,8 @@
 #   configs/sweep.sh [MODE...]          default: every mode that has a configuration beside this script
 #
 # Environment: BNN (the program, ./bnn), SEEDS ("1 2 3"), OUT (runs/sweep), DRAWS (shared or independent), and SET
-# (further KEY=VALUE settings, separated by spaces, for every run). Finished runs are kept and not repeated.
+# (further KEY=VALUE settings, separated by spaces, for every run). A finished run of the same configuration is not repeated,
+# one of another is replaced; what a new bnn would change is not seen: choose another OUT then.
 set -eu
 here=$(dirname "$0")
 . "$here/figures.sh"
@@ -17,15 +18,11 @@ draws=${DRAWS:-shared}
 for mode; do
     for seed in $seeds; do
         dir=$out/$mode-$seed
-        eval_json=$dir/eval-$draws.json
         sets=
         for s in ${SET:-}; do sets="$sets --set $s"; done
         # shellcheck disable=SC2086 # the settings are words
-        [ -f "$dir/done" ] || "$bnn" train "$here/$mode.json" --out "$dir" --quiet --set "seed=$seed" $sets
-        touch "$dir/done"
-        [ -f "$eval_json" ] && continue
-        "$bnn" eval "$dir/model.bin" --equivariance --draws "$draws" --json > "$dir/eval.tmp"
-        mv "$dir/eval.tmp" "$eval_json"
+        train_once "$dir" "$here/$mode.json" --set "seed=$seed" $sets
+        evaluate_once "$dir/eval-$draws.json" "$dir/model.bin" --equivariance --draws "$draws"
     done
 done
 

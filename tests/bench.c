@@ -45,7 +45,7 @@ static double operations(const bnn_network *network, bool training)
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
         const double pixels =
-            layer->kind == BNN_LAYER_CONV ? (double)(layer->in_height * layer->in_width) : 1;
+            layer->type == &bnn_layer_conv ? (double)(layer->shape.in.height * layer->shape.in.width) : 1;
         sum += 2 * (double)layer->weight_count * pixels * (training ? (l ? 3 : 2) : 1);
     }
     return sum;
@@ -126,9 +126,9 @@ static void bench_training(const struct row *row, int threads, double peak, cJSO
     bnn_model_free(model);
 }
 
-static bnn_status ignore(void *context, double *values, size_t first, size_t images, bnn_error *error)
+static bnn_status ignore(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
-    (void)context, (void)values, (void)first, (void)images, (void)error;
+    (void)context, (void)predictions, (void)error;
     return BNN_OK;
 }
 
@@ -180,11 +180,11 @@ static void bench_estimators(const struct row *row, int threads, cJSON *result)
     bnn_real *in = random_reals(BATCH * SIDE * SIDE, 1, 4);
     uint32_t labels[BATCH];
     for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
-    for (int e = 0; bnn_estimator_names[e]; e++) {
+    for (size_t e = 0; bnn_estimators[e]; e++) {
         bnn_model *model = model_for(row);
         const size_t n = model->posterior->count;
         const bnn_engine_options options = {
-            .samples = 2, .items = BATCH, .views = 1, .estimator = (bnn_estimator)e, .threads = threads};
+            .samples = 2, .items = BATCH, .views = 1, .estimator = bnn_estimators[e], .threads = threads};
         bnn_engine *engine;
         bnn_error error;
         double *sum = bnn_alloc(4 * n, sizeof *sum), variance[2] = {0, 0};
@@ -203,7 +203,7 @@ static void bench_estimators(const struct row *row, int threads, cJSON *result)
         }
         for (size_t j = 0; j < 2 * n; j++)
             variance[j / n] += (sum[2 * n + j] - sum[j] * sum[j] / STEPS) / (STEPS - 1);
-        cJSON *entry = cJSON_AddObjectToObject(result, bnn_estimator_names[e]);
+        cJSON *entry = cJSON_AddObjectToObject(result, bnn_estimators[e]->row.name);
         cJSON_AddNumberToObject(entry, "mu_gradient_variance", variance[0]);
         cJSON_AddNumberToObject(entry, "rho_gradient_variance", variance[1]);
         free(sum);
@@ -305,9 +305,9 @@ static cJSON *bench_all_estimators(bool table)
                BATCH, "network", "estimator", "mu", "rho");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r += 3) {
         cJSON *result = measure_apart(&rows[r], ESTIMATORS, 2);
-        for (int e = 0; table && bnn_estimator_names[e]; e++) {
-            const cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimator_names[e]);
-            printf("%-19s %-9s %12.3e %12.3e\n", rows[r].name, bnn_estimator_names[e],
+        for (size_t e = 0; table && bnn_estimators[e]; e++) {
+            const cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimators[e]->row.name);
+            printf("%-19s %-9s %12.3e %12.3e\n", rows[r].name, bnn_estimators[e]->row.name,
                    figure(entry, "mu_gradient_variance"), figure(entry, "rho_gradient_variance"));
         }
         cJSON_AddStringToObject(result, "network", rows[r].name);

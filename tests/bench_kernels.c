@@ -8,7 +8,6 @@
 
 #include "base/simd/normals.h"
 #include "bench.h"
-#include "bnn/layer.h"
 #include "bnn/network.h"
 
 #define ROW(isa) {#isa, bnn_runs_here_##isa, bnn_normals_##isa},
@@ -17,7 +16,7 @@ static const struct {
     bool (*runs_here)(void);
     void (*normals)(bnn_stream stream, bnn_real *out, size_t n);
 } isas[] = {BNN_EACH_ISA(ROW)};
-enum { ISAS = sizeof isas / sizeof *isas };
+enum { ISAS = sizeof isas / sizeof *isas, BATCH = 128, MOST_LAYERS = 4 };
 
 static void bench_normals(void)
 {
@@ -34,25 +33,41 @@ static void bench_normals(void)
     }
 }
 
-/* One layer of one worker, with the buffers for one block. */
+/* One convolution of one worker, with what is run together with it, and the buffers for one block. */
 typedef struct stage {
-    const bnn_layer *layer;
-    const bnn_layer_ops *ops;
+    bnn_kernel_shape shape;
+    const bnn_kernel *kernel;
+    size_t weights;
     bnn_real *weight, *packed, *packed_gradient, *gradient, *saved, *scratch, *out, *out_gradient;
 } stage;
 
-static stage stage_of(const bnn_layer *layer, const char *name, size_t block)
+/* The kernel of a set, or the fastest, for the layer and what follows it. */
+static const bnn_kernel *kernel_of(const bnn_network *network, size_t l, const char *set,
+                                   bnn_kernel_shape *shape)
 {
-    stage s = {.layer = layer, .ops = bnn_layer_ops_for(layer, name)};
-    const size_t fan_in = layer->in_channels * layer->kernel * layer->kernel;
-    s.weight = random_reals(layer->weight_count + layer->bias_count, sqrt(2 / (double)(fan_in + 1)), 5);
-    s.gradient = bnn_alloc(layer->weight_count + layer->bias_count, sizeof *s.gradient);
-    s.packed = bnn_alloc(s.ops->packed_count(layer), sizeof *s.packed);
-    s.packed_gradient = bnn_alloc(s.ops->packed_count(layer), sizeof *s.packed);
-    s.saved = bnn_alloc(s.ops->saved_count(layer, block), sizeof *s.saved);
-    s.scratch = bnn_alloc(s.ops->scratch_count(layer, block), sizeof *s.scratch);
-    s.out = bnn_alloc(block * bnn_layer_out_count(layer), sizeof *s.out);
-    s.out_gradient = random_reals(block * bnn_layer_out_count(layer), 1, 6);
+    bnn_network_fused(network, l, shape);
+    const bnn_kernel *kernel = bnn_kernel_of_set(network->layers[l].type->kernels, shape, set);
+    if (!kernel) exit(BNN_FAILED);
+    return kernel;
+}
+
+static stage stage_of(const bnn_network *network, size_t l, const char *set, size_t block)
+{
+    const bnn_layer *layer = &network->layers[l];
+    const size_t parameters = layer->weight_count + layer->bias_count;
+    stage s = {.weights = layer->weight_count};
+    s.kernel = kernel_of(network, l, set, &s.shape);
+    const size_t out = block * bnn_activation_count(&s.shape.out),
+                 packed = bnn_kernel_packed_count(s.kernel, &s.shape);
+    const double fan_in = (double)layer->weight_count / (double)layer->bias_count;
+    s.weight = random_reals(parameters, sqrt(2 / (fan_in + 1)), 5);
+    s.gradient = bnn_alloc(parameters, sizeof *s.gradient);
+    s.packed = bnn_alloc(packed, sizeof *s.packed);
+    s.packed_gradient = bnn_alloc(packed, sizeof *s.packed);
+    s.saved = bnn_alloc(bnn_kernel_saved_count(s.kernel, &s.shape, block), sizeof *s.saved);
+    s.scratch = bnn_alloc(bnn_kernel_scratch_count(s.kernel, &s.shape, block), sizeof *s.scratch);
+    s.out = bnn_alloc(out, sizeof *s.out);
+    s.out_gradient = random_reals(out, 1, 6);
     return s;
 }
 
@@ -74,28 +89,35 @@ static void run_unit(stage *stages, size_t layers, const bnn_real *images, size_
     (end = now(), fastest[l][what] = fmin(fastest[l][what], (end - start) / (double)(n)), start = end)
     for (size_t l = 0; l < layers; l++) {
         stage *s = &stages[l];
-        s->ops->pack(s->layer, s->weight, s->weight + s->layer->weight_count, s->packed);
+        s->kernel->pack(&s->shape, s->weight, s->weight + s->weights, s->packed);
     }
     for (size_t first = 0; first < count; first += block) {
         const size_t n = count - first < block ? count - first : block;
-        const bnn_real *in = images + first * bnn_layer_in_count(stages[0].layer);
+        bnn_pass passes[MOST_LAYERS];
         for (size_t l = 0; l < layers; l++) {
             stage *s = &stages[l];
-            s->ops->forward(s->layer, s->packed, l ? stages[l - 1].out : in, n, s->out, s->saved, s->scratch);
+            passes[l] = (bnn_pass){
+                .images = n,
+                .packed = s->packed,
+                .in = {l ? stages[l - 1].out : images + first * bnn_activation_count(&s->shape.in)},
+                .out = s->out,
+                .saved = s->saved,
+                .scratch = s->scratch,
+                .out_gradient = s->out_gradient,
+                .in_gradient = {l ? stages[l - 1].out_gradient : NULL},
+                .packed_gradient = s->packed_gradient,
+                .add = first > 0};
+            s->kernel->forward(&s->shape, &passes[l]);
             SPENT(l, 0, n);
         }
         for (size_t l = layers; l-- > 0;) {
-            stage *s = &stages[l];
-            s->ops->backward(s->layer, s->packed, l ? stages[l - 1].out : in, s->out, s->out_gradient, n,
-                             l ? stages[l - 1].out_gradient : NULL, first > 0, s->packed_gradient, s->saved,
-                             s->scratch);
+            stages[l].kernel->backward(&stages[l].shape, &passes[l]);
             SPENT(l, 1, n);
         }
     }
     for (size_t l = 0; l < layers; l++) {
         stage *s = &stages[l];
-        s->ops->unpack_gradient(s->layer, s->packed_gradient, s->gradient,
-                                s->gradient + s->layer->weight_count);
+        s->kernel->unpack_gradient(&s->shape, s->packed_gradient, s->gradient, s->gradient + s->weights);
         SPENT(l, 2, count);
     }
 #undef SPENT
@@ -107,16 +129,23 @@ static double operations(const bnn_network *network)
     double sum = 0;
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
-        if (layer->kind != BNN_LAYER_CONV) continue;
-        sum += 2.0 * (double)(layer->weight_count * layer->in_height * layer->in_width) * (l ? 3 : 2);
+        if (layer->type != &bnn_layer_conv) continue;
+        sum += 2.0 * (double)(layer->weight_count * layer->shape.in.height * layer->shape.in.width) *
+               (l ? 3 : 2);
     }
     return sum;
 }
 
-enum { BATCH = 128, MOST_LAYERS = 4 };
+/* The i-th convolution of a network. */
+static size_t convolution(const bnn_network *network, size_t i)
+{
+    size_t l = 0;
+    while (network->layers[l].type != &bnn_layer_conv || i-- > 0) l++;
+    return l;
+}
 
 /* Forward and backward of the conv layers over a batch for `samples` draws, shared between threads. */
-static void bench_convolutions(const size_t *widths, size_t layers, const char *name, size_t block,
+static void bench_convolutions(const size_t *widths, size_t layers, const char *set, size_t block,
                                int threads, double peak)
 {
     bnn_network_spec spec = {.type = BNN_NETWORK_FCNN, .input = {1, 28, 28}, .classes = 10, .kernel = 3};
@@ -133,7 +162,8 @@ static void bench_convolutions(const size_t *widths, size_t layers, const char *
         stage stages[MOST_LAYERS];
         double own[MOST_LAYERS][3];
         memcpy(own, fastest, sizeof own);
-        for (size_t l = 0; l < layers; l++) stages[l] = stage_of(&network->layers[l], name, block);
+        for (size_t l = 0; l < layers; l++)
+            stages[l] = stage_of(network, convolution(network, l), set, block);
         for (int repeat = 0; repeat < 8; repeat++) {
 #pragma omp barrier
             const double start = now();
@@ -154,9 +184,9 @@ static void bench_convolutions(const size_t *widths, size_t layers, const char *
            widths[0], widths[layers - 1], block, rate, rate * operations(network) * 1e-9,
            rate * operations(network) * 1e-9 / peak);
     for (size_t l = 0; l < layers; l++) {
-        const bnn_layer_ops *ops = bnn_layer_ops_for(&network->layers[l], name);
-        printf("  %s %.1f + %.1f + %.1f", ops->name, 1e6 * fastest[l][0], 1e6 * fastest[l][1],
-               1e6 * fastest[l][2]);
+        bnn_kernel_shape shape;
+        printf("  %s %.1f + %.1f + %.1f", kernel_of(network, convolution(network, l), set, &shape)->name,
+               1e6 * fastest[l][0], 1e6 * fastest[l][1], 1e6 * fastest[l][2]);
     }
     printf("\n");
     free(images);
@@ -176,7 +206,7 @@ int main(int count, char **arguments)
         for (size_t b = 0; b < 4; b++) bench_convolutions(widths[w], 2, NULL, blocks[b], threads, peak);
         for (size_t k = 1; w == 0 && k < ISAS; k++)
             if (isas[k].runs_here()) bench_convolutions(widths[w], 2, isas[k].name, 4, threads, peak);
-        bench_convolutions(widths[w], 2, "gemm", 4, threads, peak);
+        bench_convolutions(widths[w], 2, "blas", 4, threads, peak);
     }
     return 0;
 }

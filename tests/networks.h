@@ -12,10 +12,21 @@
 #include "bnn/rng.h"
 #include "bnn/safetensors.h"
 #include "bnn/symmetry.h"
+#include "layers.h"
 #include "testing.h"
 
 /* Rounding of a forward pass through a few layers. */
 #define ROUNDING (sizeof(bnn_real) == sizeof(double) ? 1e-12 : 2e-5)
+
+/* The specification of a network of 3 classes; the widths come last. */
+#define NETWORK_OF(channels, kind, c, h, w, k, wrap, ...)                                                    \
+    {                                                                                                        \
+        .type = BNN_NETWORK_##kind, .input = {c, h, w}, .classes = 3, .kernel = k, .circular = wrap,         \
+        .widths = {__VA_ARGS__}, .width_count = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t),            \
+        .representation = channels                                                                           \
+    }
+#define NETWORK(...) NETWORK_OF(BNN_TRIVIAL, __VA_ARGS__)
+#define REGULAR_NETWORK(...) NETWORK_OF(BNN_REGULAR, __VA_ARGS__)
 
 /* A group, a network and the action of one on the other. */
 typedef struct fixture {
@@ -117,40 +128,52 @@ static inline bnn_posterior *test_load(const bnn_network *network, const char *p
 }
 
 /* The network of the reference folder fcnn: see tests/reference/README.md. */
-static const bnn_network_spec test_reference_spec = {BNN_NETWORK_FCNN, {1, 12, 12}, 5, {4, 8}, 2, 3, false,
-                                                     BNN_TRIVIAL};
+static const bnn_network_spec test_reference_spec = {.type = BNN_NETWORK_FCNN,
+                                                     .input = {1, 12, 12},
+                                                     .classes = 5,
+                                                     .widths = {4, 8},
+                                                     .width_count = 2,
+                                                     .kernel = 3};
 #define REFERENCE_TOLERANCE (sizeof(bnn_real) == sizeof(double) ? 1e-9 : 1e-5)
 
-/* logits (classes) <- f(x; w) for one image. */
+/* Every layer by itself, by the kernel that is called naive where there is one: the twin of what a workspace runs together.
+ * logits (classes) <- f(x; w) for one image. */
 static inline void naive_forward(const bnn_network *network, const bnn_real *w, const bnn_real *x,
                                  bnn_real *logits)
 {
-    bnn_real *in = test_zeros(bnn_layer_in_count(&network->layers[0]));
-    memcpy(in, x, bnn_layer_in_count(&network->layers[0]) * sizeof *x);
+    bnn_real **out = bnn_alloc(network->layer_count, sizeof *out);
+    assert_non_null(out);
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
-        const bnn_layer_ops *ops = bnn_layer_ops_for(layer, "naive");
-        bnn_real *packed = test_zeros(ops->packed_count(layer)),
-                 *out = test_zeros(bnn_layer_out_count(layer));
-        bnn_real *scratch = test_zeros(ops->scratch_count(layer, 1));
-        ops->pack(layer, w + layer->weight_offset, w + layer->bias_offset, packed);
-        ops->forward(layer, packed, in, 1, out, NULL, scratch);
+        const bnn_kernel_shape *shape = &layer->shape;
+        const bnn_kernel *kernel = bnn_kernel_of_set(layer->type->kernels, shape, "naive");
+        if (!kernel) kernel = bnn_kernel_of_set(layer->type->kernels, shape, NULL);
+        bnn_real *packed = test_zeros(bnn_kernel_packed_count(kernel, shape));
+        bnn_real *scratch = test_zeros(bnn_kernel_scratch_count(kernel, shape, 1));
+        out[l] = test_zeros(bnn_activation_count(&shape->out));
+        if (kernel->pack) kernel->pack(shape, w + layer->weight_offset, w + layer->bias_offset, packed);
+        bnn_pass pass = {.images = 1,
+                         .packed = kernel->pack ? packed : w + layer->weight_offset,
+                         .out = out[l],
+                         .scratch = scratch};
+        for (size_t i = 0; i < layer->type->inputs; i++)
+            pass.in[i] = layer->inputs[i] == BNN_IMAGES ? x : out[layer->inputs[i]];
+        kernel->forward(shape, &pass);
         free(scratch);
         free(packed);
-        free(in);
-        in = out;
     }
-    memcpy(logits, in, network->spec.classes * sizeof *logits);
-    free(in);
+    memcpy(logits, out[network->layer_count - 1], network->spec.classes * sizeof *logits);
+    for (size_t l = 0; l < network->layer_count; l++) free(out[l]);
+    free(out);
 }
 
-/* max_{h, c} |f(h.x; rho(h) w) - f(x; w)| for random x and w; with `symmetry` NULL, |f(h.x; w) - f(x; w)|. */
-static inline double equation_defect(const bnn_group *group, const bnn_network *network,
-                                     const bnn_symmetry *symmetry, const bnn_real *w)
+/* max_{h, c} |f(h.x; rho(h) w) - f(x; w)| for an x of random pixels; with `symmetry` NULL, |f(h.x; w) - f(x; w)|. */
+static inline double equation_defect_of(uint64_t seed, const bnn_group *group, const bnn_network *network,
+                                        const bnn_symmetry *symmetry, const bnn_real *w)
 {
     const size_t *input = network->spec.input, pixels = input[0] * input[1] * input[2];
     bnn_grid_action *action = NULL;
-    bnn_real *x = test_normals(pixels, 3), *hx = test_zeros(pixels),
+    bnn_real *x = test_normals(pixels, seed), *hx = test_zeros(pixels),
              *hw = test_zeros(network->parameter_count);
     bnn_real expected[16], found[16];
     double defect = 0;
@@ -172,6 +195,12 @@ static inline double equation_defect(const bnn_group *group, const bnn_network *
     free(x);
     bnn_grid_action_free(action);
     return defect;
+}
+
+static inline double equation_defect(const bnn_group *group, const bnn_network *network,
+                                     const bnn_symmetry *symmetry, const bnn_real *w)
+{
+    return equation_defect_of(3, group, network, symmetry, w);
 }
 
 #endif

@@ -32,5 +32,8 @@ for test; do
     OMP_WAIT_POLICY=passive BNN=$directory/bnn "$directory/$test" > "$directory/$test.log" 2>&1 || broken=1
     grep -v '^\[ RUN\|^\[       OK' "$directory/$test.log"
 done
+echo "== tests/cases.sh"
+BNN=$directory/bnn "$(dirname "$0")/cases.sh" > "$directory/cases.log" 2>&1 || broken=1
+grep -v '^ok ' "$directory/cases.log"
 echo "$(total PASSED "$directory"/*.log) passed, $(total FAILED "$directory"/*.log) failed"
 exit $broken

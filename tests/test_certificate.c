@@ -1,4 +1,4 @@
-/* The certificate against its formulas as DESIGN writes them, against quadrature, and 0 exactly where it must be. */
+/* The certificate against its formulas as they are written, against quadrature, and 0 exactly where it must be. */
 #include "networks.h"
 
 #include "bnn/numeric.h"
@@ -12,9 +12,9 @@ static bnn_certificate *certificate_of(const fixture *f, const bnn_posterior *q)
 }
 
 static const bnn_network_spec networks[] = {
-    {BNN_NETWORK_FCNN, {3, 8, 8}, 3, {8, 16}, 2, 3, false, BNN_REGULAR},
-    {BNN_NETWORK_CNN, {1, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL},
-    {BNN_NETWORK_MLP, {1, 5, 5}, 3, {8}, 1, 0, false, BNN_REGULAR},
+    REGULAR_NETWORK(FCNN, 3, 8, 8, 3, false, 8, 16),
+    NETWORK(CNN, 1, 8, 8, 3, false, 2, 3),
+    REGULAR_NETWORK(MLP, 1, 5, 5, 0, false, 8),
 };
 #define NETWORKS (sizeof networks / sizeof *networks)
 
@@ -112,7 +112,7 @@ static void follows_the_textbook(void **state)
 /* Two weights that a flip exchanges: KL and the total variation by quadrature over the plane. */
 static void agrees_with_quadrature(void **state)
 {
-    static const bnn_network_spec spec = {BNN_NETWORK_MLP, {1, 1, 2}, 1, {0}, 0, 0, false, BNN_TRIVIAL};
+    static const bnn_network_spec spec = {.type = BNN_NETWORK_MLP, .input = {1, 1, 2}, .classes = 1};
     fixture f = test_fixture("D1", &spec);
     bnn_posterior *q = test_posterior(f.network, 3);
     double s[2], kl = 0, variation = 0, affinity = 0;
@@ -144,7 +144,7 @@ static void agrees_with_quadrature(void **state)
 /* A tiny asymmetry is seen at its own size, not lost in cancellation: KL = 1/2 (m - n)^2 (1/s^2 + 1/t^2) here. */
 static void small_asymmetries_are_resolved(void **state)
 {
-    static const bnn_network_spec spec = {BNN_NETWORK_MLP, {1, 1, 2}, 1, {0}, 0, 0, false, BNN_TRIVIAL};
+    static const bnn_network_spec spec = {.type = BNN_NETWORK_MLP, .input = {1, 1, 2}, .classes = 1};
     fixture f = test_fixture("D1", &spec);
     bnn_posterior *q = test_posterior(f.network, 3);
     (void)state;
@@ -164,7 +164,7 @@ static void opposite_signs_are_as_far_as_can_be(void **state)
 {
     const bnn_family signed_family = {
         .row = {.name = "signed"}, .signs = true, .divergence = bnn_family_gaussian.divergence};
-    static const bnn_network_spec spec = {BNN_NETWORK_MLP, {1, 1, 2}, 1, {0}, 0, 0, false, BNN_TRIVIAL};
+    static const bnn_network_spec spec = {.type = BNN_NETWORK_MLP, .input = {1, 1, 2}, .classes = 1};
     fixture f = test_fixture("D1", &spec);
     bnn_posterior *q = NULL;
     (void)state;
@@ -183,7 +183,7 @@ static void opposite_signs_are_as_far_as_can_be(void **state)
 /* A pool that drops a row breaks f(h.x; rho(h)w) = f(x; w): then an invariant q promises nothing. */
 static void bounds_nothing_where_the_network_does_not_commute(void **state)
 {
-    static const bnn_network_spec spec = {BNN_NETWORK_FCNN, {1, 7, 7}, 3, {4}, 1, 3, false, BNN_REGULAR};
+    static const bnn_network_spec spec = REGULAR_NETWORK(FCNN, 1, 7, 7, 3, false, 4);
     fixture f = test_fixture("C4", &spec);
     bnn_posterior *q = test_posterior(f.network, 1);
     (void)state;

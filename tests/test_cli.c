@@ -6,6 +6,7 @@
 
 #include "bnn/npy.h"
 #include "bnn/safetensors.h"
+#include "bnn/utf8.h"
 #include "images.h"
 #include "program.h"
 
@@ -91,6 +92,20 @@ static void mistakes_in_data_are_refused(void **state)
                          file_set("train_images", temporary_directory));
 }
 
+/* The test files too: what evaluation would refuse after hours is refused before the first epoch. */
+static void mistakes_in_test_files_are_refused(void **state)
+{
+    (void)state;
+    assert_train_refused(2, ARGUMENTS("config.json", "no-images", "No such file"), "--set",
+                         file_set("test_images", in_temporary("no-images")));
+    assert_train_refused(2, ARGUMENTS("test images", "1 x 9 x 9", "1 x 8 x 8"), "--set",
+                         file_set("test_images", put_images("large-images", IMAGES / 2, 9, 9)));
+    assert_train_refused(2, ARGUMENTS("far-labels", "label 31 is 7", "0..2"), "--set",
+                         file_set("test_labels", put_labels("far-labels", IMAGES / 2, 7)));
+    assert_train_refused(2, ARGUMENTS("data.test_size", "33", "32"), "--set", "data.test_size=33");
+    assert_train_refused(2, ARGUMENTS("data.test_labels", "not set"), "--set", "data.test_labels=");
+}
+
 static void truncated_gzip_is_refused(void **state)
 {
     uint8_t bytes[8192];
@@ -151,10 +166,163 @@ static void the_users_configuration_is_left_alone(void **state)
     get_file(in_temporary("home/config.json"), after, sizeof after - 1);
     assert_string_equal(before, after);
     assert_true(exists("home/model.bin"));
-    succeeded(finish_program(
-        start_program(home, ARGUMENTS("train", "config.json", "--out", ".", "--threads", "1"))));
+    succeeded(finish_program(start_program(
+        home, ARGUMENTS("train", "config.json", "--out", ".", "--overwrite", "--threads", "1"))));
     get_file(in_temporary("home/config.json"), after, sizeof after - 1);
     assert_string_equal(before, after);
+}
+
+/* ---- data ---------------------------------------------------------------------------------------------------- */
+
+/* Training said this in a line of its messages. */
+static void assert_said(const program_run *run, const char *text)
+{
+    if (!strstr(succeeded(run)->err, text)) fail_msg("\"%s\" does not say \"%s\"", run->err, text);
+}
+
+static const char *moved(const char *from, const char *to)
+{
+    const char *path = in_temporary(to);
+    assert_int_equal(rename(in_temporary(from), path), 0);
+    return path;
+}
+
+/* Relative paths are those seen from the configuration, whose run finds them wherever it is moved to. */
+static void a_moved_run_finds_its_data(void **state)
+{
+    static const char text[] =
+        "{\"data\": {\"name\": \"idx\", \"train_images\": \"x\", \"train_labels\": \"below/../y\", "
+        "\"test_images\": "
+        "\"below/x\", \"test_labels\": \"below/y\"}, \"model\": {\"type\": \"mlp\", \"hidden\": []}, "
+        "\"train\": {\"epochs\": 1, \"batch_size\": 16, \"samples\": 1}}";
+    (void)state;
+    assert_int_equal(mkdir(in_temporary("project"), 0777), 0);
+    assert_int_equal(mkdir(in_temporary("project/below"), 0777), 0);
+    put_images("project/x", IMAGES, SIDE, SIDE);
+    put_labels("project/y", IMAGES, 0);
+    put_images("project/below/x", IMAGES / 2, SIDE, SIDE);
+    put_labels("project/below/y", IMAGES / 2, 0);
+    const char *path = put_file("project/c.json", text, sizeof text - 1);
+    succeeded(bnn_run("train", path, "--out", in_temporary("project/run"), "--quiet", "--threads", "1"));
+    moved("project/run", "moved");
+    succeeded(finish_program(start_program(in_temporary("moved"), ARGUMENTS("eval", "model.bin", "--json"))));
+    succeeded(bnn_run("train", in_temporary("moved/config.json"), "--out", in_temporary("again"), "--quiet",
+                      "--threads", "1"));
+    assert_int_equal(bnn_run("check", path)->code, 1);
+}
+
+/* The images of put_images as floats: a x + b of each byte x. */
+static const char *put_float_images(const char *name, double a, double b)
+{
+    static double values[IMAGES * SIDE * SIDE];
+    static const size_t shape[] = {IMAGES, SIDE, SIDE};
+    uint8_t bytes[16 + sizeof values / sizeof *values];
+    const char *path = in_temporary(name);
+    assert_int_equal(get_file(in_temporary("train-images"), bytes, sizeof bytes), sizeof bytes);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) values[i] = a * bytes[16 + i] + b;
+    assert_int_equal(bnn_npy_write(path, values, 3, shape, 4, NULL), BNN_OK);
+    return path;
+}
+
+/* One line on standard error that names the file and both ranges; and the model keeps them through the operators. */
+static void images_of_another_scale_are_told(void **state)
+{
+    char model[256], projected[256];
+    (void)state;
+    snprintf(model, sizeof model, "%s", in_temporary("scaled/model.bin"));
+    snprintf(projected, sizeof projected, "%s", in_temporary("scaled-projected.bin"));
+    const char *unit = put_float_images("unit.npy", 1 / 255.0, 0),
+               *alike = put_float_images("alike.npy", 1 / 127.5, -1);
+    const program_run *run = bnn_run("train", config(), "--out", in_temporary("scaled"), "--threads", "1");
+    assert_said(run, "images 1 x 8 x 8 (C x H x W): pixels from -1 to ");
+    assert_said(run, " (uint8, scaled), background -1; 3 classes of 21 to 22 images\n");
+    assert_null(strstr(run->err, "warning"));
+    succeeded(bnn_run("symmetrize", model, "--project", "--out", projected));
+    for (int i = 0; i < 2; i++) {
+        const char *path = i ? projected : model;
+        assert_string_equal(succeeded(bnn_run("eval", path))->err, "");
+        assert_string_equal(succeeded(bnn_run("eval", path, "--images", alike))->err, "");
+        run = succeeded(bnn_run("eval", path, "--images", unit, "--json"));
+        assert_non_null(strstr(run->err, "bnn eval: warning: "));
+        assert_non_null(strstr(run->err, "unit.npy: pixels from 0 to 0."));
+        assert_non_null(strstr(run->err, "the training images have -1 to 0."));
+        assert_ptr_equal(strchr(run->err, '\n'), run->err + strlen(run->err) - 1);
+        run = succeeded(bnn_run("predict", path, "--images", unit, "--out", in_temporary("p.npy")));
+        assert_non_null(strstr(run->err, "bnn predict: warning: "));
+        run = succeeded(bnn_run("eval", path, "--ood", unit));
+        assert_non_null(strstr(run->err, "unit.npy: pixels from 0"));
+    }
+    assert_said(bnn_run("train", config(), "--out", in_temporary("spins"), "--threads", "1", "--set",
+                        file_set("train_images", put_float_images("bytes.npy", 1, 0)), "--set",
+                        "data.scale=none"),
+                "warning: pixels from 0 to ");
+    run = bnn_run("train", config(), "--out", in_temporary("unlike"), "--threads", "1", "--set",
+                  file_set("test_images", unit), "--set",
+                  file_set("test_labels", in_temporary("train-labels")));
+    assert_said(run, "warning: the test images: pixels from 0");
+}
+
+/* However an evaluated file stores its pixels, what turns into view around them is the training images' smallest value. */
+static void one_background_serves_every_file(void **state)
+{
+    double defects[3];
+    (void)state;
+    const char *const files[] = {in_temporary("train-images"), put_float_images("alike.npy", 1 / 127.5, -1),
+                                 put_float_images("again.npy", 1 / 127.5, -1)};
+    succeeded(bnn_run("train", config(), "--out", in_temporary("background"), "--quiet", "--threads", "1"));
+    for (size_t i = 0; i < 3; i++) {
+        cJSON *json = json_of(bnn_run("eval", in_temporary("background/model.bin"), "--equivariance",
+                                      "--group", "C8", "--json", "--images", files[i]));
+        defects[i] = figure(json, "equivariance.defect.plugin");
+        cJSON_Delete(json);
+    }
+    assert_close(defects[1], defects[0], 1e-5, 0);
+    assert_true(defects[2] == defects[1] && defects[0] > 0);
+    char text[4096];
+    text[get_file(in_temporary("background/config.json"), text, sizeof text - 1)] = '\0';
+    assert_non_null(strstr(text, "\"background\":\t-1\n"));
+}
+
+static void test_files_may_be_left_out(void **state)
+{
+    (void)state;
+    const program_run *run = bnn_run("train", config(), "--out", in_temporary("untested"), "--threads", "1",
+                                     "--set", "data.test_images=", "--set", "data.test_labels=");
+    assert_said(run, "the data has no test images: bnn eval will need --images");
+    const char *model = in_temporary("untested/model.bin");
+    assert_one_line(bnn_run("eval", model), 2, "names no test images", "--images");
+    assert_one_line(bnn_run("eval", model, "--data", "idx"), 2, "--data", "no test images");
+    succeeded(bnn_run("eval", model, "--images", in_temporary("test-images"), "--labels",
+                      in_temporary("test-labels")));
+}
+
+/* Data to be told from the model's may have labels of any class; data to be judged by them may not. */
+static void other_data_may_have_other_classes(void **state)
+{
+    (void)state;
+    put_labels("other-labels", IMAGES / 2, 2);
+    succeeded(bnn_run("train", config(), "--out", in_temporary("other"), "--quiet", "--threads", "1", "--set",
+                      file_set("test_labels", in_temporary("other-labels"))));
+    put_labels("other-labels", IMAGES / 2, 200);
+    const char *model = in_temporary("other/model.bin"), *images = in_temporary("test-images");
+    succeeded(bnn_run("eval", model, "--images", images, "--ood", "idx"));
+    assert_one_line(bnn_run("eval", model, "--data", "idx"), 2, "--data", "label 31 is 200", "0..2");
+}
+
+/* File names need not be UTF-8, JSON has to be (RFC 8259, section 8.1). */
+static void json_is_utf8_whatever_the_names(void **state)
+{
+    (void)state;
+    put_images("caf\xe9", IMAGES / 2, SIDE, SIDE);
+    succeeded(bnn_run("train", config(), "--out", in_temporary("utf8"), "--quiet", "--threads", "1"));
+    const program_run *run =
+        bnn_run("eval", in_temporary("utf8/model.bin"), "--ood", in_temporary("caf\xe9"), "--json");
+    cJSON *json = json_of(run);
+    assert_null(bnn_utf8_fault(run->out));
+    const char *name = member(json, "uncertainty.ood.data")->valuestring;
+    assert_string_equal(name + strlen(name) - 6, "caf\xef\xbf\xbd");
+    cJSON_Delete(json);
+    assert_train_refused(2, ARGUMENTS("--set", "not valid UTF-8"), "--set", "data.train_images=caf\xe9");
 }
 
 static void an_interrupted_run_leaves_a_checkpoint(void **state)
@@ -370,10 +538,8 @@ static void eval_prints_the_documented_keys(void **state)
                                           "nll_orbit",
                                           "ece",
                                           "brier",
-                                          "elbo.per_example",
                                           "elbo.expected_log_likelihood",
                                           "elbo.kl",
-                                          "elbo.n",
                                           "uncertainty.entropy",
                                           "uncertainty.mutual_information",
                                           "uncertainty.orbit_mutual_information",
@@ -398,6 +564,10 @@ static void eval_prints_the_documented_keys(void **state)
                                      "--samples", "4", "--threads", "1");
     cJSON *json = json_of(run);
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) figure(json, figures[i]);
+    assert_non_null(
+        strstr(member(json, "no_elbo")->valuestring, "trained on")); /* the file does not say N0 */
+    assert_null(cJSON_GetObjectItemCaseSensitive(member(json, "elbo"), "per_example"));
+    assert_string_equal(member(json, "equivariance.certificate.of")->valuestring, "q");
     assert_string_equal(member(json, "equivariance.group")->valuestring, "C4");
     assert_true(cJSON_IsTrue(member(json, "equivariance.exact")));
     assert_int_equal(cJSON_GetArraySize(member(json, "equivariance.defect.per_element")), 4);
@@ -423,22 +593,6 @@ static void eval_prints_the_documented_keys(void **state)
     run = succeeded(bnn_run("eval", "--equivariance", MODEL, "--images", REFERENCE "fcnn/images.npy"));
     assert_non_null(strstr(run->out, "orbit agreement"));
     assert_null(strstr(run->out, "accuracy")); /* there are no labels */
-}
-
-static void a_group_averaged_prediction_has_no_defect(void **state)
-{
-    (void)state;
-    succeeded(bnn_run("train", config(), "--out", in_temporary("averaged"), "--quiet", "--threads", "1",
-                      "--set", "eval.predictive=group-averaged"));
-    const char *path = in_temporary("averaged/model.bin");
-    cJSON *json = json_of(bnn_run("eval", "--json", "--equivariance", path));
-    assert_true(figure(json, "equivariance.defect.plugin") == 0);
-    assert_true(figure(json, "equivariance.defect.unbiased") == 0);
-    assert_true(figure(json, "equivariance.orbit_agreement") == 1);
-    cJSON_Delete(json);
-    json = json_of(bnn_run("eval", "--json", "--equivariance", path, "--predictive", "posterior"));
-    assert_true(figure(json, "equivariance.defect.plugin") > 0);
-    cJSON_Delete(json);
 }
 
 /* ---- symmetrize, expand ------------------------------------------------------------------------------------- */
@@ -642,10 +796,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_in_settings_are_refused),
         cmocka_unit_test(mistakes_in_data_are_refused),
+        cmocka_unit_test(mistakes_in_test_files_are_refused),
         cmocka_unit_test(truncated_gzip_is_refused),
         cmocka_unit_test(places_that_cannot_be_written_are_refused),
         cmocka_unit_test(a_run_leaves_its_files),
         cmocka_unit_test(the_users_configuration_is_left_alone),
+        cmocka_unit_test(a_moved_run_finds_its_data),
+        cmocka_unit_test(images_of_another_scale_are_told),
+        cmocka_unit_test(one_background_serves_every_file),
+        cmocka_unit_test(test_files_may_be_left_out),
+        cmocka_unit_test(other_data_may_have_other_classes),
+        cmocka_unit_test(json_is_utf8_whatever_the_names),
         cmocka_unit_test(an_interrupted_run_leaves_a_checkpoint),
         cmocka_unit_test(help_is_printed_and_usage_checked),
         cmocka_unit_test(missing_models_are_named),
@@ -653,7 +814,6 @@ int main(void)
         cmocka_unit_test(score_of_predictions_is_eval),
         cmocka_unit_test(score_gives_the_reference_figures),
         cmocka_unit_test(eval_prints_the_documented_keys),
-        cmocka_unit_test(a_group_averaged_prediction_has_no_defect),
         cmocka_unit_test(operators_give_the_reference_files),
         cmocka_unit_test(expansions_give_the_reference_files),
         cmocka_unit_test(check_names_the_broken_conditions),

@@ -68,6 +68,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_true(c.train.optimizer.options.rho_lr_factor == 10);
     assert_true(c.train.clip_norm == 1);
     assert_true(isnan(c.train.kl_weight)); /* auto */
+    assert_true(isnan(c.data.background) && c.data.scale == BNN_SCALE_AUTO);
     assert_int_equal(c.train.select, BNN_SELECT_VALIDATION);
     assert_int_equal(c.eval.predictive, BNN_PREDICT_POSTERIOR);
     assert_int_equal(c.eval.draws, BNN_DRAWS_SHARED);
@@ -107,9 +108,9 @@ static void keys_of_the_other_sections_are_accepted(void **state)
 {
     bnn_config c;
     (void)state;
-    accept("{\"data\": {\"name\": \"idx\", \"train_images\": \"a\", \"train_labels\": \"b\", "
-           "\"test_images\": \"c\","
-           " \"test_labels\": \"d\", \"dir\": \"e\", \"path\": \"f.npz\", \"pad\": 2},"
+    accept("{\"data\": {\"name\": \"idx\", \"train_images\": \"/a\", \"train_labels\": \"/b\", "
+           "\"validation_images\": \"/e\", \"validation_labels\": \"/f\", \"test_images\": \"/c\","
+           " \"test_labels\": \"/d\", \"pad\": 2, \"scale\": \"none\", \"background\": -0.5},"
            " \"model\": {\"type\": \"mlp\", \"input\": [3, 8, 8], \"classes\": 7, \"hidden\": [5, 6],"
            " \"kernel\": 5, \"padding\": \"circular\", \"channel_representation\": \"regular\"},"
            " \"symmetrization\": {\"mode\": \"average\", \"average\": \"arithmetic\", \"trigger_epoch\": 3,"
@@ -119,7 +120,9 @@ static void keys_of_the_other_sections_are_accepted(void **state)
            " \"kl_warmup_epochs\": 2, \"kl_ramp_end\": 4, \"select\": \"last\"},"
            " \"eval\": {\"predictive\": \"group-averaged\", \"draws\": \"independent\"}}",
            &c);
-    assert_string_equal(c.data.paths.test_images, "c");
+    assert_string_equal(c.data.paths.test_images, "/c");
+    assert_string_equal(c.data.paths.validation_labels, "/f");
+    assert_true(c.data.scale == BNN_SCALE_NONE && c.data.background == -0.5);
     assert_int_equal(c.model.hidden.value[1], 6);
     assert_int_equal(c.model.input.value[0], 3);
     assert_int_equal(c.model.representation, 2);
@@ -135,7 +138,8 @@ static void every_mode_has_a_configuration(void **state)
     for (size_t m = 0; bnn_modes[m]; m++) {
         bnn_config c;
         char text[256];
-        snprintf(text, sizeof text, "{" BASE ", \"symmetrization\": {\"mode\": \"%s\"}}", bnn_modes[m]->row.name);
+        snprintf(text, sizeof text, "{" BASE ", \"symmetrization\": {\"mode\": \"%s\"}}",
+                 bnn_modes[m]->row.name);
         accept(text, &c);
         assert_string_equal(c.symmetrization.mode, bnn_modes[m]->row.name);
     }
@@ -182,10 +186,14 @@ static void wrong_types_say_what_was_found_and_expected(void **state)
     assert_refused("{" BASE ", \"train\": {\"schedule\": \"linear\"}}", "train.schedule: found \"linear\"",
                    "\"constant\", \"cosine\"");
     assert_refused("{" BASE ", \"train\": {\"schedule\": null}}", "train.schedule: found null");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": 8}}", "model.channels: found 8",
-                   "a list");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": [8, \"9\"]}}", "model.channels",
-                   "[8,\"9\"]");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": 8}}",
+                   "model.channels: found 8", "a list");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": [8, \"9\"]}}",
+                   "model.channels", "[8,\"9\"]");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"pool\": true}}", "model.pool: found true",
+                   "a list of at most 16 of true and false");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"pool\": [true, 1]}}",
+                   "model.pool: found [true,1]");
     assert_refused("{\"data\": \"mnist\", \"model\": {}}", "data: ", "an object");
     assert_refused("{\"data\": [], \"model\": {}}", "data: ", "an object");
     assert_refused("{" BASE ", \"train\": 3}", "train: ", "an object");
@@ -195,6 +203,12 @@ static void values_out_of_range_are_refused(void **state)
 {
     (void)state;
     assert_refused("{" BASE ", \"seed\": -1}", "seed: found -1");
+    assert_refused("{" BASE ", \"seed\": 9007199254740992}", "seed: found 9007199254740992",
+                   "from 0 to 9007199254740991", "not exact beyond 2^53");
+    assert_refused("{" BASE ", \"seed\": 9007199254740993}", "seed",
+                   "not exact beyond 2^53"); /* read as ...992 */
+    assert_refused("{" BASE ", \"train\": {\"epochs\": 18014398509481985}}", "train.epochs",
+                   "not exact beyond 2^53");
     assert_refused("{" BASE ", \"train\": {\"epochs\": 0}}", "train.epochs: found 0", "from 1");
     assert_refused("{" BASE ", \"train\": {\"samples\": 1e300}}", "train.samples",
                    "expected an integer from 1");
@@ -204,9 +218,9 @@ static void values_out_of_range_are_refused(void **state)
     assert_refused("{" BASE ", \"prior\": {\"std\": 0}}", "prior.std: found 0");
     assert_refused("{" BASE ", \"symmetrization\": {\"trigger_accuracy\": 1.5}}",
                    "symmetrization.trigger_accuracy: found 1.5");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": [0]}}",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": [0]}}",
                    "model.channels: found [0]");
-    assert_refused("{\"data\": {\"name\": \"x\", \"pad\": 65}, \"model\": {}}", "data.pad: found 65",
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"pad\": 65}, \"model\": {}}", "data.pad: found 65",
                    "to 64");
 }
 
@@ -249,23 +263,25 @@ static void impossible_combinations_are_refused(void **state)
     assert_refused(MODE("orbit-expansion", "\"hold\": true, \"arrangement\": \"row_rolled\""),
                    "symmetrization.arrangement", "row_rolled", "gcnn");
     assert_refused(MODE("group-elbo", "\"average\": \"geometric\""), "symmetrization.average",
-                   "loss, logits, probs");
+                   "\"loss\", \"logits\", \"probs\"");
     assert_refused(MODE("average", "\"average\": \"loss\""), "symmetrization.average",
-                   "geometric, arithmetic");
+                   "\"geometric\", \"arithmetic\"");
     assert_refused(MODE("project", "\"average\": \"geometric\""), "symmetrization.average", "mode project");
     assert_refused(MODE("project", "\"trigger_epoch\": 500"), "500", "train.epochs = 500");
     assert_refused(MODE("orbit-expansion", "\"stage1_epochs\": 600"), "600", "train.epochs = 500");
     assert_refused(MODE("augmnt", "\"hold\": false"), "symmetrization.mode: found \"augmnt\"", "augment",
                    "orbit-expansion");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channel_representation\": \"regular\"},"
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channel_representation\": \"regular\"},"
                    " \"symmetrization\": {\"mode\": \"orbit-expansion\"}}",
                    "model.channel_representation", "trivial");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"kernel\": 4}}", "model.kernel: found 4",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"kernel\": 4}}", "model.kernel: found 4",
                    "odd");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"input\": [1, 8]}}", "model.input",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"input\": [1, 8]}}", "model.input",
                    "[C, H, W]");
-    assert_refused("{\"data\": {\"name\": \"x\"}, \"model\": {\"channels\": []}}", "model.channels",
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": []}}", "model.channels",
                    "at least one");
+    assert_refused("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"pool\": [true]}}",
+                   "model.pool: found 1 entries", "one for each of the 2 of model.channels");
     assert_refused("{" BASE ", \"group\": \"Q8\"}", "c.json: group: found \"Q8\"", "C<n>");
     assert_refused("{" BASE ", \"posterior\": {\"family\": \"cauchy\"}}", "posterior.family", "cauchy",
                    "gaussian");
@@ -305,10 +321,14 @@ static void set_takes_json_and_bare_strings(void **state)
     assert_false(c.train.optimizer.options.nesterov);
     assert_int_equal(set("train.schedule=cosine", &c, &error), BNN_OK);
     assert_int_equal(c.train.schedule, 1);
-    assert_int_equal(set("data.dir=a=b", &c, &error), BNN_OK);
-    assert_string_equal(c.data.paths.dir, "a=b");
+    assert_int_equal(set("data.dir=/a=b", &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.dir, "/a=b");
     assert_int_equal(set("data.dir=2024", &c, &error), BNN_OK);
-    assert_string_equal(c.data.paths.dir, "2024");
+    assert_string_equal(strrchr(c.data.paths.dir, '/'), "/2024");
+    assert_int_equal(set("data.background=-1e3", &c, &error), BNN_OK);
+    assert_true(c.data.background == -1000);
+    assert_int_equal(set("data.background=auto", &c, &error), BNN_OK);
+    assert_true(isnan(c.data.background));
     assert_int_equal(set("train.kl_weight=auto", &c, &error), BNN_OK);
     assert_true(isnan(c.train.kl_weight));
 }
@@ -353,8 +373,10 @@ static void wrong_sets_are_refused(void **state)
 static void a_dump_parses_to_the_same_configuration(void **state)
 {
     static const char other[] =
-        "{\"seed\": 9007199254740992, \"data\": {\"name\": \"npy\", \"train_images\": \"\\\"q\\\"\\u00e9\"},"
-        " \"group\": \"T2\", \"model\": {\"type\": \"cnn\", \"channels\": [3], \"padding\": \"circular\"},"
+        "{\"seed\": 9007199254740991, \"data\": {\"name\": \"npy\", \"train_images\": \"\\\"q\\\"\\u00e9\", "
+        "\"background\": -0.1},"
+        " \"group\": \"T2\", \"model\": {\"type\": \"cnn\", \"channels\": [3], \"pool\": [false], "
+        "\"padding\": \"circular\"},"
         " \"prior\": {\"std\": 0.1, \"mean\": \"random\"}, \"posterior\": {\"rho_init\": "
         "-0.3333333333333333},"
         " \"symmetrization\": {\"mode\": \"project\", \"trigger_epoch\": 2, \"hold\": true},"
@@ -372,6 +394,31 @@ static void a_dump_parses_to_the_same_configuration(void **state)
             assert_memory_equal(&first, &second, sizeof first);
             free(dump);
         }
+}
+
+static void pools_are_those_of_the_network(void **state)
+{
+    bnn_config c;
+    bnn_network_spec spec;
+    (void)state;
+    accept("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"channels\": [3, 4, 5], \"pool\": [true, false, "
+           "true]}}",
+           &c);
+    bnn_config_network(&c, BNN_TRIVIAL, &spec);
+    assert_true(!spec.unpooled[0] && spec.unpooled[1] && !spec.unpooled[2]);
+    spec.unpooled[2] = true;
+    bnn_config_set_network(&c, &spec);
+    assert_int_equal(c.model.pool.count, 3);
+    assert_true(c.model.pool.value[0] && !c.model.pool.value[1] && !c.model.pool.value[2]);
+    accept("{" BASE "}", &c); /* all, unless it says otherwise */
+    bnn_config_network(&c, BNN_TRIVIAL, &spec);
+    assert_true(!spec.unpooled[0] && !spec.unpooled[1]);
+    bnn_config_set_network(&c, &spec);
+    assert_int_equal(c.model.pool.count, 0);
+    accept("{\"data\": {\"name\": \"mnist\"}, \"model\": {\"type\": \"mlp\", \"pool\": [false]}}",
+           &c); /* not its key */
+    bnn_config_network(&c, BNN_TRIVIAL, &spec);
+    assert_false(spec.unpooled[0]);
 }
 
 static void a_model_file_may_leave_keys_out(void **state)
@@ -402,6 +449,124 @@ static void help_lists_every_key_of_the_dump(void **state)
     assert_non_null(help);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_non_null(strstr(help, keys[i]));
     free(help);
+}
+
+/* Reads `path` as a user does who stands in `directory`; paths of the configuration <- `expected`. */
+static void assert_path_read(const char *directory, const char *path, const char *value, const char *expected)
+{
+    char before[1024], option[512];
+    const char *const sets[] = {option};
+    bnn_config c;
+    bnn_error error = {BNN_OK, ""};
+    assert_non_null(getcwd(before, sizeof before));
+    snprintf(option, sizeof option, "data.test_images=%s", value);
+    assert_int_equal(chdir(directory), 0);
+    const bnn_status status = bnn_settings_read(path, sets, 1, &c, &error);
+    assert_int_equal(chdir(before), 0);
+    if (status) fail_msg("%s", error.message);
+    assert_string_equal(c.data.paths.test_images, expected);
+}
+
+static void paths_are_seen_from_the_configuration(void **state)
+{
+    static const char text[] =
+        "{\"data\": {\"name\": \"npy\", \"train_images\": \"x.npy\", \"train_labels\": "
+        "\"../y.npy\", \"test_labels\": \"/d\"}, \"model\": {\"type\": \"fcnn\"}}";
+    char folder[1024], expected[1200], here[1024];
+    bnn_config c;
+    bnn_error error = {BNN_OK, ""};
+    (void)state;
+    assert_int_equal(mkdir(in_temporary("deep"), 0777), 0);
+    const char *path = put_file("deep/paths.json", text, sizeof text - 1);
+    assert_non_null(realpath(in_temporary("deep"), folder));
+    assert_int_equal(bnn_settings_read(path, NULL, 0, &c, &error), BNN_OK);
+    snprintf(expected, sizeof expected, "%s/x.npy", folder);
+    assert_string_equal(c.data.paths.train_images, expected);
+    snprintf(expected, sizeof expected, "%s/../y.npy", folder);
+    assert_string_equal(c.data.paths.train_labels, expected);
+    assert_string_equal(c.data.paths.test_labels, "/d");
+    assert_string_equal(c.data.paths.test_images, "");
+    snprintf(expected, sizeof expected, "%s/z.npy", folder);
+    assert_path_read(".", path, "z.npy", expected); /* --set too */
+    assert_path_read(folder, "paths.json", "z.npy", expected);
+    assert_path_read(temporary_directory, "deep/paths.json", "z.npy", expected);
+    assert_path_read(temporary_directory, "deep/paths.json", "/z.npy", "/z.npy");
+    /* from a pipe: seen from the current folder */
+    int ends[2];
+    char pipe_path[64];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], text, sizeof text - 1), sizeof text - 1);
+    close(ends[1]);
+    snprintf(pipe_path, sizeof pipe_path, "/dev/fd/%d", ends[0]);
+    assert_non_null(realpath(".", here));
+    snprintf(expected, sizeof expected, "%s/z.npy", here);
+    assert_path_read(".", pipe_path, "z.npy", expected);
+    close(ends[0]);
+    /* a model's paths are what they are */
+    assert_int_equal(bnn_config_parse("m", text, NULL, 0, NULL, &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.train_images, "x.npy");
+}
+
+/* A key of another data source is never passed over, whatever its value. */
+static void keys_of_other_data_are_refused(void **state)
+{
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    accept("{\"data\": {\"name\": \"cifar100\", \"dir\": \"/d\", \"labels\": \"coarse\"}, \"model\": {}}",
+           &c);
+    assert_int_equal(c.data.paths.labels, 1);
+    assert_refused("{\"data\": {\"name\": \"cifar10\", \"labels\": \"fine\"}, \"model\": {}}", "data.labels",
+                   "data.name cifar10", "cifar100");
+    assert_refused("{\"data\": {\"name\": \"npy\", \"dir\": \"/d\"}, \"model\": {}}", "data.dir",
+                   "data.name npy", "fashion-mnist, mnist, cifar10, cifar100");
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"train_images\": \"/d\"}, \"model\": {}}",
+                   "data.train_images", "idx, npy");
+    assert_refused("{\"data\": {\"name\": \"mnsit\"}, \"model\": {}}", "data.name: found \"mnsit\"",
+                   "\"mnist\"");
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"path\": \"x\"}, \"model\": {}}",
+                   "data.path: unknown key");
+    /* a model serves whatever it was trained on */
+    const char *text = "{\"data\": {\"name\": \"of-old\", \"dir\": \"d\"}, \"model\": {}}";
+    assert_int_equal(bnn_config_parse("m", text, NULL, 0, NULL, &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.name, "of-old");
+    assert_string_equal(c.data.paths.dir, "d");
+    assert_int_equal(bnn_config_parse("m", "{\"model\": {}}", NULL, 0, NULL, &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.name, "");
+}
+
+static void long_paths_are_refused(void **state)
+{
+    char option[1100] = "data.dir=";
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    memset(option + strlen(option), 'a', 1023);
+    assert_failure(set(option, &c, &error), BNN_BAD_INPUT, error, "data.dir: found a path of",
+                   "at most 1023");
+    option[9] = '/';
+    assert_int_equal(set(option, &c, &error), BNN_OK);
+    memset(option + 9, 'a', 1024);
+    assert_set_refused(option, "data.dir", "a string of at most 1023 bytes");
+}
+
+/* What JSON cannot hold (RFC 8259, section 8.1) is refused before it comes into a file. */
+static void what_is_no_utf8_is_refused(void **state)
+{
+    static const char text[] = "{\n \"data\": {\"name\": \"npy\", \"dir\": \"caf\xe9\"}, \"model\": {}}";
+    static const char config[] =
+        "{\"data\": {\"name\": \"npy\", \"dir\": \"d\"}, \"model\": {\"type\": \"fcnn\"}}";
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    assert_refused(text, "line 2, column 37", "not valid UTF-8");
+    assert_set_refused("data.dir=caf\xe9", "not valid UTF-8 at byte 13");
+    assert_int_equal(set("data.dir=/caf\xc3\xa9", &c, &error), BNN_OK);
+    assert_string_equal(c.data.paths.dir, "/caf\xc3\xa9");
+    assert_int_equal(mkdir(in_temporary("caf\xe9"), 0777), 0);
+    const char *path = put_file("caf\xe9/c.json", config, sizeof config - 1);
+    assert_failure(bnn_settings_read(path, NULL, 0, &c, &error), BNN_BAD_INPUT, error, "data.dir: is /",
+                   "not valid UTF-8");
 }
 
 static void files_are_read_with_their_faults_named(void **state)
@@ -440,8 +605,13 @@ int main(void)
         cmocka_unit_test(sets_can_give_the_required_keys),
         cmocka_unit_test(wrong_sets_are_refused),
         cmocka_unit_test(a_dump_parses_to_the_same_configuration),
+        cmocka_unit_test(pools_are_those_of_the_network),
         cmocka_unit_test(a_model_file_may_leave_keys_out),
         cmocka_unit_test(help_lists_every_key_of_the_dump),
+        cmocka_unit_test(paths_are_seen_from_the_configuration),
+        cmocka_unit_test(keys_of_other_data_are_refused),
+        cmocka_unit_test(long_paths_are_refused),
+        cmocka_unit_test(what_is_no_utf8_is_refused),
         cmocka_unit_test(files_are_read_with_their_faults_named),
     };
     return cmocka_run_group_tests(tests, make_temporary_directory, remove_temporary_directory);

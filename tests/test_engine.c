@@ -46,6 +46,20 @@ static const bnn_network_spec specs[] = {
      .width_count = 1,
      .kernel = 5,
      .circular = true},
+    {.type = BNN_NETWORK_FCNN,
+     .input = {1, 5, 6},
+     .classes = CLASSES,
+     .widths = {3, 4, 3},
+     .width_count = 3,
+     .kernel = 3,
+     .unpooled = {true, false, true}},
+    {.type = BNN_NETWORK_CNN,
+     .input = {1, 6, 5},
+     .classes = CLASSES,
+     .widths = {3, 2},
+     .width_count = 2,
+     .kernel = 3,
+     .unpooled = {false, true}},
 };
 
 static void set_up(fixture *f, const bnn_network_spec *spec, const bnn_family *family,
@@ -130,14 +144,14 @@ static void gradients_over_views_are_derivatives(void **state)
 
 static void gradients_of_estimators_are_derivatives(void **state)
 {
-    static const bnn_estimator estimators[] = {BNN_ESTIMATOR_LOCAL, BNN_ESTIMATOR_FLIPOUT};
     (void)state;
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
-        for (size_t e = 0; e < 2; e++) {
+        for (size_t e = 1; bnn_estimators[e]; e++) {
             fixture f;
-            set_up(&f, &specs[i], &bnn_family_gaussian,
-                   (bnn_engine_options){
-                       .samples = 2, .items = ITEMS, .views = 1, .estimator = estimators[e], .threads = 2});
+            set_up(
+                &f, &specs[i], &bnn_family_gaussian,
+                (bnn_engine_options){
+                    .samples = 2, .items = ITEMS, .views = 1, .estimator = bnn_estimators[e], .threads = 2});
             compare_with_differences(&f, 0.01);
             tear_down(&f);
         }
@@ -146,8 +160,8 @@ static void gradients_of_estimators_are_derivatives(void **state)
 
 /* Mean and variance over steps of a few entries of the gradient. */
 enum { PROBES = 12 };
-static void gradient_moments(bnn_estimator estimator, const bnn_network_spec *spec, double mean[PROBES],
-                             double variance[PROBES], size_t steps)
+static void gradient_moments(const bnn_estimator *estimator, const bnn_network_spec *spec,
+                             double mean[PROBES], double variance[PROBES], size_t steps)
 {
     fixture f;
     double sum[PROBES] = {0}, square[PROBES] = {0};
@@ -177,13 +191,14 @@ static void estimators_have_equal_means(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         double mean[3][PROBES], variance[3][PROBES];
-        for (int e = 0; e < 3; e++) gradient_moments((bnn_estimator)e, &specs[i], mean[e], variance[e], 3000);
+        for (int e = 0; e < 3; e++)
+            gradient_moments(bnn_estimators[e], &specs[i], mean[e], variance[e], 3000);
         for (int e = 1; e < 3; e++)
             for (size_t k = 0; k < PROBES; k++) {
                 const double error = sqrt(variance[0][k] + variance[e][k]);
                 if (fabs(mean[e][k] - mean[0][k]) > 4.5 * error)
                     fail_msg("%s, entry %zu: mean %g, by weight draws %g, standard error %g",
-                             bnn_estimator_names[e], k, mean[e][k], mean[0][k], error);
+                             bnn_estimators[e]->row.name, k, mean[e][k], mean[0][k], error);
             }
     }
 }
@@ -198,7 +213,7 @@ static void threads_do_not_change_a_bit(void **state)
             bnn_engine_options options = {.samples = sample_counts[k],
                                           .items = ITEMS,
                                           .views = 1,
-                                          .estimator = (bnn_estimator)k,
+                                          .estimator = bnn_estimators[k],
                                           .threads = 1};
             set_up(&one, &specs[i], &bnn_family_gaussian, options);
             bnn_engine_draw(one.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
@@ -220,7 +235,7 @@ static void threads_do_not_change_a_bit(void **state)
         }
 }
 
-/* The gradient of a whole step, mu then rho (2 count), by the kernels of a name; freed with free(). */
+/* The gradient of a whole step, mu then rho (2 count), by the kernels of a set; freed with free(). */
 static bnn_real *step_gradient(bnn_network_type type, const char *kernels, size_t *count)
 {
     const bnn_network_spec spec = {.type = type,
@@ -243,32 +258,56 @@ static bnn_real *step_gradient(bnn_network_type type, const char *kernels, size_
     return gradient;
 }
 
-/* A whole step by the kernels of every instruction set against one by plain loops, which add up in twice the precision,
- * relative in the Euclidean norm. A maximum that flips within its window would show as 1e-3. */
+/* A step by a set of kernels against one by plain loops, relative in the Euclidean norm. A maximum that flips within its
+ * window would show as 1e-3. */
+static void compare_step(bnn_network_type type, const char *set, const bnn_real *plain)
+{
+    size_t n;
+    double difference = 0, size = 0;
+    bnn_real *fast = step_gradient(type, set, &n);
+    for (size_t j = 0; j < 2 * n; j++) {
+        const double d = (double)fast[j] - (double)plain[j];
+        difference += d * d;
+        size += (double)plain[j] * (double)plain[j];
+    }
+    const double relative = sqrt(difference / size);
+    if (!(relative < (sizeof(bnn_real) == sizeof(float) ? 5e-6 : 1e-13)))
+        fail_msg("%s: the whole gradient differs by %.2e", set ? set : "default", relative);
+    free(fast);
+}
+
+/* A whole step by the kernels of every set against one by plain loops, which add up in twice the precision. */
 static void fast_kernels_cost_no_accuracy(void **state)
 {
-    static const char *const kernels[] = {NULL, "avx512", "avx2", "portable", "gemm"};
     static const bnn_network_type types[] = {BNN_NETWORK_FCNN, BNN_NETWORK_CNN};
     (void)state;
     for (size_t t = 0; t < 2; t++) {
         size_t n;
         bnn_real *plain = step_gradient(types[t], "naive", &n);
-        for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
-            double difference = 0, size = 0;
-            bnn_real *fast = step_gradient(types[t], kernels[k], &n);
-            for (size_t j = 0; j < 2 * n; j++) {
-                const double d = (double)fast[j] - (double)plain[j];
-                difference += d * d;
-                size += (double)plain[j] * (double)plain[j];
-            }
-            const double relative = sqrt(difference / size);
-            if (!(relative < (sizeof(bnn_real) == sizeof(float) ? 5e-6 : 1e-13)))
-                fail_msg("%s: the whole gradient differs by %.2e", kernels[k] ? kernels[k] : "default",
-                         relative);
-            free(fast);
-        }
+        compare_step(types[t], NULL, plain);
+        for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++)
+            if (!(*kernel)->runs_here || (*kernel)->runs_here())
+                compare_step(types[t], (*kernel)->set, plain);
         free(plain);
     }
+}
+
+/* A whole network may be asked to run by a set of kernels, not by one that no layer has. */
+static void sets_that_nobody_has_are_refused(void **state)
+{
+    static const char *const sets[] = {"winograd-portable", "port", ""};
+    bnn_network *network;
+    bnn_error error;
+    (void)state;
+    assert_int_equal(bnn_network_create(&specs[1], &network, &error), BNN_OK);
+    for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
+        bnn_workspace *workspace;
+        const bnn_workspace_options options = {.block = 4, .kernels = sets[k]};
+        assert_int_equal(bnn_workspace_create(network, &options, &workspace, &error), BNN_BAD_INPUT);
+        assert_null(workspace);
+        assert_non_null(strstr(error.message, "of which no layer has one"));
+    }
+    bnn_network_free(network);
 }
 
 /* -log of the average likelihood, straight from the definitions. */
@@ -312,6 +351,7 @@ int main(void)
         cmocka_unit_test(estimators_have_equal_means),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(fast_kernels_cost_no_accuracy),
+        cmocka_unit_test(sets_that_nobody_has_are_refused),
         cmocka_unit_test(objective_follows_its_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,18 +11,28 @@ typedef struct row {
 } row;
 
 static const row rows[] = {
-    {"C1", {BNN_NETWORK_FCNN, {3, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"C2", {BNN_NETWORK_CNN, {1, 8, 12}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"C4", {BNN_NETWORK_FCNN, {1, 16, 16}, 3, {2, 3, 4}, 3, 3, false, BNN_TRIVIAL}},
-    {"C4", {BNN_NETWORK_CNN, {3, 8, 8}, 3, {2, 3}, 2, 5, false, BNN_TRIVIAL}},
-    {"C4", {BNN_NETWORK_MLP, {3, 5, 5}, 3, {4, 2, 3}, 3, 0, false, BNN_TRIVIAL}},
-    {"D1", {BNN_NETWORK_FCNN, {1, 6, 8}, 3, {2}, 1, 3, false, BNN_TRIVIAL}},
-    {"D2", {BNN_NETWORK_MLP, {1, 4, 6}, 3, {3, 2}, 2, 0, false, BNN_TRIVIAL}},
-    {"D4", {BNN_NETWORK_FCNN, {3, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"D4", {BNN_NETWORK_CNN, {1, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}},
-    {"D4", {BNN_NETWORK_MLP, {3, 5, 5}, 3, {4, 2}, 2, 0, false, BNN_TRIVIAL}},
-    {"T2", {BNN_NETWORK_CNN, {1, 8, 16}, 3, {2, 3}, 2, 3, true, BNN_TRIVIAL}},
-    {"T3", {BNN_NETWORK_MLP, {1, 3, 6}, 3, {2, 2}, 2, 0, false, BNN_TRIVIAL}},
+    {"C1", NETWORK(FCNN, 3, 8, 8, 3, false, 2, 3)},      {"C2", NETWORK(CNN, 1, 8, 12, 3, false, 2, 3)},
+    {"C4", NETWORK(FCNN, 1, 16, 16, 3, false, 2, 3, 4)}, {"C4", NETWORK(CNN, 3, 8, 8, 5, false, 2, 3)},
+    {"C4", NETWORK(MLP, 3, 5, 5, 0, false, 4, 2, 3)},    {"D1", NETWORK(FCNN, 1, 6, 8, 3, false, 2)},
+    {"D2", NETWORK(MLP, 1, 4, 6, 0, false, 3, 2)},       {"D4", NETWORK(FCNN, 3, 8, 8, 3, false, 2, 3)},
+    {"D4", NETWORK(CNN, 1, 8, 8, 3, false, 2, 3)},       {"D4", NETWORK(MLP, 3, 5, 5, 0, false, 4, 2)},
+    {"T2", NETWORK(CNN, 1, 8, 16, 3, true, 2, 3)},       {"T3", NETWORK(MLP, 1, 3, 6, 0, false, 2, 2)},
+    {"C4",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {1, 7, 7},
+      .classes = 3,
+      .widths = {2, 3},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true, true}}},
+    {"D4",
+     {.type = BNN_NETWORK_CNN,
+      .input = {1, 6, 6},
+      .classes = 3,
+      .widths = {2, 3},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true, false}}},
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
@@ -125,16 +135,20 @@ static bnn_real rot90(const bnn_real *x, size_t k, size_t times, size_t i, size_
  * scaled by |G|^-1/2; a first one by i; a head is scaled by |G|^-1. sigma is scaled alike. */
 static void follows_the_published_form(void **state)
 {
-    static const row c4 = {"C4", {BNN_NETWORK_FCNN, {2, 8, 8}, 3, {2, 3}, 2, 3, false, BNN_TRIVIAL}};
+    static const row c4 = {"C4", NETWORK(FCNN, 2, 8, 8, 3, false, 2, 3)};
     (void)state;
     for (int a = BNN_GCNN; a <= BNN_ROW_CONSTANT; a++) {
         expansion e = expand(&c4, (bnn_arrangement)a);
-        const bnn_layer *small = e.small_network->layers, *large = e.large.network->layers;
-        for (size_t at = 0; at < large[1].weight_count; at++) {
+        const bnn_layer *small[3], *large[3];
+        for (size_t l = 0; l < 3; l++) {
+            small[l] = parameter_layer(e.small_network, l);
+            large[l] = parameter_layer(e.large.network, l);
+        }
+        for (size_t at = 0; at < large[1]->weight_count; at++) {
             const size_t o = at / 9 / 8, c = at / 9 % 8, i = o % 4, j = c % 4;
             const size_t turns[] = {(8 + 2 * i - j) % 4, (4 + i - j) % 4, (4 - j) % 4};
-            const size_t from = small[1].weight_offset + ((o / 4) * 2 + c / 4) * 9;
-            const size_t to = large[1].weight_offset + at;
+            const size_t from = small[1]->weight_offset + ((o / 4) * 2 + c / 4) * 9;
+            const size_t to = large[1]->weight_offset + at;
             bnn_real sigma[9];
             for (size_t p = 0; p < 9; p++) sigma[p] = (bnn_real)bnn_softplus((double)e.small->rho[from + p]);
             assert_close(e.expanded->mu[to], rot90(e.small->mu + from, 3, turns[a], at % 9 / 3, at % 3) / 2,
@@ -144,15 +158,15 @@ static void follows_the_published_form(void **state)
             assert_true(e.expanded->prior_std[to] ==
                         rot90(e.small->prior_std + from, 3, turns[a], at % 9 / 3, at % 3));
         }
-        for (size_t at = 0; at < large[0].weight_count; at++)
+        for (size_t at = 0; at < large[0]->weight_count; at++)
             assert_true(e.expanded->rho[at] == rot90(e.small->rho + (at / 72 * 2 + at / 9 % 2) * 9, 3,
                                                      at / 18 % 4, at % 9 / 3, at % 3));
-        for (size_t at = 0; at < large[3].weight_count; at++)
-            assert_close(e.expanded->mu[large[3].weight_offset + at],
-                         e.small->mu[small[3].weight_offset + at / 4] / 4, 1e-6, 0);
-        for (size_t o = 0; o < large[1].bias_count; o++)
-            assert_true(e.expanded->rho[large[1].bias_offset + o] ==
-                        e.small->rho[small[1].bias_offset + o / 4]);
+        for (size_t at = 0; at < large[2]->weight_count; at++)
+            assert_close(e.expanded->mu[large[2]->weight_offset + at],
+                         e.small->mu[small[2]->weight_offset + at / 4] / 4, 1e-6, 0);
+        for (size_t o = 0; o < large[1]->bias_count; o++)
+            assert_true(e.expanded->rho[large[1]->bias_offset + o] ==
+                        e.small->rho[small[1]->bias_offset + o / 4]);
         expansion_free(&e);
     }
 }
@@ -228,7 +242,7 @@ static const bnn_family signed_family = {
 
 static void families_with_signs_move_their_logarithms(void **state)
 {
-    static const row c4 = {"C4", {BNN_NETWORK_MLP, {1, 4, 4}, 3, {2, 3}, 2, 0, false, BNN_TRIVIAL}};
+    static const row c4 = {"C4", NETWORK(MLP, 1, 4, 4, 0, false, 2, 3)};
     bnn_posterior *small = NULL, *expanded = NULL;
     expansion e = expand(&c4, BNN_GCNN);
     (void)state;
@@ -237,14 +251,14 @@ static void families_with_signs_move_their_logarithms(void **state)
     bnn_posterior_copy(small, e.small);
     for (size_t j = 0; j < small->count; j++) small->sign[j] = j % 3 ? 1 : -1;
     assert_int_equal(bnn_posterior_expand(e.large.group, BNN_GCNN, small, expanded, NULL), BNN_OK);
-    const bnn_layer *from = &e.small_network->layers[1], *to = &e.large.network->layers[1];
+    const bnn_layer *from = parameter_layer(e.small_network, 1), *to = parameter_layer(e.large.network, 1);
     for (size_t at = 0; at < to->weight_count; at++) {
         const size_t j = from->weight_offset + at / 8 / 4 * 2 + at % 8 / 4, i = to->weight_offset + at;
         assert_close(exp((double)expanded->mu[i]), exp((double)small->mu[j]) / 2, 1e-6, 0);
         assert_close(exp((double)expanded->prior_mean[i]), exp((double)small->prior_mean[j]) / 2, 1e-6, 0);
         assert_true(expanded->rho[i] == small->rho[j] && expanded->sign[i] == small->sign[j]);
     }
-    from++, to++;
+    from = bnn_network_head(e.small_network), to = bnn_network_head(e.large.network);
     for (size_t at = 0; at < to->weight_count; at++)
         assert_close(expanded->mu[to->weight_offset + at], small->mu[from->weight_offset + at / 4] / 4, 1e-6,
                      0);

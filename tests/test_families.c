@@ -144,7 +144,7 @@ static void a_lognormal_network_keeps_its_signs_and_a_gaussian_head(void **state
     assert_int_equal(bnn_sampler_create(q, &sampler, &error), BNN_OK);
     for (size_t r = 0; r < sampler->run_count; r++) bnn_sampler_refresh(sampler, &sampler->runs[r]);
     bnn_sampler_draw(sampler, (bnn_draw){1, BNN_STREAM_TRAIN_NOISE, 0, 0}, eps, w);
-    const bnn_layer *head = &network->layers[1];
+    const bnn_layer *head = bnn_network_head(network);
     for (size_t j = 0; j < head->weight_offset; j++) {
         assert_true(q->sign[j] == 1 || q->sign[j] == -1);
         assert_true(w[j] * q->sign[j] > 0);

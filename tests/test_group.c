@@ -192,6 +192,88 @@ static void inexact_turns_interpolate(void **state)
     bnn_group_free(c8);
 }
 
+/* The elements of `sub`, found in `group`, move the pixels of images as they do in `sub`. */
+static void compare_on_grid(const bnn_group *sub, const bnn_group *group, const uint16_t *element,
+                            size_t height, size_t width)
+{
+    bnn_grid_action *small = NULL, *large = NULL;
+    bnn_real image[144], moved[144], expected[144];
+    bnn_normals(bnn_stream_of(1, BNN_STREAM_TRAIN_NOISE, 0, 0, 0), image, height * width);
+    if (!bnn_grid_action_create(sub, height, width, &small, NULL) &&
+        !bnn_grid_action_create(group, height, width, &large, NULL))
+        for (size_t h = 0; h < sub->order; h++) {
+            bnn_grid_action_apply(small, h, image, 1, -1, expected);
+            bnn_grid_action_apply(large, element[h], image, 1, -1, moved);
+            for (size_t p = 0; p < height * width; p++)
+                if (!(fabs((double)(moved[p] - expected[p])) <= (large->exact ? 0 : 1e-5)))
+                    fail_msg("%s in %s, element %zu: pixel %zu is %g, not %g", sub->name, group->name, h, p,
+                             (double)moved[p], (double)expected[p]);
+        }
+    bnn_grid_action_free(large);
+    bnn_grid_action_free(small);
+}
+
+static bool contains(const uint16_t *list, size_t n, uint16_t value)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == value) return true;
+    return false;
+}
+
+/* Every pair of groups: which are subgroups by divisors, and those are, as maps, injective homomorphisms. */
+static void subgroups_are_found(void **state)
+{
+    static const struct {
+        char letter;
+        size_t n;
+    } all[] = {{'C', 1}, {'C', 2}, {'C', 3}, {'C', 4}, {'C', 6}, {'C', 8}, {'D', 1}, {'D', 2}, {'D', 3},
+               {'D', 4}, {'D', 6}, {'D', 8}, {'T', 1}, {'T', 2}, {'T', 3}, {'T', 4}, {'T', 6}};
+    const size_t count = sizeof all / sizeof *all;
+    (void)state;
+    for (size_t t = 0; t < count * count; t++) {
+        const size_t m = all[t / count].n, n = all[t % count].n;
+        const char from = all[t / count].letter, to = all[t % count].letter;
+        char sub_name[8], name[8];
+        snprintf(sub_name, sizeof sub_name, "%c%zu", from, m);
+        snprintf(name, sizeof name, "%c%zu", to, n);
+        bnn_group *sub = group_of(sub_name), *group = group_of(name);
+        uint16_t element[BNN_GROUP_MAX_ORDER];
+        const bool found = bnn_group_embedding(sub, group, element);
+        const bool expected = sub->order == 1 || (n % m == 0 && (from == to || (from == 'C' && to == 'D')));
+        if (found != expected) fail_msg("%s in %s: %d", sub_name, name, found);
+        assert_int_equal(bnn_group_embedding(sub, group, NULL), found);
+        assert_int_equal(contains(element, sub->order, BNN_NO_ELEMENT), !found);
+        for (size_t a = 0; found && a < sub->order; a++) {
+            assert_true(element[a] < group->order && !contains(element, a, element[a]));
+            for (size_t b = 0; b < sub->order; b++)
+                assert_int_equal(element[bnn_group_product(sub, a, b)],
+                                 bnn_group_product(group, element[a], element[b]));
+        }
+        for (size_t side = 4; found && side <= 12; side += 4) {
+            compare_on_grid(sub, group, element, side, side);
+            compare_on_grid(sub, group, element, side, 12);
+        }
+        bnn_group_free(group);
+        bnn_group_free(sub);
+    }
+}
+
+/* Where a group is no subgroup, the elements that the two share are found all the same. */
+static void shared_elements_are_found(void **state)
+{
+    bnn_group *d4 = group_of("D4"), *c6 = group_of("C6"), *d2 = group_of("D2");
+    uint16_t element[BNN_GROUP_MAX_ORDER];
+    (void)state;
+    assert_false(bnn_group_embedding(d4, c6, element));
+    assert_true(element[0] == 0 && element[2] == 3); /* half turns */
+    assert_true(element[1] == BNN_NO_ELEMENT && element[4] == BNN_NO_ELEMENT);
+    assert_false(bnn_group_embedding(d4, d2, element));
+    assert_true(element[2] == 1 && element[4] == 2 && element[6] == 3 && element[5] == BNN_NO_ELEMENT);
+    bnn_group_free(d2);
+    bnn_group_free(c6);
+    bnn_group_free(d4);
+}
+
 static void outside_is_background(void **state)
 {
     enum { W = 9 };
@@ -326,6 +408,8 @@ int main(void)
         cmocka_unit_test(agrees_with_numpy),
         cmocka_unit_test(exact_actions_are_actions),
         cmocka_unit_test(inexact_turns_interpolate),
+        cmocka_unit_test(subgroups_are_found),
+        cmocka_unit_test(shared_elements_are_found),
         cmocka_unit_test(outside_is_background),
         cmocka_unit_test(refused_grids),
         cmocka_unit_test(kernel_actions),

@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "bnn/io.h"
+#include "bnn/utf8.h"
 
 enum { MOST = 1 << 20 };
 
@@ -111,7 +112,25 @@ static void names_corrupt_compressed_data(void **state)
         assert_unreadable(put_file("bad.gz", bad, sizeof hello_gz), MOST, cases[i].text);
     }
     memcpy(bad, hello_gz, sizeof hello_gz);
+    bad[sizeof bad - 1] = 1;
     assert_unreadable(put_file("tail.gz", bad, sizeof bad), MOST, "found 3 bytes after the end");
+}
+
+/* As tapes and block devices pad; a file cut short is no less cut short for it. */
+static void padding_ends_compressed_data(void **state)
+{
+    uint8_t padded[2 * sizeof hello_gz + 512] = {0};
+    char twice[2 * sizeof hello];
+    (void)state;
+    memcpy(padded, hello_gz, sizeof hello_gz);
+    assert_contents(put_file("padded.gz", padded, sizeof hello_gz + 1), hello, sizeof hello - 1);
+    assert_contents(put_file("padded.gz", padded, sizeof hello_gz + 512), hello, sizeof hello - 1);
+    memcpy(padded + sizeof hello_gz, hello_gz, sizeof hello_gz);
+    const int length = snprintf(twice, sizeof twice, "%s%s", hello, hello);
+    assert_contents(put_file("padded.gz", padded, sizeof padded), twice, (size_t)length);
+    memset(padded, 0, sizeof padded);
+    memcpy(padded, hello_gz, sizeof hello_gz - 8); /* its sums are zeros now */
+    assert_unreadable(put_file("padded.gz", padded, sizeof padded), MOST, "incorrect data check");
 }
 
 static void refuses_what_is_no_file(void **state)
@@ -142,6 +161,34 @@ static void writes_and_replaces(void **state)
     assert_int_equal(info.st_mode & 0777, 0640);
     assert_int_equal(bnn_write_file(path, "", 0, &error), BNN_OK);
     assert_contents(path, "", 0);
+}
+
+/* A link to a file that is yet to be made, by a relative, an absolute and a second link. */
+static void links_stay_links(void **state)
+{
+    bnn_error error;
+    struct stat info;
+    (void)state;
+    assert_int_equal(mkdir(in_temporary("links"), 0777), 0);
+    assert_int_equal(mkdir(in_temporary("links/far"), 0777), 0);
+    assert_int_equal(symlink("far/new", in_temporary("links/relative")), 0);
+    assert_int_equal(symlink(in_temporary("links/far/other"), in_temporary("links/absolute")), 0);
+    assert_int_equal(symlink("relative", in_temporary("links/second")), 0);
+    assert_int_equal(symlink("circle", in_temporary("links/circle")), 0);
+    assert_int_equal(bnn_write_file(in_temporary("links/second"), "1", 1, &error), BNN_OK);
+    assert_contents(in_temporary("links/far/new"), "1", 1);
+    assert_int_equal(bnn_write_file(in_temporary("links/relative"), "22", 2, &error), BNN_OK);
+    assert_contents(in_temporary("links/far/new"), "22", 2);
+    assert_int_equal(bnn_write_file(in_temporary("links/absolute"), "3", 1, &error), BNN_OK);
+    assert_contents(in_temporary("links/far/other"), "3", 1);
+    assert_failure(bnn_write_file(in_temporary("links/circle"), "4", 1, &error), BNN_BAD_INPUT, error,
+                   "links/circle: cannot write");
+    static const char *const names[] = {"links/second", "links/relative", "links/absolute", "links/circle"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(lstat(in_temporary(names[i]), &info), 0);
+        assert_true(S_ISLNK(info.st_mode));
+    }
+    assert_int_equal(count_entries(in_temporary("links/far")), 2);
 }
 
 static void writes_in_the_working_directory(void **state)
@@ -234,6 +281,69 @@ static void makes_directories(void **state)
     assert_int_equal(bnn_make_directory("/", &error), BNN_OK);
 }
 
+static void finds_the_folder_of_a_file(void **state)
+{
+    bnn_error error;
+    char folder[1024], here[1024], expected[1024];
+    (void)state;
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(mkdir(in_temporary("home"), 0777), 0);
+    put_file("home/file", "x", 1);
+    assert_non_null(realpath(in_temporary("home"), expected));
+    assert_int_equal(bnn_folder_of(in_temporary("home/file"), folder, sizeof folder, &error), BNN_OK);
+    assert_string_equal(folder, expected);
+    assert_int_equal(bnn_folder_of(in_temporary("home/../home/file"), folder, sizeof folder, &error), BNN_OK);
+    assert_string_equal(folder, expected);
+    assert_int_equal(chdir(in_temporary("home")), 0);
+    assert_int_equal(bnn_folder_of("file", folder, sizeof folder, &error), BNN_OK);
+    assert_int_equal(chdir(here), 0);
+    assert_string_equal(folder, expected);
+    static const char *const elsewhere[] = {"/dev/null", "no/such/file", "/tmp"}; /* no regular files */
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(bnn_folder_of(elsewhere[i], folder, sizeof folder, &error), BNN_OK);
+        assert_string_equal(folder, here);
+    }
+    assert_failure(bnn_folder_of(in_temporary("home/file"), folder, 4, &error), BNN_BAD_INPUT, error,
+                   "too long");
+}
+
+/* The table 3-7 of the Unicode standard: well-formed sequences, their ends, and what lies just beyond. */
+static void tells_utf8(void **state)
+{
+    static const char *const valid[] = {"",
+                                        "plain\n\x7f",
+                                        "\xc2\x80\xdf\xbf",
+                                        "\xe0\xa0\x80\xec\xbf\xbf",
+                                        "\xed\x80\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf",
+                                        "\xf0\x90\x80\x80\xf1\x80\x80\x80\xf4\x8f\xbf\xbf"};
+    static const struct {
+        const char *text;
+        size_t fault;
+        const char *mended;
+    } faults[] = {{"a\x80z", 1, "a\xef\xbf\xbdz"},
+                  {"caf\xe9", 3, "caf\xef\xbf\xbd"},
+                  {"\xc1\xbf", 0, "\xef\xbf\xbd\xef\xbf\xbd"},
+                  {"ok\xe0\x9f\xbf", 2, "ok\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                  {"\xed\xa0\x80", 0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                  {"\xf0\x8f\xbf\xbf", 0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                  {"\xf4\x90\x80\x80", 0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                  {"\xc3\xa9\xff", 2, "\xc3\xa9\xef\xbf\xbd"},
+                  {"\xe2\x82", 0, "\xef\xbf\xbd\xef\xbf\xbd"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof valid / sizeof *valid; i++) {
+        assert_null(bnn_utf8_fault(valid[i]));
+        char *same = bnn_utf8_mend(valid[i]);
+        assert_string_equal(same, valid[i]);
+        free(same);
+    }
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        assert_ptr_equal(bnn_utf8_fault(faults[i].text), faults[i].text + faults[i].fault);
+        char *mended = bnn_utf8_mend(faults[i].text);
+        assert_string_equal(mended, faults[i].mended);
+        free(mended);
+    }
+}
+
 static void compares_paths(void **state)
 {
     (void)state;
@@ -255,13 +365,17 @@ int main(void)
         cmocka_unit_test(reads_what_expands_a_thousandfold),
         cmocka_unit_test(names_every_truncation_of_compressed_data),
         cmocka_unit_test(names_corrupt_compressed_data),
+        cmocka_unit_test(padding_ends_compressed_data),
         cmocka_unit_test(refuses_what_is_no_file),
         cmocka_unit_test(writes_and_replaces),
+        cmocka_unit_test(links_stay_links),
         cmocka_unit_test(writes_in_the_working_directory),
         cmocka_unit_test(keeps_the_old_file_when_a_write_fails),
         cmocka_unit_test(refuses_bad_targets),
         cmocka_unit_test(appends_lines),
         cmocka_unit_test(makes_directories),
+        cmocka_unit_test(finds_the_folder_of_a_file),
+        cmocka_unit_test(tells_utf8),
         cmocka_unit_test(compares_paths),
     };
     return cmocka_run_group_tests(tests, make_temporary_directory, remove_temporary_directory);

@@ -1,6 +1,6 @@
-/* Every convolution in bnn_layer_ops_list that runs on this processor against the plain loops of "naive", and every dense
- * layer against those of bnn_gemm_naive: outputs and all gradients, over odd shapes; and the properties that hold
- * whatever the numbers are. */
+/* Every kernel alone: each convolution against the plain loops of "conv-naive", each dense layer against those of
+ * bnn_gemm_naive, and what needs no weights against loops over its definition: outputs and all gradients, over odd shapes;
+ * and the properties that hold whatever the numbers are. The last test asks that no row was left out. */
 #include "testing.h"
 
 #include <stdio.h>
@@ -27,34 +27,34 @@
  * there. */
 #define NEAR_TIE 1e-3
 
-static bnn_layer conv_layer(bnn_layout layout, size_t in, size_t out, size_t height, size_t width,
-                            size_t kernel, unsigned flags)
+static bnn_kernel_shape conv_shape(bnn_layout layout, size_t in, size_t out, size_t height, size_t width,
+                                   size_t kernel, unsigned flags)
 {
-    bnn_layer layer = {.kind = BNN_LAYER_CONV,
-                       .in_layout = layout,
-                       .in_channels = in,
-                       .in_height = height,
-                       .in_width = width,
-                       .out_channels = out,
-                       .out_height = flags & 2 ? height / 2 : height,
-                       .out_width = flags & 2 ? width / 2 : width,
-                       .kernel = kernel,
-                       .relu = flags & 1,
-                       .pool = flags & 2,
-                       .circular = flags & 4};
-    layer.weight_count = out * in * kernel * kernel;
-    layer.bias_count = out;
-    return layer;
+    const size_t window = flags & 2 ? 2 : 1;
+    return (bnn_kernel_shape){.in = {layout, in, height, width},
+                              .out = {BNN_LAYOUT_CHANNELS_LAST, out, height / window, width / window},
+                              .kernel = kernel,
+                              .relu = flags & 1,
+                              .pool = flags & 2,
+                              .circular = flags & 4};
 }
 
-static const char *describe(const bnn_layer *layer, const char *ops, size_t images)
+static const char *describe(const bnn_kernel_shape *shape, const char *kernel, size_t images)
 {
+    static const char *const layouts[] = {"planar", "channels-last", "flat"};
     static char text[200];
-    snprintf(text, sizeof text, "%s %zu %zux%zu -> %zu k%zu%s%s%s%s, %zu images", ops, layer->in_channels,
-             layer->in_height, layer->in_width, layer->out_channels, layer->kernel,
-             layer->in_layout == BNN_LAYOUT_PLANAR ? " planar" : "", layer->relu ? " relu" : "",
-             layer->pool ? " pool" : "", layer->circular ? " circular" : "", images);
+    snprintf(text, sizeof text, "%s %zu %zux%zu %s -> %zu k%zu%s%s%s, %zu images", kernel, shape->in.channels,
+             shape->in.height, shape->in.width, layouts[shape->in.layout], shape->out.channels, shape->kernel,
+             shape->relu ? " relu" : "", shape->pool ? " pool" : "", shape->circular ? " circular" : "",
+             images);
     return text;
+}
+
+/* Of a convolution or dense layer; its bias follows. */
+static size_t weight_count(const bnn_kernel_shape *shape)
+{
+    const size_t places = shape->kernel ? shape->kernel * shape->kernel : shape->in.height * shape->in.width;
+    return shape->out.channels * shape->in.channels * places;
 }
 
 static bnn_real *reals(size_t n)
@@ -80,70 +80,111 @@ static bnn_real *garbage(size_t n)
     return x;
 }
 
-/* Everything one layer reads and writes for one block. */
-typedef struct pass {
-    size_t in_count, out_count;
-    bnn_real *in, *weight, *bias, *out_gradient;
-    bnn_real *out, *in_gradient, *weight_gradient, *bias_gradient;
-} pass;
-
-static void clear_padding(size_t channels, bnn_real *pixels, size_t count)
+/* The number of channel c of pixel (y, x) of image n. */
+static size_t at(const bnn_activation *a, size_t n, size_t c, size_t y, size_t x)
 {
-    const size_t stride = bnn_channel_stride(channels);
-    for (size_t i = 0; i < count; i++)
-        if (i % stride >= channels) pixels[i] = 0;
+    const size_t image = n * bnn_activation_count(a);
+    if (a->layout == BNN_LAYOUT_CHANNELS_LAST)
+        return image + (y * a->width + x) * bnn_channel_stride(a->channels) + c;
+    return image + (c * a->height + y) * a->width + x;
 }
 
-static pass pass_of(const bnn_layer *layer, size_t images)
+/* Zeros in the channels beyond the last of a channels-last block. */
+static void clear_padding(const bnn_activation *a, bnn_real *values, size_t count)
 {
-    pass p = {.in_count = images * bnn_layer_in_count(layer),
-              .out_count = images * bnn_layer_out_count(layer)};
-    p.in = normals(p.in_count, 1, 1);
-    if (layer->in_layout == BNN_LAYOUT_CHANNELS_LAST) clear_padding(layer->in_channels, p.in, p.in_count);
-    p.weight =
-        normals(layer->weight_count, 1 / sqrt((double)layer->weight_count / (double)layer->out_channels), 2);
-    p.bias = normals(layer->bias_count, 0.5, 3);
-    p.out_gradient = normals(p.out_count, 1, 4);
-    if (layer->kind == BNN_LAYER_CONV) clear_padding(layer->out_channels, p.out_gradient, p.out_count);
-    p.out = reals(p.out_count);
-    p.in_gradient = reals(p.in_count);
-    p.weight_gradient = reals(layer->weight_count);
-    p.bias_gradient = reals(layer->bias_count);
-    return p;
+    const size_t stride = bnn_channel_stride(a->channels);
+    for (size_t i = 0; a->layout == BNN_LAYOUT_CHANNELS_LAST && i < count; i++)
+        if (i % stride >= a->channels) values[i] = 0;
 }
 
-static void pass_free(pass *p)
+/* Everything one kernel reads and writes for one block: two inputs, weights and bias as they lie among the parameters. */
+typedef struct trial {
+    size_t in_count, out_count, weights, parameters;
+    bnn_real *in[2], *parameter, *out_gradient;
+    bnn_real *out, *in_gradient[2], *parameter_gradient;
+} trial;
+
+static trial trial_of(const bnn_kernel_shape *shape, size_t images)
 {
-    bnn_real *all[] = {p->in,          p->weight,          p->bias,         p->out_gradient, p->out,
-                       p->in_gradient, p->weight_gradient, p->bias_gradient};
+    trial t = {.in_count = images * bnn_activation_count(&shape->in),
+               .out_count = images * bnn_activation_count(&shape->out),
+               .weights = weight_count(shape)};
+    t.parameters = t.weights + shape->out.channels;
+    for (size_t i = 0; i < 2; i++) {
+        t.in[i] = normals(t.in_count, 1, 1 + 10 * i);
+        t.in_gradient[i] = reals(t.in_count);
+        clear_padding(&shape->in, t.in[i], t.in_count);
+    }
+    t.parameter = normals(t.parameters, 0.5, 2);
+    const double fan_in = (double)t.weights / (double)shape->out.channels;
+    for (size_t j = 0; j < t.weights; j++) t.parameter[j] *= (bnn_real)(2 / sqrt(fan_in));
+    t.out_gradient = normals(t.out_count, 1, 4);
+    clear_padding(&shape->out, t.out_gradient, t.out_count);
+    t.out = reals(t.out_count);
+    t.parameter_gradient = reals(t.parameters);
+    return t;
+}
+
+static void trial_free(trial *t)
+{
+    bnn_real *all[] = {t->in[0], t->in[1],          t->parameter,      t->out_gradient,
+                       t->out,   t->in_gradient[0], t->in_gradient[1], t->parameter_gradient};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* The rows that run() has run. */
+static const bnn_kernel *tested[64];
+static size_t tested_count;
+
+static bool is_tested(const bnn_kernel *kernel)
+{
+    for (size_t i = 0; i < tested_count; i++)
+        if (tested[i] == kernel) return true;
+    return false;
 }
 
 /* A unit of one block in `parts` blocks. Outputs and gradients start as garbage, as in a reused workspace, and what
  * works in place is not aligned. */
-static void run(const bnn_layer_ops *ops, const bnn_layer *layer, pass *p, size_t images, size_t parts,
-                bool backward)
+static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *t, size_t images,
+                size_t parts, bool backward)
 {
-    const size_t block = (images + parts - 1) / parts, packed_count = ops->packed_count(layer);
-    const size_t shift = ops->in_place ? 1 : 0;
+    const size_t block = (images + parts - 1) / parts, packed_count = bnn_kernel_packed_count(kernel, shape);
+    const size_t shift = kernel->pack ? 0 : 1;
     bnn_real *packed = garbage(shift + packed_count) + shift;
     bnn_real *packed_gradient = garbage(shift + packed_count) + shift;
-    bnn_real *saved = garbage(ops->saved_count(layer, block));
-    bnn_real *scratch = garbage(ops->scratch_count(layer, block));
-    bnn_real *gradient = reals(p->out_count);
-    memcpy(gradient, p->out_gradient, p->out_count * sizeof *gradient);
-    memset(p->out, 0x5a, p->out_count * sizeof *p->out);
-    memset(p->in_gradient, 0x5a, p->in_count * sizeof *p->in_gradient);
-    ops->pack(layer, p->weight, p->bias, packed);
+    bnn_real *saved = garbage(bnn_kernel_saved_count(kernel, shape, block));
+    bnn_real *scratch = garbage(bnn_kernel_scratch_count(kernel, shape, block));
+    bnn_real *gradient = reals(t->out_count);
+    if (!is_tested(kernel)) tested[tested_count++] = kernel;
+    memcpy(gradient, t->out_gradient, t->out_count * sizeof *gradient);
+    memset(t->out, 0x5a, t->out_count * sizeof *t->out);
+    for (size_t i = 0; i < 2; i++) memset(t->in_gradient[i], 0x5a, t->in_count * sizeof(bnn_real));
+    if (kernel->pack)
+        kernel->pack(shape, t->parameter, t->parameter + t->weights, packed);
+    else
+        memcpy(packed, t->parameter, packed_count * sizeof *packed);
     for (size_t first = 0; first < images; first += block) {
         const size_t n = images - first < block ? images - first : block;
-        const size_t in = first * bnn_layer_in_count(layer), out = first * bnn_layer_out_count(layer);
-        ops->forward(layer, packed, p->in + in, n, p->out + out, backward ? saved : NULL, scratch);
-        if (backward)
-            ops->backward(layer, packed, p->in + in, p->out + out, gradient + out, n, p->in_gradient + in,
-                          first > 0, packed_gradient, saved, scratch);
+        const size_t in = first * bnn_activation_count(&shape->in),
+                     out = first * bnn_activation_count(&shape->out);
+        const bnn_pass pass = {.images = n,
+                               .packed = packed,
+                               .in = {t->in[0] + in, t->in[1] + in},
+                               .out = t->out + out,
+                               .saved = backward ? saved : NULL,
+                               .scratch = scratch,
+                               .out_gradient = gradient + out,
+                               .in_gradient = {t->in_gradient[0] + in, t->in_gradient[1] + in},
+                               .packed_gradient = packed_gradient,
+                               .add = first > 0};
+        kernel->forward(shape, &pass);
+        if (backward) kernel->backward(shape, &pass);
     }
-    if (backward) ops->unpack_gradient(layer, packed_gradient, p->weight_gradient, p->bias_gradient);
+    if (backward && kernel->unpack_gradient)
+        kernel->unpack_gradient(shape, packed_gradient, t->parameter_gradient,
+                                t->parameter_gradient + t->weights);
+    else if (backward)
+        memcpy(t->parameter_gradient, packed_gradient, packed_count * sizeof *packed_gradient);
     free(gradient);
     free(scratch);
     free(saved);
@@ -152,42 +193,40 @@ static void run(const bnn_layer_ops *ops, const bnn_layer *layer, pass *p, size_
 }
 
 /* Whether output (n, y, x, o) is decided by a clear margin, given the values before ReLU and pooling. */
-static bool is_clear(const bnn_layer *layer, const bnn_real *values, size_t n, size_t y, size_t x, size_t o)
+static bool is_clear(const bnn_kernel_shape *shape, const bnn_activation *plain, const bnn_real *values,
+                     size_t n, size_t y, size_t x, size_t o)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
-    double most = -INFINITY, second = layer->relu ? 0 : -INFINITY;
+    const size_t window = shape->pool ? 2 : 1;
+    double most = -INFINITY, second = shape->relu ? 0 : -INFINITY;
     for (size_t v = 0; v < window * window; v++) {
-        const size_t row = n * layer->in_height + y * window + v / window, column = x * window + v % window;
-        const double value = (double)values[(row * layer->in_width + column) * stride + o];
+        const double value =
+            (double)values[at(plain, n, o, y * window + v / window, x * window + v % window)];
         if (value > most) {
             second = fmax(most, second);
             most = value;
         } else
             second = fmax(second, value);
     }
-    return fabs(most - second) > NEAR_TIE && (!layer->relu || fabs(most) > NEAR_TIE);
+    return fabs(most - second) > NEAR_TIE && (!shape->relu || fabs(most) > NEAR_TIE);
 }
 
 /* Removes the gradient of outputs that rounding could decide either way. */
-static void clear_near_ties(const bnn_layer *layer, pass *p, size_t images)
+static void clear_near_ties(const bnn_kernel_shape *shape, trial *t, size_t images)
 {
-    const bnn_layer_ops *naive = bnn_layer_ops_for(layer, "naive");
-    bnn_layer plain = *layer;
+    const bnn_kernel *naive = bnn_kernel_named(bnn_conv_kernels, shape, "conv-naive");
+    const bnn_activation *out = &shape->out;
+    bnn_kernel_shape plain = *shape;
     plain.relu = plain.pool = false;
-    plain.out_height = plain.in_height;
-    plain.out_width = plain.in_width;
-    bnn_real *values = reals(images * bnn_layer_out_count(&plain)),
-             *packed = reals(naive->packed_count(&plain));
-    naive->pack(&plain, p->weight, p->bias, packed);
-    naive->forward(&plain, packed, p->in, images, values, NULL, NULL);
-    const size_t stride = bnn_channel_stride(layer->out_channels);
-    for (size_t i = 0; i < p->out_count; i++) {
-        const size_t o = i % stride, pixel = i / stride, row = pixel / layer->out_width;
-        if (o < layer->out_channels && !is_clear(layer, values, row / layer->out_height,
-                                                 row % layer->out_height, pixel % layer->out_width, o))
-            p->out_gradient[i] = 0;
+    plain.out.height = plain.in.height;
+    plain.out.width = plain.in.width;
+    bnn_real *values = reals(images * bnn_activation_count(&plain.out));
+    naive->forward(&plain,
+                   &(bnn_pass){.images = images, .packed = t->parameter, .in = {t->in[0]}, .out = values});
+    for (size_t i = 0; i < images * out->height * out->width * out->channels; i++) {
+        const size_t o = i % out->channels, pixel = i / out->channels, row = pixel / out->width;
+        const size_t n = row / out->height, y = row % out->height, x = pixel % out->width;
+        if (!is_clear(shape, &plain.out, values, n, y, x, o)) t->out_gradient[at(out, n, o, y, x)] = 0;
     }
-    free(packed);
     free(values);
 }
 
@@ -205,29 +244,35 @@ static void assert_same(const char *what, const char *which, const bnn_real *fou
                      (double)expected[i], scale);
 }
 
-static void compare_all(const bnn_layer *layer, size_t images, size_t parts)
+/* Runs a kernel on a trial and compares all that it writes. */
+static void compare_with(const bnn_kernel *kernel, const bnn_kernel_shape *shape, const trial *expected,
+                         trial *found, size_t images, size_t parts)
 {
-    const bnn_layer_ops *naive = bnn_layer_ops_for(layer, "naive");
-    const double terms = sqrt((double)(images * layer->out_height * layer->out_width)); /* N(0, 1) each */
-    pass expected = pass_of(layer, images), found = pass_of(layer, images);
-    clear_near_ties(layer, &expected, images);
+    const double terms = sqrt((double)(images * shape->out.height * shape->out.width)); /* N(0, 1) each */
+    const char *which = describe(shape, kernel->name, images);
+    run(kernel, shape, found, images, parts, true);
+    assert_same("out", which, found->out, expected->out, found->out_count, 1e-3);
+    assert_same("in_gradient", which, found->in_gradient[0], expected->in_gradient[0], found->in_count, 1e-3);
+    assert_same("weight_gradient", which, found->parameter_gradient, expected->parameter_gradient,
+                found->weights, terms);
+    assert_same("bias_gradient", which, found->parameter_gradient + found->weights,
+                expected->parameter_gradient + found->weights, found->parameters - found->weights, terms);
+    run(kernel, shape, found, images, parts, false);
+    assert_same("out without saved", which, found->out, expected->out, found->out_count, 1e-3);
+}
+
+static void compare_all(const bnn_kernel_shape *shape, size_t images, size_t parts)
+{
+    const bnn_kernel *naive = bnn_kernel_named(bnn_conv_kernels, shape, "conv-naive");
+    trial expected = trial_of(shape, images), found = trial_of(shape, images);
+    clear_near_ties(shape, &expected, images);
     memcpy(found.out_gradient, expected.out_gradient, found.out_count * sizeof *found.out_gradient);
-    run(naive, layer, &expected, images, 1, true);
-    for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
-        if (*ops == naive || !bnn_layer_ops_fit(*ops, layer)) continue;
-        const char *which = describe(layer, (*ops)->name, images);
-        run(*ops, layer, &found, images, parts, true);
-        assert_same("out", which, found.out, expected.out, found.out_count, 1e-3);
-        assert_same("in_gradient", which, found.in_gradient, expected.in_gradient, found.in_count, 1e-3);
-        assert_same("weight_gradient", which, found.weight_gradient, expected.weight_gradient,
-                    layer->weight_count, terms);
-        assert_same("bias_gradient", which, found.bias_gradient, expected.bias_gradient, layer->bias_count,
-                    terms);
-        run(*ops, layer, &found, images, parts, false);
-        assert_same("out without saved", which, found.out, expected.out, found.out_count, 1e-3);
-    }
-    pass_free(&expected);
-    pass_free(&found);
+    run(naive, shape, &expected, images, 1, true);
+    for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++)
+        if (*kernel != naive && bnn_kernel_fits(*kernel, shape))
+            compare_with(*kernel, shape, &expected, &found, images, parts);
+    trial_free(&expected);
+    trial_free(&found);
 }
 
 static const bnn_layout layouts[] = {BNN_LAYOUT_PLANAR, BNN_LAYOUT_CHANNELS_LAST};
@@ -247,9 +292,9 @@ static void odd_shapes(void **state)
                     const size_t work = channels[i] * channels[o] * sizes[s][0] * sizes[s][1];
                     size_t images = batches[turn % 3];
                     if (work * images > 100000) images = work > 50000 ? 1 : 3;
-                    const bnn_layer layer = conv_layer(layouts[l], channels[i], channels[o], sizes[s][0],
-                                                       sizes[s][1], 3, turn * 5 % 8);
-                    compare_all(&layer, images, images == 17 ? 3 : 1);
+                    const bnn_kernel_shape shape = conv_shape(layouts[l], channels[i], channels[o],
+                                                              sizes[s][0], sizes[s][1], 3, turn * 5 % 8);
+                    compare_all(&shape, images, images == 17 ? 3 : 1);
                 }
 }
 
@@ -258,8 +303,8 @@ static void every_flag(void **state)
     (void)state;
     for (size_t l = 0; l < 2; l++)
         for (unsigned flags = 0; flags < 8; flags++) {
-            const bnn_layer wide = conv_layer(layouts[l], 4, 20, 11, 10, 3, flags);
-            const bnn_layer small = conv_layer(layouts[l], 6, 3, 2, 3, 3, flags);
+            const bnn_kernel_shape wide = conv_shape(layouts[l], 4, 20, 11, 10, 3, flags);
+            const bnn_kernel_shape small = conv_shape(layouts[l], 6, 3, 2, 3, 3, flags);
             compare_all(&wide, 3, 2);
             compare_all(&small, 3, 1);
         }
@@ -270,76 +315,164 @@ static void other_kernels(void **state)
     (void)state;
     for (size_t l = 0; l < 2; l++)
         for (unsigned flags = 0; flags < 8; flags++) {
-            const bnn_layer one = conv_layer(layouts[l], 5, 7, 6, 5, 1, flags);
-            const bnn_layer five = conv_layer(layouts[l], 3, 6, 7, 6, 5, flags);
-            const bnn_layer beyond = conv_layer(layouts[l], 2, 3, 2, 2, 7, flags);
+            const bnn_kernel_shape one = conv_shape(layouts[l], 5, 7, 6, 5, 1, flags);
+            const bnn_kernel_shape five = conv_shape(layouts[l], 3, 6, 7, 6, 5, flags);
+            const bnn_kernel_shape beyond = conv_shape(layouts[l], 2, 3, 2, 2, 7, flags);
             compare_all(&one, 3, 1);
             compare_all(&five, 3, 1);
             compare_all(&beyond, 2, 1);
         }
 }
 
-static bnn_layer dense_layer(bnn_layout layout, size_t inputs, size_t outputs, bool relu)
+static bnn_kernel_shape dense_shape(bnn_layout layout, size_t inputs, size_t outputs, bool relu)
 {
-    const size_t pixels = layout == BNN_LAYOUT_FLAT ? 1 : 4;
-    return (bnn_layer){.kind = BNN_LAYER_DENSE,
-                       .in_layout = layout,
-                       .in_channels = inputs / pixels,
-                       .in_height = pixels / 2 + pixels % 2,
-                       .in_width = pixels / 2 + pixels % 2,
-                       .out_channels = outputs,
-                       .out_height = 1,
-                       .out_width = 1,
-                       .relu = relu,
-                       .weight_count = outputs * inputs,
-                       .bias_count = outputs};
+    const size_t side = layout == BNN_LAYOUT_FLAT ? 1 : 2;
+    return (bnn_kernel_shape){.in = {layout, inputs / (side * side), side, side},
+                              .out = {BNN_LAYOUT_FLAT, outputs, 1, 1},
+                              .relu = relu};
+}
+
+/* Copies a block between a layout and (images, C * H * W). */
+static void reorder(const bnn_activation *a, size_t images, bnn_real *block, bnn_real *planar, bool back)
+{
+    const bnn_activation order = {BNN_LAYOUT_PLANAR, a->channels, a->height, a->width};
+    const size_t pixels = a->height * a->width;
+    for (size_t i = 0; i < images * a->channels * pixels; i++) {
+        const size_t n = i / pixels / a->channels, c = i / pixels % a->channels, y = i % pixels / a->width,
+                     x = i % a->width;
+        if (back)
+            block[at(a, n, c, y, x)] = planar[at(&order, n, c, y, x)];
+        else
+            planar[at(&order, n, c, y, x)] = block[at(a, n, c, y, x)];
+    }
 }
 
 /* One dense layer by three loops: what run() does with a kernel. */
-static void run_dense_naive(const bnn_layer *layer, pass *p, size_t images)
+static void run_dense_naive(const bnn_kernel_shape *shape, trial *t, size_t images)
 {
-    const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    bnn_real *gradient = reals(p->out_count);
-    bnn_gemm_naive(false, true, images, outputs, inputs, 1, p->in, inputs, p->weight, inputs, 0, p->out,
+    const size_t outputs = shape->out.channels, inputs = t->weights / outputs;
+    bnn_real *gradient = reals(t->out_count), *in = reals(images * inputs),
+             *in_gradient = reals(images * inputs);
+    bnn_real *bias = t->parameter + t->weights, *bias_gradient = t->parameter_gradient + t->weights;
+    reorder(&shape->in, images, t->in[0], in, false);
+    bnn_gemm_naive(false, true, images, outputs, inputs, 1, in, inputs, t->parameter, inputs, 0, t->out,
                    outputs);
-    memset(p->bias_gradient, 0, outputs * sizeof *p->bias_gradient);
-    for (size_t i = 0; i < p->out_count; i++) {
-        p->out[i] += p->bias[i % outputs];
-        const bool alive = !layer->relu || p->out[i] > 0;
-        if (!alive) p->out[i] = 0;
-        gradient[i] = alive ? p->out_gradient[i] : 0;
-        p->bias_gradient[i % outputs] += gradient[i];
+    memset(bias_gradient, 0, outputs * sizeof *bias_gradient);
+    for (size_t i = 0; i < t->out_count; i++) {
+        t->out[i] += bias[i % outputs];
+        const bool alive = !shape->relu || t->out[i] > 0;
+        if (!alive) t->out[i] = 0;
+        gradient[i] = alive ? t->out_gradient[i] : 0;
+        bias_gradient[i % outputs] += gradient[i];
     }
-    bnn_gemm_naive(true, false, outputs, inputs, images, 1, gradient, outputs, p->in, inputs, 0,
-                   p->weight_gradient, inputs);
-    bnn_gemm_naive(false, false, images, inputs, outputs, 1, gradient, outputs, p->weight, inputs, 0,
-                   p->in_gradient, inputs);
+    bnn_gemm_naive(true, false, outputs, inputs, images, 1, gradient, outputs, in, inputs, 0,
+                   t->parameter_gradient, inputs);
+    bnn_gemm_naive(false, false, images, inputs, outputs, 1, gradient, outputs, t->parameter, inputs, 0,
+                   in_gradient, inputs);
+    memset(t->in_gradient[0], 0, t->in_count * sizeof *in_gradient);
+    reorder(&shape->in, images, t->in_gradient[0], in_gradient, true);
+    free(in_gradient);
+    free(in);
     free(gradient);
 }
 
 static void dense_layers(void **state)
 {
+    static const bnn_layout in[] = {BNN_LAYOUT_PLANAR, BNN_LAYOUT_FLAT, BNN_LAYOUT_CHANNELS_LAST};
     static const size_t inputs[] = {16, 20, 48, 144}, outputs[] = {1, 3, 10, 33}, batches[] = {1, 3, 17, 128};
     (void)state;
-    for (unsigned i = 0; i < 4 * 4 * 4; i++) {
-        const bnn_layer layer = dense_layer(i & 1 ? BNN_LAYOUT_FLAT : BNN_LAYOUT_PLANAR, inputs[i % 4],
-                                            outputs[i / 4 % 4], i % 3 > 0);
-        const size_t images = batches[i / 16];
-        pass expected = pass_of(&layer, images), found = pass_of(&layer, images);
-        run_dense_naive(&layer, &expected, images);
-        for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
-            if (!bnn_layer_ops_fit(*ops, &layer)) continue;
-            const char *which = describe(&layer, (*ops)->name, images);
-            run(*ops, &layer, &found, images, images == 17 ? 3 : 1, true);
+    for (unsigned i = 0; i < 3 * 4 * 4 * 4; i++) {
+        const bnn_kernel_shape shape =
+            dense_shape(in[i % 3], inputs[i / 3 % 4], outputs[i / 12 % 4], i % 5 > 0);
+        const size_t images = batches[i / 48];
+        trial expected = trial_of(&shape, images), found = trial_of(&shape, images);
+        run_dense_naive(&shape, &expected, images);
+        for (const bnn_kernel *const *kernel = bnn_dense_kernels; *kernel; kernel++)
+            if (bnn_kernel_fits(*kernel, &shape))
+                compare_with(*kernel, &shape, &expected, &found, images, images == 17 ? 3 : 1);
+        trial_free(&expected);
+        trial_free(&found);
+    }
+}
+
+/* ---- what needs no weights ------------------------------------------------------------------------------ */
+
+/* The window (n, c, y, x) of a max-pool: its first largest value. */
+static size_t largest_of(const bnn_activation *a, const bnn_real *in, size_t n, size_t c, size_t y, size_t x)
+{
+    size_t best = at(a, n, c, 2 * y, 2 * x);
+    for (size_t v = 1; v < 4; v++) {
+        const size_t other = at(a, n, c, 2 * y + v / 2, 2 * x + v % 2);
+        if (in[other] > in[best]) best = other;
+    }
+    return best;
+}
+
+/* out and in_gradient by the definition of each type, over channels and pixels of the inputs or, of a pool, of the outputs. */
+static void define(const bnn_layer_type *type, const bnn_kernel_shape *shape, trial *t, size_t images)
+{
+    const bnn_activation *over = type == &bnn_layer_max_pool ? &shape->out : &shape->in;
+    const double pixels = (double)(shape->in.height * shape->in.width);
+    memset(t->out, 0, t->out_count * sizeof(bnn_real));
+    for (size_t i = 0; i < 2; i++) memset(t->in_gradient[i], 0, t->in_count * sizeof(bnn_real));
+    for (size_t i = 0; i < images * over->channels * over->height * over->width; i++) {
+        const size_t x = i % over->width, y = i / over->width % over->height,
+                     c = i / over->width / over->height % over->channels,
+                     n = i / over->width / over->height / over->channels, j = at(over, n, c, y, x);
+        if (type == &bnn_layer_relu) {
+            t->out[j] = t->in[0][j] > 0 ? t->in[0][j] : 0;
+            t->in_gradient[0][j] = t->in[0][j] > 0 ? t->out_gradient[j] : 0;
+        } else if (type == &bnn_layer_sum) {
+            t->out[j] = t->in[0][j] + t->in[1][j];
+            t->in_gradient[0][j] = t->in_gradient[1][j] = t->out_gradient[j];
+        } else if (type == &bnn_layer_max_pool) {
+            const size_t from = largest_of(&shape->in, t->in[0], n, c, y, x);
+            t->out[j] = t->in[0][from];
+            t->in_gradient[0][from] = t->out_gradient[j];
+        } else if (type == &bnn_layer_mean) {
+            t->out[n * over->channels + c] += (bnn_real)((double)t->in[0][j] / pixels);
+            t->in_gradient[0][j] = (bnn_real)((double)t->out_gradient[n * over->channels + c] / pixels);
+        } else
+            fail_msg("%s: no definition here", type->row.name);
+    }
+}
+
+/* What a type makes of its input. */
+static bnn_kernel_shape shape_of(const bnn_layer_type *type, bnn_activation in)
+{
+    bnn_kernel_shape shape = {.in = in, .out = in};
+    if (type == &bnn_layer_max_pool) shape.out.height /= 2, shape.out.width /= 2;
+    if (type == &bnn_layer_mean) shape.out = (bnn_activation){BNN_LAYOUT_FLAT, in.channels, 1, 1};
+    return shape;
+}
+
+static void without_weights(void **state)
+{
+    static const bnn_layer_type *const types[] = {&bnn_layer_relu, &bnn_layer_max_pool, &bnn_layer_mean,
+                                                  &bnn_layer_sum};
+    static const size_t channels[] = {1, 3, 16, 33}, sizes[][2] = {{2, 2}, {7, 4}, {5, 9}, {8, 8}};
+    (void)state;
+    for (unsigned i = 0; i < 4 * 2 * 4 * 4 * 2; i++) {
+        const bnn_layer_type *type = types[i / 2 % 4];
+        const bnn_activation in = {layouts[i / 8 % 2], channels[i / 16 % 4], sizes[i / 64][0],
+                                   sizes[i / 64][1]};
+        const bnn_kernel_shape shape = shape_of(type, in);
+        const size_t images = i % 3 ? 3 : 1;
+        if (type == &bnn_layer_mean && in.layout == BNN_LAYOUT_PLANAR) continue;
+        trial expected = trial_of(&shape, images), found = trial_of(&shape, images);
+        for (size_t j = 0; i % 2 == 0 && j < found.in_count; j++) /* with zeros, and equals in a window */
+            expected.in[0][j] = found.in[0][j] = (bnn_real)rint((double)found.in[0][j]);
+        define(type, &shape, &expected, images);
+        for (const bnn_kernel *const *kernel = type->kernels; *kernel; kernel++) {
+            const char *which = describe(&shape, (*kernel)->name, images);
+            run(*kernel, &shape, &found, images, images, true);
             assert_same("out", which, found.out, expected.out, found.out_count, 1e-3);
-            assert_same("in_gradient", which, found.in_gradient, expected.in_gradient, found.in_count, 1e-3);
-            assert_same("weight_gradient", which, found.weight_gradient, expected.weight_gradient,
-                        layer.weight_count, sqrt((double)images));
-            assert_same("bias_gradient", which, found.bias_gradient, expected.bias_gradient, layer.bias_count,
-                        sqrt((double)images));
+            for (size_t k = 0; k < type->inputs; k++)
+                assert_same("in_gradient", which, found.in_gradient[k], expected.in_gradient[k],
+                            found.in_count, 1e-3);
         }
-        pass_free(&expected);
-        pass_free(&found);
+        trial_free(&expected);
+        trial_free(&found);
     }
 }
 
@@ -349,24 +482,22 @@ static void ties_go_to_the_first(void **state)
 {
     (void)state;
     for (size_t l = 0; l < 2; l++) {
-        const bnn_layer layer = conv_layer(layouts[l], 4, 3, 8, 8, 3, 3);
-        for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
-            if (!bnn_layer_ops_fit(*ops, &layer)) continue;
-            pass p = pass_of(&layer, 1);
-            memset(p.weight, 0, layer.weight_count * sizeof *p.weight);
-            for (size_t i = 0; i < p.in_count; i++) p.in[i] = 0;
-            const bool planar = layouts[l] == BNN_LAYOUT_PLANAR;
-            const size_t pixel = 2 * 8 + 4; /* the first of its window */
-            p.in[planar ? pixel : pixel * bnn_channel_stride(4)] = 1;
-            p.bias[0] = 2, p.bias[1] = 0, p.bias[2] = -1;
-            run(*ops, &layer, &p, 1, 1, true);
-            /* The centre tap of channel 0 sees that pixel; the window is (1, 2) of the pooled image. */
-            const bnn_real g = p.out_gradient[(1 * 4 + 2) * bnn_channel_stride(3)];
-            assert_close(p.weight_gradient[4], g, TOLERANCE, 1);
-            for (size_t o = 1; o < 3; o++) assert_close(p.weight_gradient[o * 4 * 9 + 4], 0, TOLERANCE, 1);
-            assert_true(p.out[0] == 2 && p.out[1] == 0 && p.out[2] == 0);
-            assert_true(p.bias_gradient[1] == 0 && p.bias_gradient[2] == 0);
-            pass_free(&p);
+        const bnn_kernel_shape shape = conv_shape(layouts[l], 4, 3, 8, 8, 3, 3);
+        for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++) {
+            if (!bnn_kernel_fits(*kernel, &shape)) continue;
+            trial t = trial_of(&shape, 1);
+            memset(t.parameter, 0, t.weights * sizeof *t.parameter);
+            memset(t.in[0], 0, t.in_count * sizeof *t.in[0]);
+            t.in[0][at(&shape.in, 0, 0, 2, 4)] = 1; /* the first of its window, (1, 2) of the pooled image */
+            bnn_real *bias = t.parameter + t.weights, *bias_gradient = t.parameter_gradient + t.weights;
+            bias[0] = 2, bias[1] = 0, bias[2] = -1;
+            run(*kernel, &shape, &t, 1, 1, true);
+            const bnn_real g = t.out_gradient[at(&shape.out, 0, 0, 1, 2)];
+            assert_close(t.parameter_gradient[4], g, TOLERANCE, 1); /* the centre tap sees that pixel */
+            for (size_t o = 1; o < 3; o++) assert_close(t.parameter_gradient[o * 4 * 9 + 4], 0, TOLERANCE, 1);
+            assert_true(t.out[0] == 2 && t.out[1] == 0 && t.out[2] == 0);
+            assert_true(bias_gradient[1] == 0 && bias_gradient[2] == 0);
+            trial_free(&t);
         }
     }
 }
@@ -376,14 +507,27 @@ static void not_a_number_is_kept(void **state)
 {
     (void)state;
     for (size_t l = 0; l < 2; l++) {
-        const bnn_layer layer = conv_layer(layouts[l], 4, 3, 8, 8, 3, 3);
-        for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
-            if (!bnn_layer_ops_fit(*ops, &layer)) continue;
-            pass p = pass_of(&layer, 1);
-            p.weight[4] = (bnn_real)NAN;
-            run(*ops, &layer, &p, 1, 1, true);
-            assert_true(isnan(p.out[0]));
-            pass_free(&p);
+        const bnn_kernel_shape shape = conv_shape(layouts[l], 4, 3, 8, 8, 3, 3);
+        for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++) {
+            if (!bnn_kernel_fits(*kernel, &shape)) continue;
+            trial t = trial_of(&shape, 1);
+            t.parameter[4] = (bnn_real)NAN;
+            run(*kernel, &shape, &t, 1, 1, true);
+            assert_true(isnan(t.out[0]));
+            trial_free(&t);
+        }
+    }
+    for (size_t i = 0; bnn_layer_types[i]; i++) { /* and where there are no weights, one among the inputs */
+        const bnn_activation in = {BNN_LAYOUT_CHANNELS_LAST, 2, 4, 4};
+        const bnn_kernel_shape shape = shape_of(bnn_layer_types[i], in);
+        if (bnn_layer_types[i]->initial) continue;
+        for (size_t pixel = 0; pixel < 4; pixel++) {
+            trial t = trial_of(&shape, 1);
+            t.in[0][at(&in, 0, 0, pixel / 2, pixel % 2)] = (bnn_real)NAN;
+            run(bnn_layer_types[i]->kernels[0], &shape, &t, 1, 1, true);
+            const size_t y = shape.out.height == 4 ? pixel / 2 : 0, x = shape.out.height == 4 ? pixel % 2 : 0;
+            assert_true(isnan(t.out[at(&shape.out, 0, 0, y, x)]));
+            trial_free(&t);
         }
     }
 }
@@ -415,18 +559,37 @@ static void products(void **state)
 #undef COMPARE
 }
 
+/* A name is a name: it never gives another kernel. A set gives its own or nothing. */
 static void names(void **state)
 {
-    const bnn_layer layer = conv_layer(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 3, 3);
-    const bnn_layer five = conv_layer(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 5, 3);
+    const bnn_kernel_shape three = conv_shape(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 3, 3);
+    const bnn_kernel_shape five = conv_shape(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 5, 3);
     (void)state;
-    assert_string_equal(bnn_layer_ops_for(&layer, "winograd-portable")->name, "winograd-portable");
-    assert_string_equal(bnn_layer_ops_for(&layer, "portable")->name, "winograd-portable");
-    assert_string_equal(bnn_layer_ops_for(&layer, "gemm")->name, "gemm");
-    assert_ptr_equal(bnn_layer_ops_for(&layer, "winograd"), bnn_layer_ops_for(&layer, NULL));
-    assert_ptr_equal(bnn_layer_ops_for(&layer, "port"), bnn_layer_ops_for(&layer, NULL));
-    assert_string_equal(bnn_layer_ops_for(&five, "winograd")->name, "gemm");
-    assert_string_equal(bnn_layer_ops_for(&five, "naive")->name, "naive");
+    assert_string_equal(bnn_kernel_named(bnn_conv_kernels, &three, "winograd-portable")->name,
+                        "winograd-portable");
+    assert_string_equal(bnn_kernel_named(bnn_conv_kernels, &five, "conv-blas")->name, "conv-blas");
+    assert_null(bnn_kernel_named(bnn_conv_kernels, &five, "winograd-portable"));
+    assert_null(bnn_kernel_named(bnn_conv_kernels, &three, "winograd"));
+    assert_null(bnn_kernel_named(bnn_conv_kernels, &three, "portable"));
+    assert_null(bnn_kernel_named(bnn_conv_kernels, &three, "dense-portable"));
+    assert_string_equal(bnn_kernel_of_set(bnn_conv_kernels, &three, "portable")->name, "winograd-portable");
+    assert_null(bnn_kernel_of_set(bnn_conv_kernels, &five, "portable"));
+    assert_null(bnn_kernel_of_set(bnn_conv_kernels, &three, "port"));
+    assert_string_equal(bnn_kernel_of_set(bnn_conv_kernels, &five, "naive")->name, "conv-naive");
+    assert_string_equal(bnn_kernel_of_set(bnn_conv_kernels, &five, NULL)->name, "conv-blas");
+}
+
+/* Every row that runs here has been run above, and no two are called alike. */
+static void no_row_is_left_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; bnn_layer_types[i]; i++)
+        for (const bnn_kernel *const *kernel = bnn_layer_types[i]->kernels; *kernel; kernel++) {
+            if ((*kernel)->runs_here && !(*kernel)->runs_here()) continue;
+            if (!is_tested(*kernel)) fail_msg("%s has not been tested", (*kernel)->name);
+            for (size_t t = 0; t < tested_count; t++)
+                assert_true(tested[t] == *kernel || strcmp(tested[t]->name, (*kernel)->name) != 0);
+        }
 }
 
 int main(void)
@@ -438,8 +601,10 @@ int main(void)
         cmocka_unit_test(every_flag),
         cmocka_unit_test(other_kernels),
         cmocka_unit_test(dense_layers),
+        cmocka_unit_test(without_weights),
         cmocka_unit_test(ties_go_to_the_first),
         cmocka_unit_test(not_a_number_is_kept),
+        cmocka_unit_test(no_row_is_left_out),
     };
     bnn_blas_single_thread();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "testing.h"
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ static bnn_metrics *measure(const double *p, size_t draws, size_t order, size_t 
         const size_t n = images - begin < chunk ? images - begin : chunk;
         for (size_t k = 0; k < draws * order; k++)
             memcpy(part + k * n * classes, p + (k * images + begin) * classes, n * classes * sizeof *part);
-        if (bnn_metrics_add(accumulator, part, n, labels ? labels + begin : NULL, &error))
+        if (bnn_metrics_add(accumulator, part, n, labels ? labels + begin : NULL, NULL, &error))
             fail_msg("%s", error.message);
     }
     assert_int_equal(bnn_metrics_end(accumulator, &metrics, &error), BNN_OK);
@@ -380,14 +381,55 @@ static void bins_ties_and_zeros(void **state)
     assert_close(m->ece, (0.4 + 0.5 + 1 + 0.6 + 0.8) / 5, EXACT, 0);
     assert_close(m->nll, -(log(0.6) + log(0.5) + log(0x1p-1022) + log(0.4) + log(0.1)) / 5, EXACT, 0);
     assert_close(m->aurc, (1. + 2. / 2 + 2. / 3 + 3. / 4 + 3. / 5) / 5, EXACT, 0);
+    assert_close(m->expected_nll, m->nll, EXACT, 0); /* one draw; both take a probability of 0 for DBL_MIN */
     bnn_metrics_free(m);
 }
 
-static void aurc_breaks_ties_by_index(void **state)
+/* Calls visit on every order of items[from .. n - 1]. */
+static void permute(size_t *items, size_t from, size_t n, void (*visit)(void *, const size_t *),
+                    void *context)
 {
-    static const double confidence[4] = {0.5, 0.5, 0.5, 0.9}, correct[4] = {0, 1, 1, 1};
+    if (from == n) visit(context, items);
+    for (size_t k = from; k < n; k++) {
+        const size_t first = items[from], other = items[k];
+        items[from] = other, items[k] = first;
+        permute(items, from + 1, n, visit, context);
+        items[from] = first, items[k] = other;
+    }
+}
+
+struct orders {
+    const double *confidence, *correct;
+    double sum, count;
+};
+
+/* The area of one order, where it is one by confidence. */
+static void add_area(void *context, const size_t *items)
+{
+    struct orders *o = context;
+    double errors = 0, area = 0;
+    for (size_t k = 0; k < 7; k++) {
+        if (k > 0 && o->confidence[items[k]] > o->confidence[items[k - 1]]) return;
+        errors += 1 - o->correct[items[k]];
+        area += errors / (double)(k + 1) / 7;
+    }
+    o->sum += area;
+    o->count++;
+}
+
+static void tied_confidences_count_as_one_block(void **state)
+{
+    static const double confidence[7] = {0.5, 0.9, 0.5, 0.7, 0.9, 0.5, 0.5},
+                        correct[7] = {0, 1, 1, 0, 0, 0, 1};
+    double reversed[2][7];
+    size_t items[7] = {0, 1, 2, 3, 4, 5, 6};
+    struct orders orders = {confidence, correct, 0, 0};
     (void)state;
-    assert_close(bnn_aurc(confidence, correct, 4), (0 + 1. / 2 + 1. / 3 + 1. / 4) / 4, EXACT, 0);
+    permute(items, 0, 7, add_area, &orders);
+    assert_true(orders.count == 2 * 24);
+    assert_close(bnn_aurc(confidence, correct, 7), orders.sum / orders.count, EXACT, 0);
+    for (size_t i = 0; i < 7; i++) reversed[0][i] = confidence[6 - i], reversed[1][i] = correct[6 - i];
+    assert_close(bnn_aurc(reversed[0], reversed[1], 7), orders.sum / orders.count, EXACT, 0);
     assert_true(isnan(bnn_aurc(confidence, correct, 0)));
 }
 
@@ -409,30 +451,207 @@ static void auroc_is_the_pairwise_count(void **state)
     assert_true(isnan(bnn_auroc(in, IN, nan_score, 1)));
 }
 
-static void group_average_is_exactly_invariant(void **state)
+static void terms_stand_for_what_probabilities_cannot_tell(void **state)
 {
     const predictions x = random_predictions();
-    predictions averaged = x;
+    double log_likelihood[G][N], expected[N], entropy[N], nll = 0, nll_orbit = 0, expected_nll = 0,
+                                                          mutual = 0;
+    bnn_metrics_accumulator *accumulator;
+    bnn_metrics *m, *plain = measure(&x.p[0][0][0][0], T, G, N, C, x.labels, N);
     (void)state;
-    bnn_metrics_group_average(&averaged.p[0][0][0][0], T, G, N, C);
-    for (size_t t = 0; t < T; t++) {
-        for (size_t g = 0; g < G; g++)
-            assert_memory_equal(averaged.p[t][g], averaged.p[t][0], sizeof x.p[0][0]);
-        for (size_t i = 0; i < N; i++)
-            for (size_t c = 0; c < C; c++)
-                assert_close(averaged.p[t][1][i][c],
-                             (x.p[t][0][i][c] + x.p[t][1][i][c] + x.p[t][2][i][c]) / 3, EXACT, 0);
+    for (size_t i = 0; i < N; i++) {
+        for (size_t g = 0; g < G; g++) {
+            log_likelihood[g][i] = -1000. * (double)(g + 1) - (double)i;
+            nll_orbit -= log_likelihood[g][i] / (G * N);
+        }
+        expected[i] = -2000. - (double)i;
+        entropy[i] = 0.01 * (double)i;
+        nll -= log_likelihood[0][i] / N, expected_nll -= expected[i] / N;
+        mutual += (plain->image_entropy[i] - entropy[i]) / N;
     }
-    bnn_metrics *m = measure(&averaged.p[0][0][0][0], T, G, N, C, x.labels, N);
-    assert_true(m->defect_plugin == 0 && m->defect_unbiased == 0 && m->orbit_agreement == 1);
-    bnn_metrics_free(m);
+    for (size_t draws = 1; draws <= T; draws += T - 1) {
+        const bnn_image_terms terms = {&log_likelihood[0][0], expected, draws == T ? entropy : NULL};
+        assert_int_equal(bnn_metrics_begin(draws, G, C, &accumulator, NULL), BNN_OK);
+        assert_int_equal(bnn_metrics_add(accumulator, &x.p[0][0][0][0], N, x.labels, &terms, NULL), BNN_OK);
+        assert_int_equal(bnn_metrics_end(accumulator, &m, NULL), BNN_OK);
+        assert_close(m->nll, nll, EXACT, 0);
+        assert_close(m->nll_orbit, nll_orbit, EXACT, 0);
+        assert_close(m->expected_nll, expected_nll, EXACT, 0);
+        if (draws == T)
+            assert_close(m->mutual_information, mutual, EXACT, 1);
+        else
+            assert_true(isnan(m->mutual_information));
+        bnn_metrics_free(m);
+        bnn_metrics_discard(accumulator);
+    }
+    bnn_metrics_free(plain);
+}
+
+/* ---- no figure depends on an order
+ * -------------------------------------------------------------------------- */
+
+enum { DRAWS = 12, ELEMENTS = 4, PICTURES = 60, TENTHS = 3 }; /* TENTHS: classes, in steps of 1/10 */
+
+/* Probabilities in tenths, with many ties of confidences and of classes, whose sums over draws are inexact. */
+static void quantised_rows(bnn_pcg32 *rng, double *p, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++, p += TENTHS) {
+        const uint32_t a = bnn_pcg32_below(rng, 11), b = bnn_pcg32_below(rng, 11 - a);
+        p[0] = a / 10., p[1] = b / 10., p[2] = (10 - a - b) / 10.;
+    }
+}
+
+/* A random order of 0 .. n - 1 that leaves those below `fixed` in place. */
+static void shuffle(bnn_pcg32 *rng, size_t *order, size_t n, size_t fixed)
+{
+    for (size_t i = 0; i < n; i++) order[i] = i;
+    for (size_t i = n - 1; i > fixed; i--) {
+        const size_t j = fixed + bnn_pcg32_below(rng, (uint32_t)(i - fixed + 1)), kept = order[i];
+        order[i] = order[j];
+        order[j] = kept;
+    }
+}
+
+/* Every figure, and whether it is a small difference of numbers of size 1: then it is equal to the rounding of those. */
+static const struct {
+    const char *name;
+    size_t offset;
+    bool difference;
+} every_figure[] = {
+#define FIGURE(name, difference)                                                                             \
+    {                                                                                                        \
+#name, offsetof(bnn_metrics, name), difference                                                       \
+    }
+    FIGURE(accuracy, false),
+    FIGURE(nll, false),
+    FIGURE(ece, false),
+    FIGURE(brier, false),
+    FIGURE(expected_nll, false),
+    FIGURE(entropy, false),
+    FIGURE(mutual_information, true),
+    FIGURE(aurc, false),
+    FIGURE(accuracy_orbit, false),
+    FIGURE(nll_orbit, false),
+    FIGURE(ece_orbit, false),
+    FIGURE(brier_orbit, false),
+    FIGURE(orbit_mutual_information, true),
+    FIGURE(orbit_agreement, false),
+    FIGURE(orbit_identity_agreement, false),
+    FIGURE(symmetric_kl_mean, false),
+    FIGURE(symmetric_kl_std, false),
+    FIGURE(defect_plugin, false),
+    FIGURE(defect_plugin_std, false),
+    FIGURE(defect_unbiased, true),
+    FIGURE(defect_standard_error, false),
+};
+
+static void compare_shuffled(const bnn_metrics *shuffled, const bnn_metrics *plain, const size_t *elements,
+                             const size_t *images)
+{
+    for (size_t k = 0; k < sizeof every_figure / sizeof *every_figure; k++) {
+        const double found = *(const double *)((const char *)shuffled + every_figure[k].offset);
+        const double wanted = *(const double *)((const char *)plain + every_figure[k].offset);
+        if (!(fabs(found - wanted) <= EXACT * (every_figure[k].difference ? 1 : wanted)))
+            fail_msg("%s is %.17g, in another order %.17g", every_figure[k].name, wanted, found);
+    }
+    for (size_t b = 0; b < BNN_ECE_BINS; b++) {
+        assert_int_equal(shuffled->reliability[b].count, plain->reliability[b].count);
+        assert_int_equal(shuffled->reliability_orbit[b].count, plain->reliability_orbit[b].count);
+    }
+    for (size_t g = 0; g < plain->order; g++) {
+        assert_close(shuffled->defect_plugin_per_element[g], plain->defect_plugin_per_element[elements[g]],
+                     EXACT, 0);
+        assert_close(shuffled->defect_unbiased_per_element[g],
+                     plain->defect_unbiased_per_element[elements[g]], EXACT, 1);
+    }
+    for (size_t i = 0; i < plain->images; i++) {
+        assert_close(shuffled->image_entropy[i], plain->image_entropy[images[i]], EXACT, 1);
+        assert_close(shuffled->image_mutual_information[i], plain->image_mutual_information[images[i]], EXACT,
+                     1);
+        assert_close(shuffled->image_defect[i], plain->image_defect[images[i]], EXACT, 1);
+    }
+}
+
+static void check_orders(bnn_pcg32 *rng, const double *p, size_t draws, size_t images, const uint32_t *labels)
+{
+    const size_t row = TENTHS * sizeof *p;
+    double *other = malloc(draws * ELEMENTS * images * row);
+    size_t *t_of = malloc(draws * sizeof *t_of), *i_of = malloc(images * sizeof *i_of), g_of[ELEMENTS];
+    uint32_t *other_labels = malloc(images * sizeof *other_labels);
+    assert_true(other && t_of && i_of && other_labels);
+    bnn_metrics *plain = measure(p, draws, ELEMENTS, images, TENTHS, labels, images);
+    for (size_t turn = 0; turn < 6; turn++) {
+        shuffle(rng, t_of, draws, 0);
+        shuffle(rng, g_of, ELEMENTS, 1);
+        shuffle(rng, i_of, images, 0);
+        for (size_t t = 0; t < draws; t++)
+            for (size_t g = 0; g < ELEMENTS; g++)
+                for (size_t i = 0; i < images; i++)
+                    memcpy(other + ((t * ELEMENTS + g) * images + i) * TENTHS,
+                           p + ((t_of[t] * ELEMENTS + g_of[g]) * images + i_of[i]) * TENTHS, row);
+        for (size_t i = 0; i < images; i++) other_labels[i] = labels[i_of[i]];
+        bnn_metrics *shuffled = measure(other, draws, ELEMENTS, images, TENTHS, other_labels, 7);
+        compare_shuffled(shuffled, plain, g_of, i_of);
+        bnn_metrics_free(shuffled);
+    }
+    bnn_metrics_free(plain);
+    free(other_labels);
+    free(i_of);
+    free(t_of);
+    free(other);
+}
+
+static void no_figure_depends_on_an_order(void **state)
+{
+    static double p[256 * ELEMENTS * PICTURES * TENTHS];
+    uint32_t labels[PICTURES];
+    bnn_pcg32 rng;
+    (void)state;
+    bnn_pcg32_seed(&rng, 17, 2);
+    for (size_t i = 0; i < PICTURES; i++) labels[i] = bnn_pcg32_below(&rng, TENTHS);
+    quantised_rows(&rng, p, DRAWS * ELEMENTS * PICTURES);
+    check_orders(&rng, p, DRAWS, PICTURES, labels);
+    quantised_rows(&rng, p, ELEMENTS * PICTURES);
+    for (size_t i = 0; i < ELEMENTS * PICTURES * TENTHS; i++) p[i + ELEMENTS * PICTURES * TENTHS] = p[i];
+    quantised_rows(&rng, p + 2 * ELEMENTS * PICTURES * TENTHS, 3 * ELEMENTS * PICTURES);
+    check_orders(&rng, p, 5, PICTURES, labels); /* few draws, two of them equal: more ties */
+    random_rows(&rng, p, DRAWS * ELEMENTS * PICTURES, TENTHS);
+    check_orders(&rng, p, DRAWS, PICTURES, labels);
+    random_rows(&rng, p, 256 * ELEMENTS * 10, TENTHS);
+    check_orders(&rng, p, 256, 10, labels);
+}
+
+/* Above 256 draws the standard error is of blocks of consecutive draws, and other blocks give another one. */
+static void the_error_of_many_draws_depends_a_little_on_their_order(void **state)
+{
+    enum { MANY = 512, FEW = 10 };
+    static double p[MANY * ELEMENTS * FEW * 4], other[MANY * ELEMENTS * FEW * 4];
+    const size_t draw = ELEMENTS * FEW * 4;
+    double a[FEW], f[FEW];
+    size_t order[MANY];
+    bnn_pcg32 rng;
+    (void)state;
+    bnn_pcg32_seed(&rng, 18, 2);
+    for (size_t turn = 0; turn < 4; turn++) {
+        noisy_predictions(&rng, MANY, ELEMENTS, FEW, turn < 2 ? 0 : 0.05, 0.06, 0.06, a, f, p);
+        shuffle(&rng, order, MANY, 0);
+        for (size_t t = 0; t < MANY; t++) memcpy(other + t * draw, p + order[t] * draw, draw * sizeof *p);
+        bnn_metrics *plain = measure(p, MANY, ELEMENTS, FEW, 4, NULL, FEW),
+                    *shuffled = measure(other, MANY, ELEMENTS, FEW, 4, NULL, FEW);
+        assert_true(shuffled->defect_standard_error != plain->defect_standard_error);
+        assert_close(shuffled->defect_standard_error, plain->defect_standard_error, turn < 2 ? 0.25 : 0.02,
+                     0);
+        assert_close(shuffled->defect_unbiased, plain->defect_unbiased, EXACT, 1);
+        bnn_metrics_free(shuffled);
+        bnn_metrics_free(plain);
+    }
 }
 
 static void expect_refusal(bnn_metrics_accumulator *accumulator, const predictions *x, const uint32_t *labels,
                            const char *message)
 {
     bnn_error error = {0};
-    assert_int_equal(bnn_metrics_add(accumulator, &x->p[0][0][0][0], N, labels, &error), BNN_BAD_INPUT);
+    assert_int_equal(bnn_metrics_add(accumulator, &x->p[0][0][0][0], N, labels, NULL, &error), BNN_BAD_INPUT);
     assert_string_equal(error.message, message);
 }
 
@@ -452,10 +671,10 @@ static void bad_input_is_named(void **state)
     assert_int_equal(bnn_metrics_end(accumulator, &m, &error), BNN_BAD_INPUT);
     assert_null(m);
 
-    x.p[2][1][5][3] = NAN;
+    x.p[2][1][5][3] = -NAN;
     expect_refusal(
         accumulator, &x, x.labels,
-        "probabilities: draw 2, group element 1, image 5: class 3 has nan, expected a finite number of "
+        "probabilities: draw 2, group element 1, image 5: class 3 has NaN, expected a finite number of "
         "at least 0");
     x.p[2][1][5][3] = -0.25;
     expect_refusal(
@@ -464,12 +683,13 @@ static void bad_input_is_named(void **state)
         "at least 0");
     memcpy(x.p[2][1][5], (const double[C]){0.5, 0.25, 0.5, 0}, sizeof x.p[2][1][5]);
     expect_refusal(accumulator, &x, x.labels,
-                   "probabilities: draw 2, group element 1, image 5: found a sum of 1.25, expected 1");
+                   "probabilities: draw 2, group element 1, image 5: found a sum of 1.25, expected 1 "
+                   "within 0.001");
     x = good;
     x.labels[16] = C;
     expect_refusal(accumulator, &x, x.labels, "labels: image 16 has label 4, expected less than 4");
 
-    assert_int_equal(bnn_metrics_add(accumulator, &good.p[0][0][0][0], N, good.labels, &error), BNN_OK);
+    assert_int_equal(bnn_metrics_add(accumulator, &good.p[0][0][0][0], N, good.labels, NULL, &error), BNN_OK);
     expect_refusal(accumulator, &x, x.labels, "labels: image 33 has label 4, expected less than 4");
     expect_refusal(accumulator, &good, NULL,
                    "labels: image 17 is the first unlabelled one, expected all images alike");
@@ -491,9 +711,11 @@ int main(void)
         cmocka_unit_test(without_labels),
         cmocka_unit_test(one_group_element),
         cmocka_unit_test(bins_ties_and_zeros),
-        cmocka_unit_test(aurc_breaks_ties_by_index),
+        cmocka_unit_test(tied_confidences_count_as_one_block),
         cmocka_unit_test(auroc_is_the_pairwise_count),
-        cmocka_unit_test(group_average_is_exactly_invariant),
+        cmocka_unit_test(terms_stand_for_what_probabilities_cannot_tell),
+        cmocka_unit_test(no_figure_depends_on_an_order),
+        cmocka_unit_test(the_error_of_many_draws_depends_a_little_on_their_order),
         cmocka_unit_test(bad_input_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

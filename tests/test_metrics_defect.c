@@ -14,7 +14,7 @@ static bnn_metrics *measure(const double *p, size_t draws, size_t order, size_t 
     bnn_metrics *metrics;
     bnn_error error = {0};
     assert_int_equal(bnn_metrics_begin(draws, order, classes, &accumulator, &error), BNN_OK);
-    if (bnn_metrics_add(accumulator, p, images, NULL, &error)) fail_msg("%s", error.message);
+    if (bnn_metrics_add(accumulator, p, images, NULL, NULL, &error)) fail_msg("%s", error.message);
     assert_int_equal(bnn_metrics_end(accumulator, &metrics, &error), BNN_OK);
     bnn_metrics_discard(accumulator);
     return metrics;
@@ -189,6 +189,28 @@ static void covers_a_true_defect(void **state)
     check(&(experiment){16, 4, 30, 0.08, 0, 0.1}, 1.25);
 }
 
+/* What bnn/metrics.h and the help say of few images or draws: the error is right in mean square, and covers less. */
+static void few_images_or_draws_cover_less(void **state)
+{
+    static const struct {
+        experiment of;
+        double least, most; /* coverage, to two Monte-Carlo errors */
+    } said[] = {
+        {{16, 4, 10, 0.05, 0.06, 0.06}, 0.91, 0.95}, {{32, 4, 10, 0.08, 0.03, 0.03}, 0.91, 0.95},
+        {{32, 4, 10, 0.08, 0, 0.1}, 0.91, 0.95},     {{8, 4, 10, 0.05, 0.06, 0.06}, 0.89, 0.94},
+        {{4, 4, 10, 0.05, 0.06, 0.06}, 0.82, 0.91},  {{4, 4, 30, 0.08, 0.08, 0}, 0.82, 0.91},
+        {{16, 4, 5, 0.08, 0.03, 0.03}, 0.86, 0.92},  {{32, 4, 2, 0.08, 0.03, 0.03}, 0.67, 0.83},
+        {{4, 4, 2, 0.05, 0.06, 0.06}, 0.67, 0.83},
+    };
+    (void)state;
+    for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
+        const outcome found = repeat(&said[k].of, 2000);
+        const double error = 2 * sqrt(found.coverage * (1 - found.coverage) / 2000);
+        assert_true(found.coverage >= said[k].least - error && found.coverage <= said[k].most + error);
+        assert_true(found.variance_ratio >= 0.85 && found.variance_ratio <= 1.3);
+    }
+}
+
 /* An exactly equivariant predictive: the plug-in scores E ||mean_t d_t||^2, proportional to 1/T. */
 static void plugin_is_biased_by_one_over_draws(void **state)
 {
@@ -230,9 +252,13 @@ static void many_draws_are_grouped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(standard_error_matches_its_definition), cmocka_unit_test(no_variation_no_error),
-        cmocka_unit_test(covers_a_true_defect_of_zero),          cmocka_unit_test(covers_a_true_defect),
-        cmocka_unit_test(plugin_is_biased_by_one_over_draws),    cmocka_unit_test(many_draws_are_grouped),
+        cmocka_unit_test(standard_error_matches_its_definition),
+        cmocka_unit_test(no_variation_no_error),
+        cmocka_unit_test(covers_a_true_defect_of_zero),
+        cmocka_unit_test(covers_a_true_defect),
+        cmocka_unit_test(few_images_or_draws_cover_less),
+        cmocka_unit_test(plugin_is_biased_by_one_over_draws),
+        cmocka_unit_test(many_draws_are_grouped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

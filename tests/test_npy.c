@@ -110,6 +110,8 @@ static void tolerates_order_and_spacing(void **state)
         plain_header,
         "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }                   \n",
         "{\"shape\":(3,),\"descr\":\"<u1\",\"fortran_order\":False}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (3L,), }", /* Python 2 */
+        "{'descr': '|u1', 'fortran_order': True, 'shape': (3,), }", /* order means nothing in one dimension */
         "  {  'fortran_order' : False ,\n 'shape' : ( 3 , ) , 'descr' : '>u1' }  \n",
     };
     (void)state;
@@ -143,10 +145,41 @@ static void reads_every_rank(void **state)
     bnn_npy_free(array);
 }
 
+/* In Fortran order the first index runs fastest: item (i, j, k, ...) of shape (n0, n1, ...) lies at i + n0 (j + n1 (k + ...)).
+ * Every rank, the item's value being its place in the file. */
+static void reads_fortran_order_of_every_rank(void **state)
+{
+    static const size_t sizes[] = {2, 3, 1, 4, 2, 1, 2, 2};
+    uint8_t data[192];
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)i;
+    for (size_t rank = 0; rank <= 8; rank++) {
+        char header[200], shape[100] = "";
+        size_t count = 1;
+        for (size_t d = 0; d < rank; d++) {
+            count *= sizes[d];
+            snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%zu, ", sizes[d]);
+        }
+        snprintf(header, sizeof header, "{'descr': '|u1', 'fortran_order': True, 'shape': (%s), }", shape);
+        bnn_npy *array = parsed(1, header, data, count);
+        assert_int_equal(array->count, count);
+        for (size_t flat = 0; flat < count; flat++) {
+            size_t rest = flat, place = 0, index[8];
+            for (size_t d = rank; d-- > 0; rest /= sizes[d]) index[d] = rest % sizes[d];
+            for (size_t d = rank; d-- > 0;) place = place * sizes[d] + index[d];
+            assert_true(array->data[flat] == (double)place);
+        }
+        bnn_npy_free(array);
+    }
+}
+
 static void refuses_bad_headers(void **state)
 {
     static const char *const cases[][2] = {
-        {"{'descr': '<u1', 'fortran_order': True, 'shape': (3,), }", "Fortran order"},
+        {"{'descr': '<u1', 'fortran_order': Truth, 'shape': (3,), }", "False or True"},
+        {"{'descr': '<u1', 'fortran_order': Trueish, 'shape': (3,), }", "a comma or }"},
+        {"{'descr': '<u1', 'fortran_order': False, 'shape': (3LL,), }", "a comma"},
+        {"{'descr': '<u1', 'fortran_order': False, 'shape': (L,), }", "a size"},
         {"{'descr': '<u1', 'fortran_order': 0, 'shape': (3,), }", "at character 34, expected False or True"},
         {"{'descr': '<u1', 'fortran_order': False, 'shape': (4,), }",
          "found 3 bytes of data, expected (4,) items of 1"},
@@ -272,6 +305,7 @@ int main(void)
         cmocka_unit_test(reads_every_type),
         cmocka_unit_test(tolerates_order_and_spacing),
         cmocka_unit_test(reads_every_rank),
+        cmocka_unit_test(reads_fortran_order_of_every_rank),
         cmocka_unit_test(refuses_bad_headers),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(refuses_what_is_no_npy),

@@ -3,6 +3,7 @@
 
 #include "base/simd/softplus.h"
 #include "bnn/numeric.h"
+#include "bnn/status.h"
 
 #define ROW(isa) {bnn_runs_here_##isa, bnn_softplus_array_##isa},
 static const struct {
@@ -53,18 +54,39 @@ static void softmax_of_large_logits(void **state)
     const bnn_real logits[] = {500, 500, -500};
     double p[3];
     (void)state;
-    bnn_softmax(logits, 3, p);
+    const double log_sum = bnn_softmax(logits, 3, p);
     assert_close(p[0], 0.5, 1e-15, 0);
     assert_true(p[2] == 0);
+    assert_close((double)logits[2] - log_sum, -1000 - log(2), 1e-15, 0); /* where log p is -infinity */
+}
+
+static void entropies_and_log_means(void **state)
+{
+    static const double p[] = {0.5, 0.25, 0, 0.25};
+    static const double values[] = {-2000, 7, -2000 + 1, 7, -2000 - 3, 7};
+    (void)state;
+    assert_close(bnn_entropy(p, 4), 1.5 * log(2), 1e-15, 0);
+    assert_close(bnn_log_mean_exp(values, 3, 2), -2000 + log((1 + exp(1) + exp(-3)) / 3), 1e-15, 0);
+    assert_true(bnn_log_mean_exp(values, 1, 1) == -2000);
+}
+
+/* printf writes a NaN with the sign bit as -nan. */
+static void numbers_in_messages(void **state)
+{
+    char text[BNN_NUMBER_TEXT];
+    (void)state;
+    assert_string_equal(bnn_number_text(copysign(NAN, -1), text), "NaN");
+    assert_string_equal(bnn_number_text(-INFINITY, text), "-infinity");
+    assert_string_equal(bnn_number_text(INFINITY, text), "infinity");
+    assert_string_equal(bnn_number_text(-0.25, text), "-0.25");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softplus_and_its_slope),
-        cmocka_unit_test(softplus_never_reaches_zero),
-        cmocka_unit_test(softplus_and_its_inverse),
-        cmocka_unit_test(softmax_of_large_logits),
+        cmocka_unit_test(softplus_and_its_slope),   cmocka_unit_test(softplus_never_reaches_zero),
+        cmocka_unit_test(softplus_and_its_inverse), cmocka_unit_test(softmax_of_large_logits),
+        cmocka_unit_test(entropies_and_log_means),  cmocka_unit_test(numbers_in_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

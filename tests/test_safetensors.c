@@ -239,7 +239,10 @@ static void refuses_what_is_no_safetensors(void **state)
     (void)state;
     assert_refused(put_file("huge.bin", huge, sizeof huge), "found a header of 18446744073709551615 bytes");
     assert_refused(put_file("zero.bin", zero_inside, sizeof zero_inside), "no JSON object");
-    assert_refused(REFERENCE "fcnn/images.npy", "is no safetensors file");
+    assert_refused(put_file("noise.bin", "no header at all", 16), "is no safetensors file");
+    assert_refused(REFERENCE "fcnn/images.npy", "is a NumPy array (.npy), expected a model");
+    assert_refused(put_file("config.json", "\xef\xbb\xbf \n{\"seed\": 1}", 16),
+                   "is a JSON text, expected a model");
     assert_refused(in_temporary("absent.bin"), "No such file");
     assert_refused(temporary_directory, "is a directory");
 }

@@ -24,7 +24,7 @@ static void defects(const double *p, size_t draws, double *plugin, double *unbia
     bnn_metrics_accumulator *accumulator;
     bnn_metrics *m;
     assert_int_equal(bnn_metrics_begin(draws, G, C, &accumulator, NULL), BNN_OK);
-    assert_int_equal(bnn_metrics_add(accumulator, p, N, NULL, NULL), BNN_OK);
+    assert_int_equal(bnn_metrics_add(accumulator, p, N, NULL, NULL, NULL), BNN_OK);
     assert_int_equal(bnn_metrics_end(accumulator, &m, NULL), BNN_OK);
     *plugin = m->defect_plugin, *unbiased = m->defect_unbiased;
     bnn_metrics_free(m);

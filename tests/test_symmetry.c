@@ -10,12 +10,6 @@ typedef struct row {
     bnn_network_spec spec;
 } row;
 
-#define NETWORK(kind, c, h, w, k, wrap, ...)                                                                 \
-    {                                                                                                        \
-        .type = BNN_NETWORK_##kind, .input = {c, h, w}, .classes = 3, .kernel = k, .circular = wrap,         \
-        .widths = {__VA_ARGS__}, .width_count = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)             \
-    }
-
 /* Widths are multiples of 8, so that every group fits the regular representation too. */
 static const row exact_rows[] = {
     {"C1", NETWORK(FCNN, 1, 8, 8, 3, false, 8, 8)},
@@ -36,6 +30,9 @@ static const row exact_rows[] = {
     {"D4", NETWORK(CNN, 3, 8, 8, 3, false, 8, 16)},
     {"T2", NETWORK(CNN, 1, 8, 16, 3, true, 8, 8)},
     {"T2", NETWORK(CNN, 3, 4, 4, 1, false, 8)},
+    {"T2", NETWORK(FCNN, 1, 2, 2, 3, true, 8)}, /* one window is the whole torus */
+    {"T2", NETWORK(CNN, 1, 4, 4, 3, true, 8, 8)},
+    {"T2", NETWORK(CNN, 1, 4, 16, 3, true, 8, 8)},
     {"C1", NETWORK(MLP, 3, 5, 4, 0, false, 8)},
     {"C2", NETWORK(MLP, 1, 5, 4, 0, false, 8, 16)},
     {"C4", NETWORK(MLP, 3, 5, 5, 0, false, 8, 16)},
@@ -45,7 +42,58 @@ static const row exact_rows[] = {
     {"T2", NETWORK(MLP, 3, 4, 6, 0, false, 8, 8)},
     {"T3", NETWORK(MLP, 1, 3, 6, 0, false, 9)},
     {"D4", {.type = BNN_NETWORK_MLP, .input = {3, 5, 5}, .classes = 3, .width_count = 0}},
+    {"C4",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {1, 7, 7},
+      .classes = 3,
+      .widths = {8, 8},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true, true}}},
+    {"C4",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {1, 14, 14},
+      .classes = 3,
+      .widths = {8, 8},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {false, true}}},
+    {"D4",
+     {.type = BNN_NETWORK_CNN,
+      .input = {3, 6, 6},
+      .classes = 3,
+      .widths = {8, 16},
+      .width_count = 2,
+      .kernel = 3,
+      .unpooled = {true}}},
+    {"D2",
+     {.type = BNN_NETWORK_CNN,
+      .input = {1, 5, 7},
+      .classes = 3,
+      .widths = {8},
+      .width_count = 1,
+      .kernel = 3,
+      .unpooled = {true}}},
+    {"T3",
+     {.type = BNN_NETWORK_FCNN,
+      .input = {3, 9, 6},
+      .classes = 3,
+      .widths = {9},
+      .width_count = 1,
+      .kernel = 3,
+      .circular = true,
+      .unpooled = {true}}},
+    {"T2",
+     {.type = BNN_NETWORK_CNN,
+      .input = {1, 8, 4},
+      .classes = 3,
+      .widths = {8, 8},
+      .width_count = 2,
+      .kernel = 3,
+      .circular = true,
+      .unpooled = {false, true}}},
 };
+#define RANDOM_NETWORKS 400 /* 60000 passed once */
 #define ROWS(rows) (sizeof(rows) / sizeof *(rows))
 
 static bnn_network_spec with(bnn_network_spec spec, bnn_representation representation)
@@ -106,15 +154,24 @@ static void check_finds_what_breaks_the_equation(void **state)
         const char *reason;
     } rows[] = {
         {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)},
-         "conv_layers.2 max-pools 7 x 7 pixels, which drops a row"},
+         "conv_layers.2.pool max-pools 7 x 7 pixels, which drops a row"},
         {{"C4", NETWORK(FCNN, 1, 28, 28, 3, false, 4, 4, 4)}, "divisible by 8, mend it (2 pixels of padding"},
-        {{"C2", NETWORK(CNN, 3, 9, 8, 3, false, 4)}, "conv_layers.0 max-pools 9 x 8"},
-        {{"D1", NETWORK(FCNN, 1, 8, 9, 3, false, 4)}, "conv_layers.0 max-pools 8 x 9"},
-        {{"D2", NETWORK(FCNN, 1, 8, 10, 3, false, 4, 4)}, "conv_layers.1 max-pools 4 x 5"},
+        {{"C4",
+          {.type = BNN_NETWORK_FCNN,
+           .input = {1, 14, 14},
+           .classes = 3,
+           .widths = {4, 4, 4},
+           .width_count = 3,
+           .kernel = 3,
+           .unpooled = {false, true}}},
+         "fewer pools (model.pool), or images with sides divisible by 4, mend it (1 pixels of padding"},
+        {{"C2", NETWORK(CNN, 3, 9, 8, 3, false, 4)}, "conv_layers.0.pool max-pools 9 x 8"},
+        {{"D1", NETWORK(FCNN, 1, 8, 9, 3, false, 4)}, "conv_layers.0.pool max-pools 8 x 9"},
+        {{"D2", NETWORK(FCNN, 1, 8, 10, 3, false, 4, 4)}, "conv_layers.1.pool max-pools 4 x 5"},
         {{"T2", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "model.padding \"circular\""},
         {{"T2", NETWORK(FCNN, 1, 12, 8, 3, true, 4, 4)},
-         "conv_layers.1 max-pools 6 x 4 pixels, which the translations"},
-        {{"T3", NETWORK(FCNN, 1, 9, 9, 3, true, 4)}, "conv_layers.0 max-pools 9 x 9"},
+         "conv_layers.1.pool max-pools 6 x 4 pixels, which the translations"},
+        {{"T3", NETWORK(FCNN, 1, 9, 9, 3, true, 4)}, "conv_layers.0.pool max-pools 9 x 9"},
         {{"C8", NETWORK(FCNN, 1, 8, 8, 3, false, 4)}, "C8 does not permute the pixels of 8 x 8 images"},
     };
     (void)state;
@@ -130,6 +187,137 @@ static void check_finds_what_breaks_the_equation(void **state)
         free(w);
         test_fixture_free(&f);
     }
+}
+
+/* A random number below n. */
+static size_t below(size_t n)
+{
+    static uint64_t state = 1; /* Knuth's MMIX generator, of which the high bits are good */
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (size_t)(state >> 33) % n;
+}
+
+/* A random small network; the groups' orders are at most 16. */
+static bnn_network_spec random_spec(const bnn_group *group)
+{
+    static const size_t kernels[] = {1, 3, 3, 5};
+    bnn_network_spec spec = {.type = (bnn_network_type)below(3),
+                             .input = {1 + below(2), 2 + below(11), 2 + below(11)},
+                             .classes = 3,
+                             .kernel = kernels[below(4)],
+                             .circular = below(2),
+                             .width_count = 1 + below(3),
+                             .representation = below(3) == 0 ? BNN_REGULAR : BNN_TRIVIAL};
+    if (below(2)) spec.input[2] = spec.input[1];
+    for (size_t i = 0; i < spec.width_count; i++)
+        spec.widths[i] = spec.representation == BNN_REGULAR ? group->order : 2 + below(2);
+    return spec;
+}
+
+/* Small weights and positive biases keep ReLUs alive, so that what does not commute shows. */
+static double worst_defect(const fixture *f)
+{
+    double worst = 0;
+    for (uint64_t draw = 1; draw <= 6; draw++) {
+        bnn_real *w = test_normals(f->network->parameter_count, draw);
+        for (size_t l = 0; l < f->network->layer_count; l++) {
+            const bnn_layer *layer = &f->network->layers[l];
+            bnn_real *weight = w + layer->weight_offset, *bias = w + layer->bias_offset;
+            const double scale = sqrt((double)layer->shape.out.channels / (double)(layer->weight_count + 1));
+            for (size_t i = 0; i < layer->weight_count; i++) weight[i] *= (bnn_real)scale;
+            for (size_t i = 0; i < layer->bias_count; i++) bias[i] = (bnn_real)(1 + fabs((double)bias[i]));
+        }
+        worst = fmax(worst, equation_defect_of(draw, f->group, f->network, f->symmetry, w));
+        free(w);
+    }
+    return worst;
+}
+
+/* bnn_network_commutes says what the equation says, in both directions, for random networks. */
+static void check_is_the_equation(void **state)
+{
+    static const char *const groups[] = {"C1", "C2", "C4", "D1", "D2", "D4", "T2", "T3", "T4"};
+    size_t tried = 0, hold = 0;
+    (void)state;
+    while (tried < RANDOM_NETWORKS) {
+        bnn_group *group = test_group(groups[below(9)]);
+        const bnn_network_spec spec = random_spec(group);
+        fixture f = {group, NULL, NULL};
+        char reason[256] = "";
+        if (bnn_group_is_exact(group, spec.input[1], spec.input[2]) &&
+            !bnn_network_create(&spec, &f.network, NULL) &&
+            !bnn_symmetry_create(f.group, f.network, &f.symmetry, NULL)) {
+            const bool said = bnn_network_commutes(group, f.network, reason, sizeof reason);
+            const double defect = worst_defect(&f);
+            tried++;
+            hold += said;
+            if (said ? !(defect < ROUNDING) : !(defect > 10 * ROUNDING))
+                fail_msg("%s, %s, %zu layers on %zu x %zu, kernel %zu%s: defect %g, but %s", group->name,
+                         bnn_network_type_row(spec.type)->name, spec.width_count, spec.input[1],
+                         spec.input[2], spec.kernel, spec.circular ? ", circular" : "", defect,
+                         said ? "commutes" : reason);
+        }
+        test_fixture_free(&f);
+    }
+    assert_true(hold > RANDOM_NETWORKS / 4 && hold < RANDOM_NETWORKS * 3 / 4);
+}
+
+/* Regular channels carry the group that the network was made for: a subgroup acts by its tables, others not at all. */
+static void subgroups_act_by_the_tables_of_the_group(void **state)
+{
+    static const struct {
+        const char *carried, *subgroups[5];
+        bnn_network_spec spec;
+    } rows[] = {{"C4", {"C1", "C2", "C4"}, REGULAR_NETWORK(FCNN, 3, 8, 8, 3, false, 8, 16)},
+                {"D4", {"D1", "D2", "C4", "C2"}, REGULAR_NETWORK(CNN, 1, 8, 8, 3, false, 8, 8)},
+                {"D4", {"D1", "D2", "D4", "C2"}, REGULAR_NETWORK(MLP, 1, 6, 6, 0, false, 8, 16)},
+                {"C8", {"C2", "C4"}, REGULAR_NETWORK(FCNN, 1, 8, 8, 3, false, 16, 8)},
+                {"T4", {"T2", "T1"}, REGULAR_NETWORK(MLP, 1, 4, 8, 0, false, 16)}};
+    (void)state;
+    for (size_t t = 0; t < ROWS(rows); t++) {
+        bnn_network_spec spec = rows[t].spec;
+        strcpy(spec.group, rows[t].carried);
+        fixture whole = test_fixture(rows[t].carried, &spec);
+        bnn_real *w = test_normals(whole.symmetry->count, 5);
+        for (size_t i = 0; rows[t].subgroups[i]; i++) {
+            uint16_t element[BNN_GROUP_MAX_ORDER];
+            fixture f = test_fixture(rows[t].subgroups[i], &spec);
+            const size_t count = f.symmetry->count, bytes = count * sizeof *f.symmetry->source;
+            assert_true(bnn_group_embedding(f.group, whole.group, element));
+            for (size_t h = 0; h < f.group->order; h++)
+                assert_memory_equal(f.symmetry->source + h * count,
+                                    whole.symmetry->source + element[h] * count, bytes);
+            if (!(equation_defect(f.group, f.network, f.symmetry, w) < 100 * ROUNDING))
+                fail_msg("%s of %s", f.group->name, rows[t].carried);
+            test_fixture_free(&f);
+        }
+        free(w);
+        test_fixture_free(&whole);
+    }
+}
+
+static void other_groups_are_not_judged(void **state)
+{
+    static const char *const others[] = {"D4", "D1", "C8", "C3", "T2"};
+    bnn_network_spec regular = REGULAR_NETWORK(FCNN, 1, 8, 8, 3, true, 8, 8), trivial = regular;
+    (void)state;
+    strcpy(regular.group, "C4");
+    strcpy(trivial.group, "C4");
+    trivial.representation = BNN_TRIVIAL;
+    bnn_network *network = test_network(&regular), *open = test_network(&trivial);
+    for (size_t i = 0; i < ROWS(others); i++) {
+        bnn_group *group = test_group(others[i]);
+        bnn_symmetry *symmetry = NULL;
+        bnn_error error = {0};
+        assert_int_equal(bnn_symmetry_create(group, network, &symmetry, &error), BNN_BAD_INPUT);
+        assert_null(symmetry);
+        assert_non_null(strstr(error.message, "not judged: the model's channels carry C4"));
+        assert_int_equal(bnn_network_check_channels(group, network, &error), BNN_BAD_INPUT);
+        assert_int_equal(bnn_network_check_channels(group, open, &error), BNN_OK);
+        bnn_group_free(group);
+    }
+    bnn_network_free(open);
+    bnn_network_free(network);
 }
 
 static void refused(void **state)
@@ -148,7 +336,6 @@ static void refused(void **state)
          "conv_layers.0: C8 has no exact action on a 5 x 5"},
         {{"C4", NETWORK(MLP, 1, 4, 6, 0, false, 4)}, BNN_TRIVIAL, "fc_layers.0: C4 has quarter turns"},
         {{"C4", NETWORK(FCNN, 1, 8, 8, 3, false, 4, 6)}, BNN_REGULAR, "conv_layers.1: found 6 channels"},
-        {{"T2", NETWORK(CNN, 1, 4, 4, 3, true, 4, 4)}, BNN_TRIVIAL, "fc: T2 does not act on a grid of 1 x 1"},
         {{"T2", NETWORK(CNN, 1, 12, 12, 3, true, 4, 4)},
          BNN_TRIVIAL,
          "fc: T2 does not act on a grid of 3 x 3"},
@@ -225,7 +412,7 @@ static void projection(void **state)
         }
 }
 
-/* DESIGN section 3, the formulas as they stand, over all elements of the group. */
+/* The formulas of bnn/symmetry.h as they stand, over all elements of the group. */
 static void project_formula(const double *m, const double *s, size_t n, double *mu, double *sigma)
 {
     *mu = *sigma = 0;
@@ -354,7 +541,7 @@ static void operators_agree_with_the_reference(void **state)
             const bnn_layer *layer = &f.network->layers[l];
             compare(q->mu, expected->mu, layer->weight_offset, layer->weight_count);
             compare(q->mu, expected->mu, layer->bias_offset, layer->bias_count);
-            if (!project || layer->kind == BNN_LAYER_CONV)
+            if (!project || layer->type == &bnn_layer_conv)
                 compare(q->rho, expected->rho, layer->weight_offset, layer->weight_count);
             if (!project) compare(q->rho, expected->rho, layer->bias_offset, layer->bias_count);
         }
@@ -370,6 +557,9 @@ int main(void)
         cmocka_unit_test(equation_holds),
         cmocka_unit_test(is_a_group_action),
         cmocka_unit_test(check_finds_what_breaks_the_equation),
+        cmocka_unit_test(check_is_the_equation),
+        cmocka_unit_test(subgroups_act_by_the_tables_of_the_group),
+        cmocka_unit_test(other_groups_are_not_judged),
         cmocka_unit_test(refused),
         cmocka_unit_test(projection),
         cmocka_unit_test(operators_follow_their_formulas),

@@ -34,12 +34,4 @@ void bnn_batches_shuffle(bnn_batches *batches, size_t epoch);
 /* Fills images and labels with batch `index` of the epoch. */
 void bnn_batches_fill(bnn_batches *batches, size_t index, int threads);
 
-/* Training and validation sets of a configuration: the padded training split, a seeded subset of train_size,
- * and validation_size others (NULL when that is 0). */
-bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_dataset **validation,
-                             bnn_error *error);
-
-/* The padded test set, cut to test_size. */
-bnn_status bnn_test_data(const bnn_config *config, bnn_dataset **test, bnn_error *error);
-
 #endif

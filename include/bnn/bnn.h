@@ -3,10 +3,12 @@
 #ifndef BNN_BNN_H
 #define BNN_BNN_H
 
-/* clang-format off: in order, not sorted */
+/* In order, not sorted: */
+/* clang-format off */
 /* floor 0: base */
 #include "bnn/real.h"
 #include "bnn/status.h"
+#include "bnn/utf8.h"
 #include "bnn/row.h"
 #include "bnn/numeric.h"
 #include "bnn/rng.h"
@@ -22,8 +24,10 @@
 #include "bnn/metrics.h"
 #include "bnn/sweep.h"
 /* floor 2: kernels */
-#include "bnn/layer.h"
+#include "bnn/kernel.h"
 /* floor 3: network */
+#include "bnn/layer.h"
+#include "bnn/estimator.h"
 #include "bnn/network.h"
 #include "bnn/objective.h"
 /* floor 4: posterior */
@@ -39,6 +43,7 @@
 /* floor 7: modes */
 #include "bnn/mode.h"
 /* floor 8: run */
+#include "bnn/splits.h"
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"

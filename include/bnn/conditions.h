@@ -1,5 +1,5 @@
-/* The conditions for exact equivariance (DESIGN section 4; arXiv:2606.26273), each kept or broken by a
- * configuration or a model, with the reason and the mend. Floor 8. */
+/* The conditions for exact equivariance (arXiv:2606.26273), each kept or broken by a configuration or a model, with the
+ * reason and the mend. Floor 8. */
 #ifndef BNN_CONDITIONS_H
 #define BNN_CONDITIONS_H
 
@@ -13,7 +13,9 @@
 typedef struct bnn_condition {
     const char *name; /* "prior invariant" */
     bool kept;
-    char reason[1024]; /* why */
+    bool judged;       /* false: nothing can be said, for the reason given; it is not kept then */
+    bool of_training;  /* about how a model was trained, not what it is */
+    char reason[2048]; /* why */
     char mend[320];    /* how to mend it; empty when it is kept */
 } bnn_condition;
 
@@ -21,13 +23,16 @@ typedef struct bnn_condition {
 
 /* Of a configuration: what training by it keeps and breaks. `model` is the network as it is after the mode's
  * trigger, with the posterior as initialised. */
-void bnn_conditions_of_training(const bnn_config *config, const bnn_model *model,
-                                bnn_condition conditions[BNN_CONDITION_COUNT]);
+bnn_status bnn_conditions_of_training(const bnn_config *config, const bnn_model *model,
+                                      bnn_condition conditions[BNN_CONDITION_COUNT], bnn_error *error);
 
-/* Of a trained model: the same, with its own prior and with q as it is now in the place of the initial q.
- * `certificate`: NULL where the group has no action on the weights. */
-void bnn_conditions_of_model(const bnn_model *model, const bnn_certificate *certificate,
-                             bnn_condition conditions[BNN_CONDITION_COUNT]);
+/* Of a trained model under `group`, its own or another: what the model is, with q as it is now in the place of the
+ * initial q, and apart from that (of_training) what its training kept, which was under the group `trained`. An action on
+ * regular channels belongs to the model's group and its subgroups; under others, what is about weights is not judged.
+ * *certificate <- q's, to be freed; NULL where the group has no action on the weights. */
+bnn_status bnn_conditions_of_model(const bnn_model *model, const bnn_group *group, const bnn_group *trained,
+                                   bnn_condition conditions[BNN_CONDITION_COUNT],
+                                   bnn_certificate **certificate, bnn_error *error);
 
 /* The network that a configuration ends with, on a fresh posterior; `shape` (C, H, W) and `classes` of the
  * data. */

@@ -20,8 +20,9 @@ typedef enum bnn_augmentation { BNN_AUGMENT_NONE, BNN_AUGMENT_FULL, BNN_AUGMENT_
 typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
-extern const char *const bnn_predictive_names[]; /* "posterior", "group-averaged", NULL */
-extern const char *const bnn_draws_names[];      /* "shared", "independent", NULL */
+extern const char *const bnn_augmentation_names[]; /* "none", "full", "random", NULL */
+extern const char *const bnn_predictive_names[];   /* "posterior", "group-averaged", NULL */
+extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
 
 #define BNN_NAME 32
 
@@ -30,6 +31,12 @@ typedef struct bnn_sizes {
     size_t count;
     size_t value[BNN_MAX_WIDTHS];
 } bnn_sizes;
+
+/* A list of flags, as `model.pool`. */
+typedef struct bnn_flags {
+    size_t count;
+    bool value[BNN_MAX_WIDTHS];
+} bnn_flags;
 
 #define BNN_CONFIG_KEYS 128 /* at most */
 
@@ -44,6 +51,8 @@ typedef struct bnn_config {
         size_t validation_size;
         size_t test_size; /* 0: all */
         size_t pad;
+        int scale;         /* bnn_scale */
+        double background; /* NaN: auto, the smallest value of the training images */
     } data;
     char group[BNN_NAME];
     struct {
@@ -51,6 +60,7 @@ typedef struct bnn_config {
         bnn_sizes input; /* C, H, W; empty: from the data */
         size_t classes;  /* 0: from the data */
         bnn_sizes channels, hidden;
+        bnn_flags pool; /* one a conv layer; empty: after every one */
         size_t kernel;
         int padding;        /* 0 zero, 1 circular */
         int representation; /* 0 auto (the mode's), 1 trivial, 2 regular */
@@ -102,17 +112,32 @@ void bnn_config_default(bnn_config *config);
  * JSON, or taken as a string), then the checks that need neither data nor modes. Unknown keys, wrong types, duplicate keys,
  * values out of range, names of no row, and keys that the chosen rows do not read give BNN_BAD_INPUT naming the key's path,
  * what was found, what was expected and the nearest valid key. `modes`: the registry of symmetrization.mode; NULL for the text
- * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over. */
+ * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over; of other text, relative paths
+ * become absolute: those from the folder of the file `name`, or from the current one where that is no regular file. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bnn_registry *modes, bnn_config *config, bnn_error *error);
 
-/* bnn_config_parse of a file. */
+/* bnn_config_parse of the bytes of a file, with a zero byte after the last; a byte order mark is passed over.
+ * BNN_BAD_INPUT when it is a file of another kind, which the message names. */
+bnn_status bnn_config_read_text(const char *name, const uint8_t *bytes, size_t size, const char *const *sets,
+                                size_t set_count, bnn_registry *modes, bnn_config *config, bnn_error *error);
+
+/* The same of a file. */
 bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
                            bnn_config *config, bnn_error *error);
+
+/* Whether the user has set a key, in the file or by --set. */
+bool bnn_config_gives(const bnn_config *config, const char *path);
 
 /* The paths, one a call and then NULL, of keys that the user has set although the chosen rows do not read them (of those that
  * bnn_config_parse lets pass); *i is 0 at first. */
 const char *bnn_config_unread(const bnn_config *config, size_t *i);
+
+/* For the failure of a check, whose message is "KEY: ..." or "NAME: KEY: ...": puts what the user has to look at in front.
+ * That is --set KEY=VALUE where KEY was set so, and else the file `name`, with all --sets where there are some. Returns
+ * `status`, and does nothing unless it is BNN_BAD_INPUT. */
+bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t set_count, bnn_status status,
+                            bnn_error *error);
 
 /* Every key that is read, explicit, as JSON text (freed with free()); NULL when memory is short. */
 char *bnn_config_dump(const bnn_config *config, bool pretty);

@@ -17,14 +17,14 @@
 #include "bnn/status.h"
 
 typedef struct bnn_engine_options {
-    size_t samples;           /* S */
-    size_t items;             /* images in a batch */
-    size_t views;             /* of every image, under the same weight draw */
-    bnn_view_average average; /* over the views */
-    bnn_estimator estimator;  /* local and flipout: gaussian layers only */
+    size_t samples;                 /* S */
+    size_t items;                   /* images in a batch */
+    size_t views;                   /* of every image, under the same weight draw */
+    bnn_view_average average;       /* over the views */
+    const bnn_estimator *estimator; /* NULL: weight draws */
     int threads;
     bnn_scale_gradient gradient; /* of rho, or of sigma */
-    const char *kernels;         /* NULL, or a name for bnn_layer_ops_for */
+    const char *kernels;         /* NULL, or a set of kernels: see bnn_workspace_options */
 } bnn_engine_options;
 
 typedef struct bnn_engine bnn_engine;
@@ -50,9 +50,9 @@ void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps
  */
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta);
 
-/* The weight of each layer's KL in later steps is beta times factors[l] (layer_count), which the engine copies; 1 at
- * first. For a head with a warm-up of its own, and free bits. */
-void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors);
+/* (layer_count) The weight of each layer's KL in later steps over beta, to be written by the caller; 1 at first. For a head
+ * with a warm-up of its own, and free bits. */
+double *bnn_engine_kl_factors(bnn_engine *engine);
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);    /* (parameter_count) */
 bnn_real *bnn_engine_scale_gradient(bnn_engine *engine); /* (parameter_count) as options.gradient says */

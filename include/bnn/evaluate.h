@@ -1,5 +1,11 @@
 /* Predictions over images, weight draws and the orbit, in one pass and in bounded memory; and the figures of
- * an evaluation made from them. Floor 7. */
+ * an evaluation made from them. Floor 8.
+ *
+ * The predictive is F(x) = 1/T sum_t softmax f(x; w_t), or, group-averaged, F_G(x) = 1/|G| sum_h F(h.x), under the same
+ * draws: the mixture over T |G| members (draw, element). Where G permutes pixels, F_G(g.x) = F_G(x) bit for bit: one pass
+ * over the orbit gives all of it. Where G interpolates, turns do not compose, and F_G(g.x) is measured on h.(g.x), images
+ * turned twice: |G|^2 forward passes an image and draw, in the memory of |G|. Where f(h.x; rho(h) w) = f(x; w)
+ * (bnn_network_commutes), F_G is the predictive of q_G = 1/|G| sum_h rho(h) q. */
 #ifndef BNN_EVALUATE_H
 #define BNN_EVALUATE_H
 
@@ -15,11 +21,12 @@
 #include "bnn/status.h"
 
 typedef struct bnn_predict_options {
-    const bnn_group *group; /* whose orbit is predicted; NULL: the images as they are */
-    size_t samples;         /* T */
-    bool mean;              /* w = mu, no draw; T is then 1 */
-    bool logits;            /* logits instead of probabilities */
-    bool group_averaged;    /* eval.predictive: the mean over the orbit with the same draws */
+    const bnn_group *group; /* whose orbit is predicted: G elements; NULL: the images as they are, G = 1 */
+    const bnn_group *average_over; /* of the group-averaged predictive; NULL: F itself */
+    const uint32_t *labels;        /* one an image, for the likelihoods, or NULL */
+    size_t samples;                /* T */
+    bool mean;                     /* w = mu, no draw; T is then 1 */
+    bool logits;                   /* values are logits instead of probabilities: not with average_over */
     bnn_draws draws;
     uint64_t seed;
     bnn_purpose purpose; /* of the stream of draws */
@@ -27,20 +34,44 @@ typedef struct bnn_predict_options {
     const char *kernels; /* NULL, or a name for bnn_layer_ops_for */
 } bnn_predict_options;
 
-/* Receives the predictions of `images` consecutive images from `first` on: values (T, G, images, classes), which it
- * may overwrite. */
-typedef bnn_status bnn_prediction_sink(void *context, double *values, size_t first, size_t images,
-                                       bnn_error *error);
+/* The predictions of `images` consecutive images from `first` on. */
+typedef struct bnn_predictions {
+    size_t first, images;
+    double *values; /* (T, G, images, classes), for the sink to overwrite; group-averaged: means over h */
+    bnn_image_terms terms; /* likelihoods, from logits, if there are labels; the entropy if group-averaged */
+} bnn_predictions;
 
-/* Predicts every image of the data set, chunk by chunk. The draws are the same for every chunk. BNN_BAD_INPUT
- * when the images' shape is not the model's. */
+typedef bnn_status bnn_prediction_sink(void *context, const bnn_predictions *predictions, bnn_error *error);
+
+/* Predicts every image of the data set, chunk by chunk. The draws are the same for every chunk. BNN_BAD_INPUT when the
+ * images' shape is not the model's or a label is none of its classes; BNN_FAILED, naming the first image, when a logit is
+ * not finite. */
 bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                        bnn_prediction_sink *sink, void *context, bnn_error *error);
 
-/* bnn_predict into metrics. Labels are used when the data set has them. With group_averaged the figures are those of
- * the mixture q_G = 1/|G| sum_h rho(h) q, and so is expected_nll: mean_g E_q -log p(y | g.x, w), not the likelihood of the
- * averaged probabilities. KL(q || p) then overstates KL(q_G || p) by at most log |G| nats (DESIGN section 4). */
+/* bnn_predict into metrics, with the data set's labels where it has them. Every log-likelihood is formed from logits, and
+ * those of a mean over members by log-sum-exp. Group-averaged, expected_nll is mean_g E_q -log p(y | g.x, w) and the mutual
+ * information that of all members, at one draw too. */
 bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                         bnn_metrics **metrics, bnn_error *error);
+
+/* The ELBO at the number of base training images N0,
+ *     N0 mean_i E_q log p(y_i | x_i, w) - KL(q || p),
+ * whatever N the mode trained with. On the training images it is the ELBO itself; on others, the mean over them estimates
+ * the expected ELBO of a training set of N0 images of their kind under this q.
+ *
+ * Group-averaged, KL(q || p) stands for KL(q_G || p), which it exceeds by at most log |G| nats where the prior is invariant
+ * under rho; where it is not, KL(q_G || p) may be larger, and there is no ELBO. */
+typedef struct bnn_elbo {
+    double expected_log_likelihood; /* mean over images */
+    double kl;                      /* KL(q || p) */
+    double n;                       /* N0; 0: the model does not tell it, and the following two are NaN */
+    double total, per_example;      /* N0 expected_log_likelihood - kl; that over N0 */
+} bnn_elbo;
+
+/* BNN_BAD_INPUT, with the reason why there is none: w = mu, or a group-averaged predictive under a prior that is not known
+ * to be invariant. `metrics` are the figures of labelled images under `options`. */
+bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *options,
+                             const bnn_metrics *metrics, bnn_elbo *elbo, bnn_error *error);
 
 #endif

@@ -34,6 +34,13 @@ void bnn_group_free(bnn_group *group);
 
 size_t bnn_group_product(const bnn_group *group, size_t a, size_t b);
 
+#define BNN_NO_ELEMENT UINT16_MAX
+
+/* Whether `sub` is a subgroup of `group`: C<m> of C<n> and D<n>, and D<m> of D<n>, where m divides n; T<k> of T<n> where k
+ * divides n; C1 and T1 of all. element (sub->order), unless NULL, receives the place of each element of `sub` in `group`,
+ * the transformation of the plane being the same, and BNN_NO_ELEMENT for those that `group` does not have. */
+bool bnn_group_embedding(const bnn_group *sub, const bnn_group *group, uint16_t *element);
+
 /* A short human name of an element: "r90", "r180 flip", "shift (0,14)". */
 void bnn_group_element_name(const bnn_group *group, size_t element, size_t height, size_t width, char *name,
                             size_t size);

@@ -13,13 +13,13 @@
 #define BNN_FILE_MOST ((size_t)UINT32_MAX)
 
 /* *data <- the whole file, *size its bytes, with a zero byte after the last; freed with free(). A file that
- * is gzip-compressed (whatever its name) is decompressed; truncated or corrupt compressed data is an error
+ * is gzip-compressed (whatever its name) is decompressed (zero bytes after its end are padding); truncated or corrupt compressed data is an error
  * that says so. BNN_BAD_INPUT when the file is missing, a directory, unreadable or larger than `most` bytes.
  */
 bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error);
 
-/* Writes atomically: a temporary file beside `path`, fsync, rename. The old file stays when anything fails.
- */
+/* Writes atomically: a temporary file beside `path`, fsync, rename. The old file stays when anything fails. A symbolic
+ * link stays: what it names is replaced, or made. */
 bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error);
 
 /* Appends one line (a newline is added) with a single write. */
@@ -29,6 +29,10 @@ bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error)
 bnn_status bnn_make_directory(const char *path, bnn_error *error);
 
 bool bnn_file_exists(const char *path);
+
+/* folder <- the absolute path, without links, of the folder that holds the regular file `path`; the current folder when
+ * that is no regular file but a pipe, or missing. */
+bnn_status bnn_folder_of(const char *path, char *folder, size_t size, bnn_error *error);
 
 /* Whether the two paths name the same existing file. */
 bool bnn_same_file(const char *a, const char *b);

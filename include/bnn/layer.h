@@ -1,116 +1,108 @@
-/* A layer's geometry, and the interface behind which its arithmetic lives. The network calls the functions of
- * bnn_layer_ops and does not know which implementation runs; implementations (kernels) know nothing of
- * posteriors, groups or modes.
- *
- * Layouts of one image's activation:
- *   planar         (C, H, W)                      the network's input
- *   channels-last  (H, W, bnn_channel_stride(C))  the output of a conv layer; channels beyond C are zero
- *   flat           (F)                            the output of mean and dense layers
- * A block of n images is n of these one after the other. Channels-last blocks are aligned to 64
- * bytes; planar and flat ones need not be. */
+/* Layers, and their types: one row of bnn_layer_types and one file each. A type's row says all that the rest needs to know of
+ * it: shapes, arithmetic, parameters and their first values, and how a group acts on it. Floor 3. */
 #ifndef BNN_LAYER_H
 #define BNN_LAYER_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "bnn/real.h"
-
-typedef enum bnn_layer_kind {
-    BNN_LAYER_CONV, /* conv kernel x kernel, stride 1, "same" padding; + bias; ReLU; max-pool 2 x 2 */
-    BNN_LAYER_MEAN, /* global average pool of a channels-last activation: flat (C). No parameters. */
-    BNN_LAYER_DENSE /* W x + b over the whole input activation in (C, H, W) order; ReLU. */
-} bnn_layer_kind;
-
-typedef enum bnn_layout { BNN_LAYOUT_PLANAR, BNN_LAYOUT_CHANNELS_LAST, BNN_LAYOUT_FLAT } bnn_layout;
+#include "bnn/group.h"
+#include "bnn/kernel.h"
+#include "bnn/row.h"
+#include "bnn/status.h"
 
 /* How the group acts on the channels of an activation: see symmetry.h. */
 typedef enum bnn_representation { BNN_TRIVIAL, BNN_REGULAR } bnn_representation;
 
+/* An input that is not a layer's output: the network's images. */
+#define BNN_IMAGES SIZE_MAX
+
+typedef struct bnn_layer_type bnn_layer_type;
+typedef struct bnn_network bnn_network;
+
 typedef struct bnn_layer {
-    bnn_layer_kind kind;
-    char name[40]; /* "conv_layers.0", "classifier", "fc", "fc_layers.2": the prefix of its tensors */
+    const bnn_layer_type *type;
+    char name[40]; /* "conv_layers.0", "classifier": the prefix of its tensors; "conv_layers.0.relu" */
 
-    bnn_layout in_layout;
-    size_t in_channels, in_height, in_width; /* height = width = 1 for a flat input */
-    size_t out_channels;                     /* features of a dense layer */
-    size_t out_height, out_width;            /* after pooling; 1 x 1 for mean and dense */
+    size_t inputs
+        [BNN_MAX_INPUTS];   /* (type->inputs) the layers before it whose outputs it takes, or BNN_IMAGES */
+    size_t uses;            /* how many inputs its own output is */
+    bnn_kernel_shape shape; /* the layer's alone, without what is run together with it */
+    bnn_representation in_representation, out_representation;
 
-    size_t kernel; /* odd side of the conv kernel; 0 otherwise */
-    bool circular; /* conv: wrap around instead of zero padding */
-    bool relu;
-    bool pool; /* conv: max-pool 2 x 2 with stride 2, an odd last row or column dropped */
-
-    /* Weight (out_channels, in_channels, kernel, kernel), or (out_channels, in_channels * in_height *
-     * in_width) for dense; row-major as in PyTorch. Bias (out_channels). Positions in the network's parameter
-     * vector. */
+    /* Parameters: a weight tensor, as files write it, row-major, whose first dimension is the output channels and whose
+     * second, where it has one, goes over the input channels; and a bias (out channels). The rest of the tensor is
+     * `places`: the offsets of a kernel or the pixels of a grid. All 0 without parameters. Offsets are positions in the
+     * network's parameter vector; the bias follows the weights. */
+    size_t weight_rank, weight_shape[4], places;
     size_t weight_offset, weight_count;
     size_t bias_offset, bias_count;
-    bool weight_is_1x1_conv; /* a dense layer written to files as (out, in, 1, 1): fcnn's classifier */
 
-    bnn_representation in_representation, out_representation;
+    /* The layer's number in the keys of random streams, so that a run keeps its noise whatever stands between layers
+     * with parameters. In the three architectures of network.h: the place in the list of convolutions, mean and dense
+     * layers (ReLU, pools and sums uncounted). */
+    size_t stream;
 } bnn_layer;
 
-/* Channels of a channels-last pixel in memory: `channels` rounded up to BNN_CHANNEL_UNIT. */
-size_t bnn_channel_stride(size_t channels);
+struct bnn_layer_type {
+    bnn_row row;
+    size_t inputs;                    /* how many it takes */
+    const bnn_kernel *const *kernels; /* its arithmetic: see bnn_conv_kernels */
 
-/* bnn_real's in one image's input and output activation, in the layouts above. */
-size_t bnn_layer_in_count(const bnn_layer *layer);
-size_t bnn_layer_out_count(const bnn_layer *layer);
+    /* Completes a layer of which shape.in and in_representation are known, and what the caller asked for (shape.out.channels,
+     * shape.kernel, ...): the rest of the shape, out_representation, the parameters' tensors. BNN_BAD_INPUT, with the
+     * layer's name, when it cannot be. */
+    bnn_status (*infer)(const bnn_network *network, bnn_layer *layer, bnn_error *error);
 
-/* One implementation of a kind of layer. A unit of work is one weight draw and several blocks of images:
- *     pack; for each block { forward; backward }; unpack_gradient
- * Nothing allocates; every buffer is the caller's, aligned to 64 bytes (but for planar and flat blocks, and for
- * parameters) and as large as the *_count functions say (in bnn_real; they may return 0). The functions may be called from several threads on different
- * buffers. */
-typedef struct bnn_layer_ops {
-    const char *name; /* "naive", "gemm", "winograd-avx512", ... */
+    /* Takes `next`, the only user of the layer's output, into the layer's own kernel: shape <- what that then computes.
+     * False where it cannot. NULL: never. */
+    bool (*fuse)(bnn_kernel_shape *shape, const bnn_layer *next);
 
-    /* Whether this processor has its instruction set; NULL where any has. Nothing else of the row may be called if not. */
-    bool (*runs_here)(void);
+    /* Buffers for one image, which the kernels go through several times, are so large that blocks of images are kept small
+     * enough for the cache: see bnn_network_block. */
+    bool small_blocks;
 
-    /* Whether this implementation can run the layer: see bnn_layer_ops_fit. */
-    bool (*supports)(const bnn_layer *layer);
+    /* Which estimators of the gradient may take it: output = input * weights + bias, bilinear; and every weight is used
+     * once an image, so that pre-activations are independent given the input. A type that says neither has its weights
+     * drawn. */
+    bool bilinear, weights_used_once;
 
-    size_t (*packed_count)(const bnn_layer *layer); /* one draw's weights and bias as the kernel wants them */
-    size_t (*saved_count)(const bnn_layer *layer, size_t images);   /* kept from forward to backward */
-    size_t (*scratch_count)(const bnn_layer *layer, size_t images); /* free again on return */
+    /* Mean and standard deviation of the initial weights. Types with parameters have to have it. */
+    void (*initial)(const bnn_layer *layer, double *mean, double *deviation);
 
-    /* packed <- weight (weight_count) and bias (bias_count). */
-    void (*pack)(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed);
+    /* ---- symmetry: what is NULL here is refused, never taken for granted ---- */
 
-    /* out <- the layer's output for `images` inputs. saved = NULL when no backward pass follows. */
-    void (*forward)(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
-                    bnn_real *out, bnn_real *saved, bnn_real *scratch);
+    /* *source <- how the group acts on the places of the weight tensor, (order, places): (R_g w)[p] = w[source[g*places +
+     * p]]; freed with free(). BNN_BAD_INPUT when there is no exact action. NULL: the parameters have none. */
+    bnn_status (*place_action)(const bnn_group *group, const bnn_layer *layer, uint32_t **source,
+                               bnn_error *error);
 
-    /* Given d loss / d out of the block that forward() saw last with this `saved`:
-     * packed_gradient <- (or with `add`, after a unit's first block, +=) d loss / d packed weights and bias, in a form
-     * of packed_count reals of the kernel's own choosing; in_gradient <- d loss / d in, unless it is NULL (the
-     * first layer). `in` and `out` are those of forward(). out_gradient may be overwritten. */
-    void (*backward)(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
-                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch);
+    /* Whether f(h.x; rho(h) w) = h.f(x; w) of this layer, given that every parameter has its action and that the group
+     * permutes the pixels of the images; if not, a line in `reason` (of `size` bytes) of what breaks it and what mends it.
+     * NULL: no. */
+    bool (*commutes)(const bnn_group *group, const bnn_network *network, const bnn_layer *layer, char *reason,
+                     size_t size);
 
-    /* weight_gradient, bias_gradient <- the accumulated packed_gradient in the layout of the parameters.
-     * packed_gradient may be overwritten. */
-    void (*unpack_gradient)(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient);
+    /* The factor of the weights of an orbit expansion (symmetry.h) of `layer`, the expanded one. NULL: it has none. */
+    double (*expansion_scale)(const bnn_group *group, const bnn_layer *layer);
+};
 
-    /* Packed weights, and the packed gradient, are the layer's slice of the parameter vector itself, weights then bias:
-     * nobody needs to call pack or unpack_gradient, and no alignment may be assumed. */
-    bool in_place;
-} bnn_layer_ops;
+extern const bnn_layer_type bnn_layer_conv; /* kernel x kernel, stride 1, "same" padding, bias */
+extern const bnn_layer_type
+    bnn_layer_dense; /* W x + b over the whole input in (C, H, W) order; weight_rank 4: W is
+                                                 * written to files as (out, in, 1, 1), a convolution of one pixel */
+extern const bnn_layer_type bnn_layer_relu;     /* max(0, x) */
+extern const bnn_layer_type bnn_layer_max_pool; /* 2 x 2, stride 2, an odd last row or column dropped */
+extern const bnn_layer_type bnn_layer_mean;     /* over the pixels of a channels-last activation: flat (C) */
+extern const bnn_layer_type bnn_layer_sum;      /* of two activations of one shape */
 
-/* Every implementation, fastest first, NULL-terminated. */
-extern const bnn_layer_ops *const bnn_layer_ops_list[];
+extern const bnn_layer_type *const bnn_layer_types[]; /* NULL-terminated */
+const bnn_row *bnn_layer_type_row(size_t i);          /* a bnn_registry */
 
-/* Whether an implementation runs on this processor and can run the layer. */
-bool bnn_layer_ops_fit(const bnn_layer_ops *ops, const bnn_layer *layer);
-
-/* The first implementation in the list that fits the layer; `name`, if not NULL, asks for one by name (for
- * tests and measurements) and falls back to the first where none of that name fits the layer. Where one source is
- * compiled for several instruction sets, the name is "kind-set" ("winograd-avx2"), and `name` may be that, the kind
- * ("winograd": the fastest that runs here) or the set ("avx2": every kind compiled for it, to run a whole network so). */
-const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name);
+/* Input channels of the weight tensor, and how the group acts on them: those of the layer, or 1 where each channel has
+ * weights of its own. */
+size_t bnn_layer_weight_inputs(const bnn_layer *layer);
+bnn_representation bnn_layer_weight_representation(const bnn_layer *layer);
 
 #endif

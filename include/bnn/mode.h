@@ -46,8 +46,9 @@ typedef struct bnn_mode {
     /* What of the model the file does not hold, after it has been read; NULL: nothing. */
     bnn_status (*restore)(bnn_model *model, bnn_error *error);
 
-    /* The mode's own checks of a configuration of a run, with `name` before every message; NULL: none. */
-    bnn_status (*check)(const char *name, const bnn_config *config, bnn_error *error);
+    /* The mode's own checks of a configuration of a run, with `name` before every message; settles what the mode leaves no
+     * choice of. NULL: none. */
+    bnn_status (*check)(const char *name, bnn_config *config, bnn_error *error);
 } bnn_mode;
 
 extern const bnn_mode *const bnn_modes[]; /* NULL-terminated, the default first */
@@ -73,7 +74,10 @@ bnn_representation bnn_mode_representation(const bnn_config *config);
 size_t bnn_mode_chosen_average(const bnn_config *config);
 
 /* The checks of a run's configuration that need no data. */
-bnn_status bnn_mode_check(const char *name, const bnn_config *config, bnn_error *error);
+bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error);
+
+/* For modes that see base images only: refuses an augmentation that the user has set, but for "none", and settles it. */
+bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_error *error);
 
 /* To be called on a model that has been read from a file: checks that its mode exists, and lets it add what files do not hold;
  * `path` for messages. */

@@ -4,6 +4,7 @@
 #define BNN_MODEL_H
 
 #include "bnn/config.h"
+#include "bnn/dataset.h"
 #include "bnn/group.h"
 #include "bnn/network.h"
 #include "bnn/posterior.h"
@@ -16,6 +17,7 @@ typedef struct bnn_model {
     bnn_group *group;
     bnn_network *network;
     bnn_posterior *posterior;
+    bnn_range pixels; /* of the training images; NaN where they are not known */
 } bnn_model;
 
 /* A network of `spec` with its prior set and its posterior initialised as the configuration says. */
@@ -34,8 +36,21 @@ bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_e
  * tensor. `file`, where not NULL, receives the whole file (the caller frees it). */
 bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error);
 
+/* The same from the bytes of a file; `name` is for messages. */
+bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, bnn_model **model,
+                           bnn_safetensors **file, bnn_error *error);
+
+/* Is called with each tensor that a posterior has in a file, by its name there; a failure ends the round. The data are the
+ * posterior's own. */
+typedef bnn_status bnn_tensor_visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
+bnn_status bnn_posterior_tensors(const bnn_posterior *posterior, bnn_tensor_visitor *visit, void *context,
+                                 bnn_error *error);
+
+/* A visitor that ignores its context: BNN_FAILED, naming tensor and entry, at the first NaN or infinity. */
+bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_error *error);
+
 /* Writes atomically. `training`, where not NULL, is a JSON text kept as metadata; `extra` (extra_count) are
- * further tensors of a checkpoint. */
+ * further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
                           const bnn_tensor *extra, size_t extra_count, bnn_error *error);
 

@@ -1,10 +1,11 @@
-/* Networks: a list of layers over one parameter vector. Floor 3: knows weights, not posteriors. */
+/* Networks: layers over one parameter vector, each of which names its inputs. Floor 3: knows weights, not posteriors. */
 #ifndef BNN_NETWORK_H
 #define BNN_NETWORK_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bnn/estimator.h"
 #include "bnn/layer.h"
 #include "bnn/real.h"
 #include "bnn/rng.h"
@@ -15,7 +16,8 @@
  *   fcnn  [conv k x k -> ReLU -> maxpool 2x2] x L, conv 1x1 to the classes, global average pool. Both of the
  *         last are linear, so the pool runs first (exact, and 49 times less work on 7 x 7 pixels).
  *   cnn   [conv k x k -> ReLU -> maxpool 2x2] x L, flatten, one dense layer to the classes.
- *   mlp   flatten, [dense -> ReLU] x L, dense to the classes. */
+ *   mlp   flatten, [dense -> ReLU] x L, dense to the classes.
+ * Max-pools may be left out one by one. */
 typedef enum bnn_network_type { BNN_NETWORK_FCNN, BNN_NETWORK_CNN, BNN_NETWORK_MLP } bnn_network_type;
 const bnn_row *bnn_network_type_row(size_t i); /* the registry, in the order of bnn_network_type */
 
@@ -30,48 +32,65 @@ typedef struct bnn_network_spec {
     size_t kernel; /* odd side of the conv kernels */
     bool circular;
     bnn_representation representation; /* of every hidden activation */
+    char group[32]; /* of which regular channels are blocks ("C4"); "": of any group that is asked about them */
+    bool unpooled[BNN_MAX_WIDTHS];     /* conv layers after which there is no max-pool; false: there is one */
 } bnn_network_spec;
 
-typedef struct bnn_network {
-    bnn_network_spec spec;
-    bnn_layer *layers;
-    size_t layer_count;
+struct bnn_network {
+    bnn_network_spec spec; /* of a network built by hand: input and classes alone */
+    bnn_layer *layers;     /* inputs before what takes them; the last gives the logits */
+    size_t layer_count, capacity;
     size_t parameter_count; /* length of a weight vector w */
-} bnn_network;
+};
 
-/* Builds the layers. BNN_BAD_INPUT when an image is too small to be pooled that often or a size is 0. */
+/* Builds the layers of a specification. BNN_BAD_INPUT when an image is too small to be pooled that often or a size is 0. */
 bnn_status bnn_network_create(const bnn_network_spec *spec, bnn_network **network, bnn_error *error);
 void bnn_network_free(bnn_network *network); /* NULL is legal */
 
-/* What one worker needs to run a network on blocks of at most `block` images; no function below allocates. */
-typedef struct bnn_workspace bnn_workspace;
+/* By hand: a network without layers, for images of `input` (C, H, W), with room for `capacity` layers; then layer after
+ * layer. Of `layer`, the type, name, inputs and stream are read, and what its type asks for (shape.out.channels and
+ * out_representation of conv and dense layers, shape.kernel and circular of conv layers); the rest is filled in. The last
+ * layer has to give `classes` logits, flat, and every other to be used: bnn_workspace_create checks that. */
+bnn_status bnn_network_begin(const size_t input[3], size_t classes, size_t capacity, bnn_network **network,
+                             bnn_error *error);
+bnn_status bnn_network_add(bnn_network *network, const bnn_layer *layer, bnn_error *error);
 
-/* `train`: with room for a backward pass. ops_name as in bnn_layer_ops_for. */
-bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool train, const char *ops_name,
-                                bnn_workspace **workspace, bnn_error *error);
-void bnn_workspace_free(bnn_workspace *workspace);
+/* An input of a layer, by its number in bnn_layer.inputs. */
+bnn_activation bnn_network_activation(const bnn_network *network, size_t input,
+                                      bnn_representation *representation);
 
-/* How the weight noise of a training step reaches the activations. */
-typedef enum bnn_estimator {
-    BNN_ESTIMATOR_WEIGHT, /* one weight draw, shared by the images of a sample */
-    BNN_ESTIMATOR_LOCAL, /* dense layers draw pre-activations: x mu + sqrt(x^2 sigma^2) zeta, zeta ~ N(0, 1) an image
-                           * and output (Kingma, Salimans and Welling 2015, eq. 6); conv layers as `weight` */
-    BNN_ESTIMATOR_FLIPOUT /* x mu + r ((x s) dW), dW = sigma eps shared, r and s random signs of an image
-                           * (Wen et al. 2018, eq. 4); conv layers have a sign a channel */
-} bnn_estimator;
-extern const char *const bnn_estimator_names[]; /* "weight", "local", "flipout", NULL */
+/* bnn_real's of one image, planar. */
+size_t bnn_network_in_count(const bnn_network *network);
 
-/* Whether the estimator gives the layer a second stream of its own. */
-bool bnn_estimator_perturbs(bnn_estimator estimator, const bnn_layer *layer);
+/* The last layer with parameters: the head. */
+const bnn_layer *bnn_network_head(const bnn_network *network);
 
-/* Gives a training workspace the second stream of an estimator: layers that bnn_estimator_perturbs are then run as
- * f(in; weights) combined with f(in; spread), where spread is dW for flipout and sigma^2 for local. */
-bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimator, bnn_error *error);
+/* The layers that run as one kernel with layer l as the first: their number, and shape <- what that kernel computes.
+ * Layers are run together that follow each other, where nothing else uses what is between them. */
+size_t bnn_network_fused(const bnn_network *network, size_t l, bnn_kernel_shape *shape);
 
 /* The number of images in a block: for conv networks 4 to 8, as many as keep the largest layer's buffers in the
  * second-level cache; for an mlp, whose products want many rows, `most`. Never above `most` but to be a multiple of
  * `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views);
+
+/* What one worker needs to run a network on blocks of at most `block` images; no function below allocates. */
+typedef struct bnn_workspace bnn_workspace;
+
+typedef struct bnn_workspace_options {
+    size_t block;
+    bool train; /* with room for a backward pass */
+    /* NULL: of training, layers that it perturbs are run as f(in; weights) combined with f(in; spread). */
+    const bnn_estimator *estimator;
+    const char *
+        kernels; /* NULL: the fastest; or a set of bnn_kernel, by which every layer runs that has a kernel of it,
+                          * and the others by their fastest. For tests and measurements. */
+} bnn_workspace_options;
+
+/* BNN_BAD_INPUT when no layer has a kernel of the set that runs here, or when the network is not complete. */
+bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_options *options,
+                                bnn_workspace **workspace, bnn_error *error);
+void bnn_workspace_free(bnn_workspace *workspace);
 
 /* A unit of work: one weight draw and several blocks of images. */
 typedef struct bnn_unit {

@@ -17,7 +17,14 @@ void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *
 /* 1 / (1 + e^-x), the derivative of softplus. */
 double bnn_sigmoid(double x);
 
-/* probabilities (n) <- softmax of logits (n). */
-void bnn_softmax(const bnn_real *logits, size_t n, double *probabilities);
+/* probabilities (n) <- softmax of logits (n). Returns log sum_i exp(logits_i): the log of probability i is logits_i less
+ * that, also where the probability is too small for a double. */
+double bnn_softmax(const bnn_real *logits, size_t n, double *probabilities);
+
+/* -sum_i p_i log p_i in nats, of probabilities (n). */
+double bnn_entropy(const double *probabilities, size_t n);
+
+/* log(1/n sum_i exp(values_i)) of n values that lie `stride` apart; none of them is infinite or NaN. */
+double bnn_log_mean_exp(const double *values, size_t n, size_t stride);
 
 #endif

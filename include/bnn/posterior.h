@@ -31,7 +31,7 @@ typedef struct bnn_slice {
 /* A family of distributions of one weight: one file, one row of bnn_families. */
 typedef struct bnn_family {
     bnn_row row;
-    const struct bnn_family *head; /* of the last layer; NULL: the family itself */
+    const struct bnn_family *head; /* of the head; NULL: the family itself */
     bool signs;                    /* a fixed random sign a weight, which a group does not move */
     bool averages_leave;           /* an average of its members over the group is none of its members */
     bool normal; /* w - mu is sigma times a standard normal, as the estimators of pre-activations assume */
@@ -110,7 +110,7 @@ extern const char *const bnn_mean_init_names[]; /* "kaiming", "zero", "prior", N
  * such a prior alone. */
 typedef enum bnn_prior_scale {
     BNN_PRIOR_NUMBERS, /* one number, or one a layer with parameters */
-    BNN_PRIOR_FAN_IN,  /* weights sqrt(2 / fan-in), as He et al. 2015 initialise; biases 1 */
+    BNN_PRIOR_FAN_IN,  /* weights: the deviation of their initial values, sqrt(2 / fan-in); biases 1 */
     BNN_PRIOR_LEARNED /* empirical Bayes: that which makes KL(q || p) least, kept up as q changes; begins at fan-in */
 } bnn_prior_scale;
 

@@ -4,6 +4,7 @@
 #define BNN_SAFETENSORS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bnn/real.h"
 #include "bnn/status.h"
@@ -28,6 +29,10 @@ typedef struct bnn_safetensors {
 /* Every field is checked against the file's size before anything is allocated for it: header length, JSON,
  * dtype, shape overflow, offsets in range, in order without overlap or holes, duplicate names. */
 bnn_status bnn_safetensors_read(const char *path, bnn_safetensors **file, bnn_error *error);
+
+/* The same from the bytes of a file; `name` is for messages. */
+bnn_status bnn_safetensors_parse(const char *name, const uint8_t *bytes, size_t size, bnn_safetensors **file,
+                                 bnn_error *error);
 void bnn_safetensors_free(bnn_safetensors *file);
 
 /* NULL when there is none. */

@@ -32,8 +32,8 @@ void bnn_sampler_free(bnn_sampler *sampler); /* NULL is legal */
 /* sigma and slope of a run <- from the posterior's rho. Different runs may be refreshed by different threads. */
 void bnn_sampler_refresh(bnn_sampler *sampler, const bnn_run *run);
 
-/* eps (posterior->count), at the run's parameters, <- a draw's noise, from bnn_stream_of(seed, purpose, step, sample, layer +
- * 2^16 index). */
+/* eps (posterior->count), at the run's parameters, <- a draw's noise, from bnn_stream_of(seed, purpose, step, sample,
+ * layer->stream + 2^16 index). */
 void bnn_sampler_noise(const bnn_sampler *sampler, const bnn_run *run, bnn_draw draw, bnn_real *eps);
 
 /* Where weights share noise, eps (posterior->count) of the run's parameters <- that of their leaders, whose noise has to be

@@ -17,7 +17,7 @@ typedef enum bnn_status {
 
 typedef struct bnn_error {
     bnn_status status;
-    char message[1024]; /* one line, no newline at its end */
+    char message[2048]; /* one line, no newline at its end; a longer one is cut in its middle */
 } bnn_error;
 
 /* Formats the message into *error (if not NULL) and returns `status`:
@@ -27,6 +27,10 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
 
 /* Puts "prefix: " before the message that *error already holds; returns its status. */
 bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix);
+
+/* A number for a message: "%g", or "NaN", "infinity" or "-infinity" whatever the C library calls them; returns `text`. */
+#define BNN_NUMBER_TEXT 32
+const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT]);
 
 /* `count * size` zeroed bytes aligned to 64, or NULL when memory is short or the product overflows; a count
  * of 0 gives a valid pointer. Released with free(). */

@@ -1,5 +1,5 @@
 /* The action of a group on the parameter vector, and every operator on a posterior that is a loop over it.
- * DESIGN sections 2 and 3. Floor 5.
+ * The mathematics: src/README.md. Floor 5.
  *
  * Each activation carries a permutation of its channels: trivial (fixed) or regular (channels in blocks of
  * |G|, index (c, k) -> c*|G| + k, h.(c, k) = (c, hk)). Then rho(h) is a permutation of the parameter vector
@@ -35,11 +35,16 @@ typedef struct bnn_symmetry {
 
 /* BNN_BAD_INPUT, with the layer and the reason, when some layer has no exact action: C8 on a dense layer over
  * a grid or on 5 x 5 kernels, a regular representation whose channels are no multiple of |G|, a grid before a
- * dense layer that the translations do not divide. That the action exists does not make f(h.x; rho(h) w) =
- * f(x; w) hold: see bnn_network_commutes. */
+ * dense layer that the translations do not divide; and as bnn_network_check_channels says. That the action exists does
+ * not make f(h.x; rho(h) w) = f(x; w) hold: see bnn_network_commutes. */
 bnn_status bnn_symmetry_create(const bnn_group *group, const bnn_network *network, bnn_symmetry **symmetry,
                                bnn_error *error);
 void bnn_symmetry_free(bnn_symmetry *symmetry);
+
+/* Whether the group acts on the hidden channels: they are trivial, or regular under the group that network->spec names,
+ * which then has to have `group` among its subgroups; a subgroup acts by the larger group's tables. BNN_BAD_INPUT for
+ * any other group: how it would move such channels is nowhere said, and "not judged" begins the message. */
+bnn_status bnn_network_check_channels(const bnn_group *group, const bnn_network *network, bnn_error *error);
 
 /* Whether f(h.x; rho(h) w) = f(x; w) for every x, w and h, given that bnn_symmetry_create succeeds: G
  * permutes the pixels of the images, its elements take the windows of every max-pool to windows, and
@@ -54,6 +59,9 @@ void bnn_symmetry_apply(const bnn_symmetry *symmetry, size_t element, const bnn_
  * one number is written to all its entries, so the result is invariant bit for bit and P P = P. One pass over
  * the entries that move; allocates nothing. Safe from several threads on different values. */
 void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values);
+
+/* Whether rho(h) values = values (count), bit for bit, for every h. */
+bool bnn_symmetry_is_invariant(const bnn_symmetry *symmetry, const bnn_real *values);
 
 /* One-shot operators on a posterior (arXiv:2606.26273). Each acts on every orbit of parameters, and leaves q
  * exactly invariant, bit for bit. sigma (not rho) is averaged; what an orbit's entries already agree on is

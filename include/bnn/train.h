@@ -17,8 +17,8 @@ typedef struct bnn_epoch {
     size_t n, n_base;     /* items the objective counts, and base images */
     double train_nll;     /* mean over samples and items, nats */
     double kl, kl_weight; /* nats, never rescaled; beta */
-    double elbo;          /* -train_nll n - kl, nats */
-    double elbo_base;     /* -train_nll n_base - kl, nats */
+    double objective;     /* -train_nll n - kl, nats: what the mode maximises where kl_weight is 1/n */
+    double elbo; /* -train_nll n_base - kl, nats; both pair the epoch's mean train_nll with its end's kl */
     double train_accuracy;
     bool validated;
     double validation_accuracy, validation_nll;
@@ -35,16 +35,30 @@ typedef struct bnn_train_callbacks {
 } bnn_train_callbacks;
 
 typedef struct bnn_train_options {
+    const char *config_name; /* put before messages about the configuration and its data; NULL: nothing */
+    const char *const *sets; /* (set_count) what --set changed in it: bnn_config_blame */
+    size_t set_count;
     const char *directory; /* made when missing */
     bool write_config;     /* write the resolved config.json there */
+    bool overwrite;        /* replace the run that the directory holds: its files are removed first */
     int threads;
     const volatile sig_atomic_t
         *stop; /* set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */
     bnn_train_callbacks callbacks;
 } bnn_train_options;
 
-/* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the
- * directory. Nothing is written before the configuration and the data have been found good. */
+/* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the directory, which is
+ * locked meanwhile. Nothing is written before the configuration and the data have been found good.
+ *
+ * BNN_BAD_INPUT, with nothing touched, when the directory holds one of these files and not `overwrite`, or when another run
+ * has it locked. BNN_FAILED when a parameter, gradient, loss or prediction becomes NaN or infinite, with the epoch, the step,
+ * the tensor and the last good checkpoint in the message; no file that is written has such a figure, and the parameters of
+ * each predicted finitely: validation images or, without them, some training images. */
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error);
+
+/* All that bnn_train checks before it writes, and no more. *text <- the config.json it would write: every key explicit, the
+ * sizes those of the data; freed with free(). */
+bnn_status bnn_train_dry_run(const bnn_config *config, const bnn_train_options *options, char **text,
+                             bnn_error *error);
 
 #endif

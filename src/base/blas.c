@@ -1,11 +1,14 @@
 #include "bnn/blas.h"
 
 #include <cblas.h>
+#include <omp.h>
 #include <strings.h>
 
 void bnn_blas_single_thread(void)
 {
+    const int threads = omp_get_max_threads();
     openblas_set_num_threads(1);
+    omp_set_num_threads(threads); /* an OpenBLAS built on OpenMP sets the number for everybody */
 }
 
 const char *bnn_blas_core(void)

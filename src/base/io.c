@@ -99,6 +99,13 @@ static bool is_gzip(const contents *c)
     return c->size >= 2 && c->data[0] == 0x1f && c->data[1] == 0x8b;
 }
 
+/* Whether nothing but zero bytes follows: the padding of tapes and of blocks, which gzip passes over too. */
+static bool is_padding(const contents *packed, size_t used)
+{
+    while (used < packed->size && packed->data[used] == 0) used++;
+    return used == packed->size;
+}
+
 /* One turn of inflate. `*used` counts the packed bytes consumed; *done is set at the end of the last member.
  */
 static bnn_status inflate_some(z_stream *z, const contents *packed, size_t *used, contents *c, bool *done,
@@ -116,7 +123,7 @@ static bnn_status inflate_some(z_stream *z, const contents *packed, size_t *used
     case Z_OK:
         return check_size(c, "the decompressed file", error);
     case Z_STREAM_END:
-        *done = *used == packed->size;
+        *done = is_padding(packed, *used);
         if (!*done && packed->data[*used] != 0x1f)
             return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu bytes after the end of the compressed data",
                             c->path, packed->size - *used);
@@ -196,6 +203,27 @@ static int directory_length(const char *path)
     return slash ? (int)(slash - path) + 1 : 0;
 }
 
+/* target <- the file that `path` names, through symbolic links, the last of which may lead to a file that is yet to be
+ * made; false, with errno set, when there is no such name. */
+static bool follow_links(const char *path, char target[PATH_MAX])
+{
+    enum { LINKS_MOST = 40 }; /* as Linux follows */
+    char link[PATH_MAX], next[PATH_MAX];
+    errno = ENAMETOOLONG;
+    if (strlen(path) >= PATH_MAX) return false;
+    memcpy(target, path, strlen(path) + 1);
+    for (int links = 0; links < LINKS_MOST; links++) {
+        const ssize_t length = readlink(target, link, sizeof link - 1);
+        if (length < 0) return true; /* no link; whether it can be written shows when it is */
+        link[length] = '\0';
+        const int folder = link[0] == '/' ? 0 : directory_length(target);
+        if (snprintf(next, sizeof next, "%.*s%s", folder, target, link) >= (int)sizeof next) return false;
+        memcpy(target, next, strlen(next) + 1);
+    }
+    errno = ELOOP;
+    return false;
+}
+
 /* Creates a file of a new name in the target's directory; `name` receives it. */
 static int open_temporary(const char *target, char *name, size_t capacity)
 {
@@ -258,12 +286,8 @@ bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_e
     if (exists && S_ISDIR(old.st_mode))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write", path);
     if (exists && !S_ISREG(old.st_mode)) return write_special(path, data, size, error);
-    if (strlen(path) >= sizeof target) {
-        errno = ENAMETOOLONG;
-        return system_failure(error, path, "write");
-    }
     /* Through a symbolic link, the file that it names is replaced, not the link. */
-    if (!exists || !realpath(path, target)) memcpy(target, path, strlen(path) + 1);
+    if (!follow_links(path, target)) return system_failure(error, path, "write");
     return replace_file(target, exists ? &old : NULL, data, size, error);
 }
 
@@ -317,6 +341,24 @@ bool bnn_file_exists(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0;
+}
+
+bnn_status bnn_folder_of(const char *path, char *folder, size_t size, bnn_error *error)
+{
+    char parent[PATH_MAX], absolute[PATH_MAX];
+    struct stat info;
+    const bool regular = stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    const int length = regular ? directory_length(path) : 0;
+    errno = ENAMETOOLONG;
+    if (snprintf(parent, sizeof parent, "%.*s.", length, path) >= (int)sizeof parent ||
+        !realpath(parent, absolute))
+        return system_failure(error, path, "find the folder");
+    if (strlen(absolute) >= size) {
+        errno = ENAMETOOLONG;
+        return system_failure(error, absolute, "take the folder");
+    }
+    memcpy(folder, absolute, strlen(absolute) + 1);
+    return BNN_OK;
 }
 
 bool bnn_same_file(const char *a, const char *b)

@@ -24,11 +24,28 @@ double bnn_sigmoid(double x)
     return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
-void bnn_softmax(const bnn_real *logits, size_t n, double *probabilities)
+double bnn_softmax(const bnn_real *logits, size_t n, double *probabilities)
 {
     double most = (double)logits[0], sum = 0;
     for (size_t i = 1; i < n; i++)
         if ((double)logits[i] > most) most = (double)logits[i];
     for (size_t i = 0; i < n; i++) sum += probabilities[i] = exp((double)logits[i] - most);
     for (size_t i = 0; i < n; i++) probabilities[i] /= sum;
+    return most + log(sum);
+}
+
+double bnn_entropy(const double *probabilities, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if (probabilities[i] > 0) sum -= probabilities[i] * log(probabilities[i]);
+    return sum;
+}
+
+double bnn_log_mean_exp(const double *values, size_t n, size_t stride)
+{
+    double most = values[0], sum = 0;
+    for (size_t i = 1; i < n; i++) most = fmax(most, values[i * stride]);
+    for (size_t i = 0; i < n; i++) sum += exp(values[i * stride] - most);
+    return most + log(sum / (double)n);
 }

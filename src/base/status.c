@@ -1,10 +1,29 @@
 #include "bnn/status.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A line that is longer than the buffer keeps its beginning and its end: the end says what is wrong. */
+static void format_message(char *message, size_t size, const char *format, va_list arguments)
+{
+    static const char gap[] = " ... ";
+    va_list again;
+    va_copy(again, arguments);
+    const int length = vsnprintf(message, size, format, arguments);
+    char *whole = length >= 0 && (size_t)length >= size ? malloc((size_t)length + 1) : NULL;
+    if (whole) {
+        const size_t end = size / 2;
+        vsnprintf(whole, (size_t)length + 1, format, again);
+        memcpy(message + size - end - strlen(gap), gap, strlen(gap));
+        memcpy(message + size - end, whole + (size_t)length + 1 - end, end);
+    }
+    free(whole);
+    va_end(again);
+}
 
 bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...)
 {
@@ -12,7 +31,7 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
         va_list arguments;
         error->status = status;
         va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
+        format_message(error->message, sizeof error->message, format, arguments);
         va_end(arguments);
     }
     return status;
@@ -20,17 +39,20 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
 
 bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix)
 {
-    if (error) {
-        size_t before = strlen(prefix), length = strlen(error->message);
-        if (before > 256) before = 256;
-        if (length > sizeof error->message - before - 3) length = sizeof error->message - before - 3;
-        memmove(error->message + before + 2, error->message, length);
-        error->message[before + 2 + length] = '\0';
-        memcpy(error->message, prefix, before);
-        memcpy(error->message + before, ": ", 2);
-        error->status = status;
-    }
-    return status;
+    if (!error) return status;
+    const bnn_error inner = *error;
+    return bnn_fail(error, status, "%s: %s", prefix, inner.message);
+}
+
+const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT])
+{
+    if (isnan(value))
+        snprintf(text, BNN_NUMBER_TEXT, "NaN"); /* whose sign, which %g may print, means nothing */
+    else if (isinf(value))
+        snprintf(text, BNN_NUMBER_TEXT, value > 0 ? "infinity" : "-infinity");
+    else
+        snprintf(text, BNN_NUMBER_TEXT, "%g", value);
+    return text;
 }
 
 void *bnn_alloc(size_t count, size_t size)

@@ -1,13 +1,17 @@
 #include "commands/command.h"
 
-#include <getopt.h>
 #include <math.h>
 #include <omp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
+#include "bnn/utf8.h"
+#include "bnn/mode.h"
 
 void cmd_print_help(const subcommand *command)
 {
@@ -20,14 +24,9 @@ void cmd_print_help(const subcommand *command)
         printf("  %-30s %s\n", left, option->meaning);
     }
     printf("  %-30s %s\n", "--help", "print this and exit");
+    if (strstr(command->operands, "MODEL"))
+        printf("\nMODEL is a model file, or the directory of a run, which has its model.bin.\n");
     if (command->details) printf("\n%s", command->details);
-}
-
-static size_t count_options(const subcommand *command)
-{
-    size_t n = 0;
-    while (command->options[n].name) n++;
-    return n;
 }
 
 static bnn_status check_operands(const cmd_line *line, bnn_error *error)
@@ -40,57 +39,87 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
         }
     if (line->operand_count < least || line->operand_count > most)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found %zu operands, expected %s (see bnn %s --help)",
-                        line->command->name, line->operand_count, most ? line->command->operands : "none",
-                        line->command->name);
+                        line->command->name, line->operand_count,
+                        most ? line->command->operands : "no operand", line->command->name);
+    return BNN_OK;
+}
+
+static bnn_status unknown_option(const cmd_line *line, const char *word, bnn_error *error)
+{
+    const char *command = line->command->name, *name = word + strspn(word, "-");
+    char found[64];
+    snprintf(found, sizeof found, "%.*s", (int)strcspn(name, "="), name);
+    bnn_choices choices = bnn_choices_for(found);
+    for (const cmd_option *option = line->command->options; option->name; option++)
+        bnn_choices_add(&choices, option->name);
+    bnn_choices_add(&choices, "help");
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: unknown option%s%s (see bnn %s --help)", command, word,
+                    choices.nearest ? ", did you mean --" : "", choices.nearest ? choices.nearest : "",
+                    command);
+}
+
+/* Takes the option that argv[*at] gives, and the word after it where that is its value: *at <- the last word used. */
+static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bnn_error *error)
+{
+    const char *word = argv[*at], *command = line->command->name, *value = strchr(word, '=');
+    const cmd_option *options = line->command->options;
+    const size_t length = value ? (size_t)(value - word) : strlen(word);
+    size_t i = 0;
+    if (strncmp(word, "--", 2) != 0) return unknown_option(line, word, error);
+    while (i < CMD_MAX_OPTIONS && options[i].name &&
+           (strlen(options[i].name) + 2 != length || strncmp(options[i].name, word + 2, length - 2) != 0))
+        i++;
+    if (i == CMD_MAX_OPTIONS || !options[i].name) return unknown_option(line, word, error);
+    if (value) value++;
+    if (value && !options[i].argument)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: --%s takes no value", command, word,
+                        options[i].name);
+    if (!value && options[i].argument) {
+        const char *next = *at + 1 < argc ? argv[*at + 1] : NULL;
+        if (!next || strncmp(next, "--", 2) == 0)
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "bnn %s: %s: expected a value, found %s (see bnn %s --help)", command, word,
+                            next ? next : "the end of the line", command);
+        value = argv[++*at];
+    }
+    line->values[i] = value ? value : "";
+    if (strcmp(options[i].name, "set") != 0) return BNN_OK;
+    if (line->set_count == CMD_MAX_REPEATS)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command, CMD_MAX_REPEATS);
+    line->sets[line->set_count++] = value;
     return BNN_OK;
 }
 
 bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
                      bnn_error *error)
 {
-    struct option table[CMD_MAX_OPTIONS + 2] = {0};
-    const size_t n = count_options(command);
-    int found;
+    bool only_operands = false;
     memset(line, 0, sizeof *line);
     line->command = command;
     *done = false;
-    for (size_t i = 0; i < n; i++)
-        table[i] = (struct option){command->options[i].name,
-                                   command->options[i].argument ? required_argument : no_argument, NULL,
-                                   (int)i + 256};
-    table[n] = (struct option){"help", no_argument, NULL, 'h'};
-    opterr = 0;
-    optind = 1;
-    while ((found = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
-        if (found == 'h') {
+    for (int at = 1; at < argc; at++) {
+        const char *word = argv[at];
+        if (only_operands || *word != '-' || strcmp(word, "-") == 0) {
+            if (line->operand_count < sizeof line->operands / sizeof *line->operands)
+                line->operands[line->operand_count] = word;
+            line->operand_count++;
+        } else if (strcmp(word, "--") == 0) {
+            only_operands = true;
+        } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             cmd_print_help(command);
             *done = true;
             return BNN_OK;
+        } else {
+            const bnn_status status = take_option(line, argc, argv, &at, error);
+            if (status) return status;
         }
-        if (found == ':' || found == '?')
-            return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: %s: %s (see bnn %s --help)", command->name,
-                            argv[optind - 1], found == ':' ? "expected a value" : "unknown option",
-                            command->name);
-        const size_t i = (size_t)(found - 256);
-        line->values[i] = optarg ? optarg : "";
-        if (strcmp(command->options[i].name, "set") == 0) {
-            if (line->set_count == CMD_MAX_REPEATS)
-                return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command->name,
-                                CMD_MAX_REPEATS);
-            line->sets[line->set_count++] = optarg;
-        }
-    }
-    for (; optind < argc; optind++) {
-        if (line->operand_count < sizeof line->operands / sizeof *line->operands)
-            line->operands[line->operand_count] = argv[optind];
-        line->operand_count++;
     }
     return check_operands(line, error);
 }
 
 const char *cmd_value(const cmd_line *line, const char *name)
 {
-    for (size_t i = 0; line->command->options[i].name; i++)
+    for (size_t i = 0; i < CMD_MAX_OPTIONS && line->command->options[i].name; i++)
         if (strcmp(line->command->options[i].name, name) == 0) return line->values[i];
     return NULL;
 }
@@ -120,26 +149,24 @@ bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const 
                       int *value, bnn_error *error)
 {
     const char *text = cmd_value(line, name);
-    char expected[200] = "";
-    size_t length = 0;
     *value = fallback;
     if (!text) return BNN_OK;
-    for (int i = 0; names[i]; i++) {
+    for (int i = 0; names[i]; i++)
         if (strcmp(names[i], text) == 0) {
             *value = i;
             return BNN_OK;
         }
-        length +=
-            (size_t)snprintf(expected + length, sizeof expected - length, "%s%s", i ? ", " : "", names[i]);
-    }
-    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected one of %s", line->command->name,
-                    name, text, expected);
+    bnn_choices choices = bnn_choices_for(text);
+    bnn_choices_add_all(&choices, names);
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found \"%s\", expected %s", line->command->name,
+                    name, text, bnn_choices_text(&choices));
 }
 
 bnn_status cmd_threads(const cmd_line *line, int *threads, bnn_error *error)
 {
+    const size_t most = 256, at_hand = (size_t)omp_get_max_threads(); /* OMP_NUM_THREADS, or the processors */
     size_t count;
-    bnn_status status = cmd_size(line, "threads", 1, 256, (size_t)omp_get_num_procs(), &count, error);
+    bnn_status status = cmd_size(line, "threads", 1, most, at_hand < most ? at_hand : most, &count, error);
     *threads = (int)count;
     return status;
 }
@@ -151,19 +178,121 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
     return status && name ? bnn_fail_in(error, status, "--group") : status;
 }
 
-bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *error)
+static bool is_directory(const char *path)
 {
-    bnn_group *group;
-    bnn_status status = cmd_group(line, model, &group, error);
-    if (status) return status;
-    bnn_group_free(model->group);
-    model->group = group;
-    snprintf(model->config.group, sizeof model->config.group, "%s", group->name);
-    return BNN_OK;
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
-                               bnn_error *error)
+bnn_status cmd_read(const char *operand, cmd_file *file, bnn_error *error)
+{
+    const bool directory = is_directory(operand);
+    file->bytes = NULL;
+    if (snprintf(file->path, sizeof file->path, "%s%s", operand, directory ? "/model.bin" : "") >=
+        (int)sizeof file->path)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
+    if (directory && !bnn_file_exists(file->path))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: is a directory without a model.bin, expected a file or the directory of a run",
+                        operand);
+    return bnn_read_file(file->path, BNN_FILE_MOST, &file->bytes, &file->size, error);
+}
+
+bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetensors **tensors,
+                           bnn_error *error)
+{
+    bnn_status status = bnn_model_parse(file->path, file->bytes, file->size, model, tensors, error);
+    if (status) return status;
+    status = bnn_mode_restore(file->path, *model, error);
+    if (!status) return status;
+    if (tensors) bnn_safetensors_free(*tensors);
+    bnn_model_free(*model);
+    if (tensors) *tensors = NULL;
+    *model = NULL;
+    return status;
+}
+
+bnn_status cmd_load_model(const char *operand, bnn_model **model, bnn_safetensors **file, bnn_error *error)
+{
+    cmd_file found;
+    *model = NULL;
+    if (file) *file = NULL;
+    bnn_status status = cmd_read(operand, &found, error);
+    if (!status) status = cmd_parse_model(&found, model, file, error);
+    free(found.bytes);
+    return status;
+}
+
+/* ---- models made from others --------------------------------------------------------------------------- */
+
+/* The JSON object of what a file says about the training of its model, or NULL where it says nothing. */
+static cJSON *training_of(const bnn_safetensors *file)
+{
+    const char *text = bnn_safetensors_metadata(file, "training");
+    cJSON *training = text ? cJSON_Parse(text) : NULL;
+    if (cJSON_IsObject(training)) return training;
+    cJSON_Delete(training);
+    return NULL;
+}
+
+bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file, bnn_group **group,
+                             bnn_error *error)
+{
+    cJSON *training = training_of(file);
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(training, "group"));
+    const bnn_status status = bnn_group_create(name ? name : model->group->name, group, error);
+    cJSON_Delete(training);
+    return status ? bnn_fail_in(error, status, file->path) : BNN_OK;
+}
+
+bnn_status cmd_derive(const cmd_line *line, cmd_derivation *derivation, bnn_error *error)
+{
+    bnn_group *group = NULL, *trained = NULL;
+    *derivation = (cmd_derivation){0};
+    bnn_status status = cmd_load_model(line->operands[0], &derivation->model, &derivation->file, error);
+    if (!status) status = cmd_trained_group(derivation->model, derivation->file, &trained, error);
+    if (!status) status = cmd_group(line, derivation->model, &group, error);
+    if (!status) {
+        bnn_model *model = derivation->model;
+        snprintf(derivation->trained, sizeof derivation->trained, "%s", trained->name);
+        snprintf(model->config.group, sizeof model->config.group, "%s", group->name);
+        bnn_group_free(model->group);
+        model->group = group;
+    }
+    bnn_group_free(trained);
+    return status;
+}
+
+bnn_status cmd_save(const cmd_line *line, const cmd_derivation *derivation, bnn_error *error)
+{
+    const char *out = cmd_value(line, "out");
+    cJSON *training = training_of(derivation->file);
+    char *text = NULL;
+    if (training) {
+        cJSON_DeleteItemFromObjectCaseSensitive(training, "group");
+        cJSON_AddStringToObject(training, "group", derivation->trained);
+        text = cJSON_PrintUnformatted(training);
+        if (!text) {
+            cJSON_Delete(training);
+            return bnn_no_memory(error, out, 1, 0);
+        }
+    }
+    const bnn_status status = bnn_model_save(derivation->model, out, text, NULL, 0, error);
+    cJSON_free(text);
+    cJSON_Delete(training);
+    return status;
+}
+
+void cmd_derivation_free(cmd_derivation *derivation)
+{
+    bnn_safetensors_free(derivation->file);
+    bnn_model_free(derivation->model);
+}
+
+/* ---- predictions and data ------------------------------------------------------------------------------ */
+
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
+                               bnn_predict_options *options, bnn_error *error)
 {
     const bnn_config *config = &model->config;
     int draws, predictive;
@@ -177,16 +306,40 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn
     if (!status) status = cmd_threads(line, &options->threads, error);
     if (status) return status;
     options->draws = (bnn_draws)draws;
-    options->group_averaged = predictive == BNN_PREDICT_GROUP_AVERAGED;
+    if (predictive == BNN_PREDICT_GROUP_AVERAGED) options->average_over = group;
     return BNN_OK;
 }
 
-/* Pads images that are as much smaller than the model's input as its configuration pads. */
-static bnn_status fit_to_model(const bnn_model *model, bnn_dataset *data, bnn_error *error)
+/* Pads images that are as much smaller than the model's input as its configuration pads; warns of those whose range is
+ * unlike that of the training images. `name`: what the user calls them. */
+static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, const char *name,
+                               bnn_dataset *data, bnn_error *error)
 {
     const size_t pad = model->config.data.pad, *input = model->network->spec.input;
     const bool smaller = data->height + 2 * pad == input[1] && data->width + 2 * pad == input[2];
-    return pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    char warning[BNN_LINE];
+    const bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    const bool fits = data->channels == input[0] && data->height == input[1] && data->width == input[2];
+    if (!status && fits && bnn_range_warning(name, model->pixels, data->pixels, warning)) {
+        char who[32];
+        snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+        cmd_print_message(who, warning);
+    }
+    return status;
+}
+
+/* The test images that the model's configuration names. */
+static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
+                                  bnn_error *error)
+{
+    const char *name = model->config.data.paths.name;
+    bnn_status status = *name ? bnn_test_data(&model->config, data, error) : BNN_OK;
+    if (status) return status;
+    if (!*data)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn %s: the model names no %s, expected --images F or --data NAME",
+                        line->command->name, *name ? "test images" : "data set");
+    return fit_to_model(line, model, name, *data, error);
 }
 
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error)
@@ -199,53 +352,69 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
                         line->command->name);
     if (labels && !images)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --labels: expected --images too", line->command->name);
-    if (images) {
-        bnn_status status = bnn_dataset_read(images, labels, model->network->spec.classes, data, error);
-        return status ? status : fit_to_model(model, *data, error);
-    }
-    if (name) return cmd_other_data(line, "data", model, data, error);
-    if (!model->config.data.paths.name[0])
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "bnn %s: the model names no data set, expected --images F or --data NAME",
-                        line->command->name);
-    return bnn_test_data(&model->config, data, error);
+    if (name) return cmd_other_data(line, "data", model, true, data, error);
+    if (!images) return configured_data(line, model, data, error);
+    const bnn_data_options options = bnn_config_data_options(&model->config);
+    const bnn_status status = bnn_dataset_read(images, labels, &options, data, error);
+    return status ? status : fit_to_model(line, model, images, *data, error);
 }
 
-static bool is_data_source(const char *name)
+/* Reads the test images of a data set, or those of a file. */
+static bnn_status read_other(const bnn_model *model, const char *name, bool labelled, bnn_dataset **data,
+                             bnn_error *error)
 {
-    for (const bnn_data_source *source = bnn_data_sources; source->name; source++)
-        if (strcmp(source->name, name) == 0) return true;
-    return false;
+    const bnn_config *config = &model->config;
+    bnn_data_options options = bnn_config_data_options(config);
+    bnn_data_paths paths = {0};
+    *data = NULL;
+    if (!labelled) options.classes = 0;
+    if (!bnn_data_source_find(name) && bnn_file_exists(name))
+        return bnn_dataset_read(name, NULL, &options, data, error);
+    if (strcmp(name, config->data.paths.name) == 0) paths = config->data.paths;
+    snprintf(paths.name, sizeof paths.name, "%s", name);
+    const bnn_status status = bnn_dataset_load(&paths, BNN_TEST, &options, data, error);
+    if (!status && !*data)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: names no test images, expected a file", name);
+    if (!status && !labelled) {
+        free((*data)->labels);
+        (*data)->labels = NULL;
+    }
+    return status;
 }
 
-bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model, bool labelled,
                           bnn_dataset **data, bnn_error *error)
 {
     const char *name = cmd_value(line, option);
-    bnn_data_paths paths = {0};
-    bnn_status status;
-    if (strcmp(name, model->config.data.paths.name) == 0) paths = model->config.data.paths;
-    snprintf(paths.name, sizeof paths.name, "%s", name);
-    if (!is_data_source(name) && bnn_file_exists(name))
-        status = bnn_dataset_read(name, NULL, 0, data, error);
-    else
-        status = bnn_dataset_load(&paths, BNN_TEST, data, error);
+    const bnn_status status = read_other(model, name, labelled, data, error);
     if (status) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "--%s", option);
         return bnn_fail_in(error, status, prefix);
     }
-    return fit_to_model(model, *data, error);
+    return fit_to_model(line, model, name, *data, error);
+}
+
+void cmd_print_message(const char *who, const char *message)
+{
+    fputs(who, stderr);
+    for (const char *c = message; *c; c++) fputc((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c, stderr);
+    fputc('\n', stderr);
 }
 
 bnn_status cmd_print_json(cJSON *json, bnn_error *error)
 {
     char *text = json ? cJSON_Print(json) : NULL;
-    cJSON_Delete(json);
-    if (!text) return bnn_no_memory(error, "JSON", 1, 0);
-    puts(text);
+    char *valid = text ? bnn_utf8_mend(text) : NULL;
+    bnn_status status = BNN_OK;
+    if (valid)
+        puts(valid);
+    else
+        status = bnn_no_memory(error, "JSON", 1, 0);
+    free(valid);
     cJSON_free(text);
-    return BNN_OK;
+    cJSON_Delete(json);
+    return status;
 }
 
 void cmd_add_number(cJSON *object, const char *name, double value)

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "bnn/batch.h"
 #include "bnn/dataset.h"
 #include "bnn/evaluate.h"
 #include "bnn/group.h"
 #include "bnn/model.h"
+#include "bnn/splits.h"
 #include "bnn/status.h"
 
-#define CMD_MAX_OPTIONS 24
+#define CMD_MAX_OPTIONS 48
 #define CMD_MAX_REPEATS 64
 
 typedef struct cmd_option {
@@ -46,7 +46,19 @@ typedef struct cmd_line {
     size_t operand_count;
 } cmd_line;
 
-/* Options may stand before or after operands. --help prints the help and sets *done. */
+/* The rows of options that several commands share. */
+#define CMD_OPTION_THREADS                                                                                   \
+    {                                                                                                        \
+        "threads", "N",                                                                                      \
+            "worker threads, on which no result depends (default: OMP_NUM_THREADS, or all processors)"       \
+    }
+#define CMD_OPTION_GROUP                                                                                     \
+    {                                                                                                        \
+        "group", "G", "another group than the model's"                                                       \
+    }
+
+/* Options may stand before or after operands, as --name, --name VALUE or --name=VALUE; after -- all words are operands.
+ * --help prints the help and sets *done. */
 bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
                      bnn_error *error);
 void cmd_print_help(const subcommand *command);
@@ -63,30 +75,67 @@ bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t
 bnn_status cmd_choice(const cmd_line *line, const char *name, const char *const *names, int fallback,
                       int *value, bnn_error *error);
 
-/* --threads: the processors at hand when it was not given. */
+/* --threads: when it was not given OMP_NUM_THREADS, or else the processors at hand. */
 bnn_status cmd_threads(const cmd_line *line, int *threads, bnn_error *error);
 
 /* --group, or the model's own (a new one in either case). */
 bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **group, bnn_error *error);
 
-/* Puts --group, where given, in the place of the model's own group. */
-bnn_status cmd_set_group(const cmd_line *line, bnn_model *model, bnn_error *error);
+/* What an operand names, read once, so that pipes serve as well as files: `path` is the operand, or the model.bin in it
+ * when it is the directory of a run. */
+typedef struct cmd_file {
+    char path[4096];
+    uint8_t *bytes; /* (size) and a zero byte; freed with free() */
+    size_t size;
+} cmd_file;
+
+bnn_status cmd_read(const char *operand, cmd_file *file, bnn_error *error);
+
+/* The model in a file that has been read, its mode known. `tensors` as in bnn_model_load. */
+bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetensors **tensors,
+                           bnn_error *error);
+
+/* The model that an operand names. `file` as in bnn_model_load. */
+bnn_status cmd_load_model(const char *operand, bnn_model **model, bnn_safetensors **file, bnn_error *error);
+
+/* A model that was made from another under --group, where that was given, and the `training` of that other's file. */
+typedef struct cmd_derivation {
+    bnn_model *model;
+    bnn_safetensors *file;
+    char trained[BNN_NAME]; /* the group of its training */
+} cmd_derivation;
+
+/* Loads the operand's model and gives it --group. */
+bnn_status cmd_derive(const cmd_line *line, cmd_derivation *derivation, bnn_error *error);
+
+/* Writes it to --out, with what is known of the training. */
+bnn_status cmd_save(const cmd_line *line, const cmd_derivation *derivation, bnn_error *error);
+void cmd_derivation_free(cmd_derivation *derivation);
+
+/* The group that a model was trained under: its own, unless its file says that it got another one later. */
+bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file, bnn_group **group,
+                             bnn_error *error);
 
 /* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive and --threads, by
- * default those of the model's configuration. */
-bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, bnn_predict_options *options,
-                               bnn_error *error);
+ * default those of the model's configuration. `group` is that of a group-averaged predictive. */
+bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
+                               bnn_predict_options *options, bnn_error *error);
 
 /* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its
- * configuration; padded as the model wants them. */
+ * configuration; padded as the model wants them. Warns on standard error where their range is unlike that of the training
+ * images. */
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error);
 
-/* The test images of the data set that `option` (--ood, --data) names, or the images of the file, shaped for the model.
- */
-bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model,
+/* The test images of the data set that `option` (--ood, --data) names, or the images of the file, shaped for the model as
+ * cmd_data does it. Labels may be those of other classes; with `labelled` false there are none. */
+bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model, bool labelled,
                           bnn_dataset **data, bnn_error *error);
 
-/* Prints the JSON on standard output and frees it; NULL means that memory was short. */
+/* Prints who and the message on standard error, as one line whatever names and keys the user's input put into it. */
+void cmd_print_message(const char *who, const char *message);
+
+/* Prints the JSON on standard output and frees it; NULL means that memory was short. What of a file's name is not valid
+ * UTF-8 is replaced. */
 bnn_status cmd_print_json(cJSON *json, bnn_error *error);
 
 /* Adds a number, or null where it is not finite. */

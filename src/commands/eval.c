@@ -1,7 +1,9 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bnn/evaluate.h"
 #include "bnn/io.h"
+#include "bnn/mode.h"
 #include "bnn/sweep.h"
 #include "bnn/symmetry.h"
 #include "commands/command.h"
@@ -21,18 +23,44 @@ typedef struct evaluation {
 static bool wants_orbit(const evaluation *e)
 {
     return cmd_flag(e->line, "equivariance") || cmd_flag(e->line, "uncertainty") ||
-           cmd_value(e->line, "ood") || e->worst > 0 || e->options.group_averaged;
+           cmd_value(e->line, "ood") || e->worst > 0;
 }
 
-static void add_elbo(cJSON *json, const bnn_metrics *m, double kl)
+/* A mode that sees several views of an image at once may have maximised another likelihood than eval's. */
+static void add_trained_likelihood(const evaluation *e, cJSON *elbo)
 {
-    const double n = (double)m->images, likelihood = -m->expected_nll * n;
+    const bnn_mode *mode = bnn_mode_of(&e->model->config);
+    bnn_plan plan;
+    char note[256];
+    mode->plan(&e->model->config, e->model->group->order, &plan);
+    if (plan.views == 1 || plan.average == BNN_AVERAGE_LOSS) return;
+    snprintf(note, sizeof note,
+             "trained with the likelihood of each orbit's mean %s (%s), another than this one",
+             bnn_view_average_names[plan.average], mode->row.name);
+    cJSON_AddStringToObject(elbo, "note", note);
+}
+
+static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
+{
+    bnn_elbo found;
+    bnn_error reason;
+    const bnn_status status = bnn_evaluate_elbo(e->model, &e->options, metrics, &found, &reason);
+    if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
+    if (status) {
+        cJSON_AddStringToObject(json, "no_elbo", reason.message);
+        return BNN_OK;
+    }
     cJSON *elbo = cJSON_AddObjectToObject(json, "elbo");
-    cmd_add_number(elbo, "per_example", (likelihood - kl) / n);
-    cmd_add_number(elbo, "total", likelihood - kl);
-    cmd_add_number(elbo, "expected_log_likelihood", likelihood);
-    cmd_add_number(elbo, "kl", kl);
-    cmd_add_number(elbo, "n", n);
+    if (found.n > 0) {
+        cmd_add_number(elbo, "per_example", found.per_example);
+        cmd_add_number(elbo, "total", found.total);
+    } else
+        cJSON_AddStringToObject(json, "no_elbo", "the model does not say how many images it was trained on");
+    cmd_add_number(elbo, "expected_log_likelihood", found.expected_log_likelihood);
+    cmd_add_number(elbo, "kl", found.kl);
+    if (found.n > 0) cmd_add_number(elbo, "n", found.n);
+    add_trained_likelihood(e, elbo);
+    return BNN_OK;
 }
 
 /* The certificate is about the weights alone, so it needs an action on them. */
@@ -67,22 +95,19 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     bnn_dataset *other = NULL;
     bnn_metrics *figures = NULL;
     if (!name) return BNN_OK;
-    bnn_status status = cmd_other_data(e->line, "ood", e->model, &other, error);
-    if (!status) {
-        free(other->labels); /* other classes: only the scores count */
-        other->labels = NULL;
-        status = bnn_evaluate(e->model, other, &e->options, &figures, error);
-    }
+    bnn_status status =
+        cmd_other_data(e->line, "ood", e->model, false, &other, error); /* only the scores count */
+    if (!status) status = bnn_evaluate(e->model, other, &e->options, &figures, error);
     if (!status) figures_add_ood(uncertainty, name, metrics, figures);
     bnn_metrics_free(figures);
     bnn_dataset_free(other);
     return status;
 }
 
-static bnn_status sweep_sink(void *context, double *values, size_t first, size_t images, bnn_error *error)
+static bnn_status sweep_sink(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
-    (void)first, (void)error;
-    bnn_sweep_add(context, values, images);
+    (void)error;
+    bnn_sweep_add(context, predictions->values, predictions->images);
     return BNN_OK;
 }
 
@@ -97,7 +122,7 @@ static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, 
     bnn_status status = bnn_sweep_create(e->options.samples, e->repeats, e->group->order,
                                          e->model->network->spec.classes, &sweep, error);
     if (!status) status = bnn_predict(e->model, data, &options, sweep_sink, sweep, error);
-    if (!status) figures_add_sweep(json, name, sweep, e->repeats, error);
+    if (!status) status = figures_add_sweep(json, name, sweep, e->repeats, error);
     bnn_sweep_free(sweep);
     return status;
 }
@@ -123,13 +148,23 @@ static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metr
 {
     const bool uncertainty = cmd_flag(e->line, "uncertainty") || cmd_value(e->line, "ood");
     bnn_status status = BNN_OK;
+    if (e->options.average_over) cJSON_AddStringToObject(json, "averaged_over", e->group->name);
     figures_add_basic(json, metrics);
-    if (metrics->labelled) add_elbo(json, metrics, bnn_posterior_kl(e->model->posterior));
-    if (uncertainty) status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
+    if (metrics->labelled) status = add_elbo(e, json, metrics, error);
+    if (!status && uncertainty) status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
     if (!status && cmd_flag(e->line, "equivariance")) status = add_equivariance(e, json, metrics, error);
     if (!status && e->worst) figures_add_worst(json, metrics, e->worst);
     if (!status && cmd_flag(e->line, "sample-sweep")) status = add_sweeps(e, json, error);
     return status;
+}
+
+/* Passes of the network over one image for each draw. */
+static double views(const evaluation *e)
+{
+    const double order = (double)e->group->order;
+    const bool exact = bnn_group_is_exact(e->group, e->data->height, e->data->width);
+    const bool orbit = e->options.group, averaged = e->options.average_over;
+    return (orbit || averaged ? order : 1) * (orbit && averaged && !exact ? order : 1);
 }
 
 static bnn_status evaluate(evaluation *e, bnn_error *error)
@@ -145,7 +180,7 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
         cJSON *timing = cJSON_AddObjectToObject(json, "timing");
         cmd_add_number(timing, "seconds", seconds);
         cmd_add_number(timing, "image_samples_per_second",
-                       (double)(metrics->images * metrics->order * metrics->draws) / seconds);
+                       (double)(metrics->images * metrics->draws) * views(e) / seconds);
         if (cmd_flag(e->line, "json")) {
             status = cmd_print_json(json, error);
             json = NULL;
@@ -159,7 +194,7 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
 
 static bnn_status read_options(evaluation *e, bnn_error *error)
 {
-    bnn_status status = cmd_predict_options(e->line, e->model, &e->options, error);
+    bnn_status status = cmd_predict_options(e->line, e->model, e->group, &e->options, error);
     if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
     if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);
     if (!status && e->options.mean && cmd_flag(e->line, "sample-sweep"))
@@ -176,9 +211,9 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     evaluation e = {.line = &line};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = bnn_model_load(line.operands[0], &e.model, NULL, error);
-    if (!status) status = read_options(&e, error);
+    status = cmd_load_model(line.operands[0], &e.model, NULL, error);
     if (!status) status = cmd_group(&line, e.model, &e.group, error);
+    if (!status) status = read_options(&e, error);
     if (!status) status = cmd_data(&line, e.model, &e.data, error);
     if (!status) status = evaluate(&e, error);
     bnn_dataset_free(e.data);
@@ -199,22 +234,31 @@ static const cmd_option options[] = {
     {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
     {"predictive", "NAME",
      "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
-    {"group", "G", "another group than the model's"},
+    CMD_OPTION_GROUP,
     {"data", "NAME", "the test images of another data set"},
     {"images", "F", "images from an IDX or .npy file"},
     {"labels", "F", "their labels"},
-    {"threads", "N", "worker threads (default: all processors)"},
+    CMD_OPTION_THREADS,
     {"json", NULL, "print one JSON object"},
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_eval = {
-    .name = "eval",
-    .operands = "MODEL",
-    .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
-    .details =
-        "Entropies, KL and ELBO are in nats. elbo is that of the evaluated images: expected "
-        "log-likelihood minus\nKL, both totals; per_example divides by n. Defects are means over images and "
-        "over the group, identity\nincluded; per_element is the unbiased one.\n",
-    .options = options,
-    .run = run};
+const subcommand cmd_eval = {.name = "eval",
+                             .operands = "MODEL",
+                             .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
+                             .details =
+                                 "Entropies, KL and ELBO are in nats. The ELBO is at N0, the number of base "
+                                 "training images, whatever N the\n"
+                                 "mode trained with: per_example is the mean over the evaluated images of "
+                                 "E_q log p(y|x,w), less KL/N0; total\n"
+                                 "is N0 times that. On other than the training images it estimates the "
+                                 "expected ELBO. There is none with --mean.\n"
+                                 "With --predictive group-averaged, likelihoods and mutual information are "
+                                 "those of the mixture over draws and\n"
+                                 "elements. KL is that of q: where the prior is invariant, the averaged q "
+                                 "has the same or up to log |G| less;\n"
+                                 "where it is not, there is no ELBO. Where G interpolates, its orbit takes "
+                                 "|G|^2 passes: images are turned twice.\n"
+                                 "The certificate is that of q, whatever the predictive.\n" FIGURES_NOTES,
+                             .options = options,
+                             .run = run};

@@ -58,9 +58,11 @@ void figures_add_equivariance(cJSON *json, const bnn_metrics *m, const bnn_group
     cJSON *kl = cJSON_AddObjectToObject(equivariance, "symmetric_kl");
     cmd_add_number(kl, "mean", m->symmetric_kl_mean);
     cmd_add_number(kl, "std", m->symmetric_kl_std);
-    if (certificate)
-        cmd_add_certificate(cJSON_AddObjectToObject(equivariance, "certificate"), certificate);
-    else if (no_certificate)
+    if (certificate) {
+        cJSON *of_q = cJSON_AddObjectToObject(equivariance, "certificate");
+        cJSON_AddStringToObject(of_q, "of", "q"); /* whatever the predictive */
+        cmd_add_certificate(of_q, certificate);
+    } else if (no_certificate)
         cJSON_AddStringToObject(equivariance, "no_certificate", no_certificate);
 }
 
@@ -119,15 +121,12 @@ static double log_slope(const bnn_sweep_row *rows, size_t n, bool unbiased)
     return (used * xy - x * y) / (used * xx - x * x);
 }
 
-void figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *sweep, size_t repeats,
-                       bnn_error *error)
+bnn_status figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *sweep, size_t repeats,
+                             bnn_error *error)
 {
     const size_t n = bnn_sweep_levels(sweep);
     bnn_sweep_row *rows = bnn_alloc(n, sizeof *rows);
-    if (!rows) {
-        bnn_no_memory(error, "the sample sweep", n, sizeof *rows);
-        return;
-    }
+    if (!rows) return bnn_no_memory(error, "the sample sweep", n, sizeof *rows);
     bnn_sweep_end(sweep, rows);
     cJSON *object = cJSON_AddObjectToObject(json, name);
     cJSON_AddNumberToObject(object, "repeats", (double)repeats);
@@ -144,6 +143,7 @@ void figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *sweep, si
     cmd_add_number(object, "plugin_std_slope", log_slope(rows, n, false));
     cmd_add_number(object, "unbiased_std_slope", log_slope(rows, n, true));
     free(rows);
+    return BNN_OK;
 }
 
 void figures_add_worst(cJSON *json, const bnn_metrics *m, size_t n)
@@ -187,8 +187,9 @@ static const struct row {
     {"brier_orbit", "Brier score, orbit", "%.4f"},
     {"elbo.per_example", "ELBO per example (nats)", "%.4f"},
     {"elbo.total", "ELBO (nats)", "%.1f"},
-    {"elbo.expected_log_likelihood", "  expected log-likelihood", "%.1f"},
+    {"elbo.expected_log_likelihood", "  expected log-likelihood, an example", "%.4f"},
     {"elbo.kl", "  KL(q || prior)", "%.1f"},
+    {"elbo.n", "  at N0 training images", "%.0f"},
     {"uncertainty.entropy", "predictive entropy (nats)", "%.4f"},
     {"uncertainty.mutual_information", "mutual information", "%.4f"},
     {"uncertainty.orbit_mutual_information", "orbit mutual information", "%.5f"},
@@ -202,7 +203,7 @@ static const struct row {
     {"equivariance.defect.plugin", "defect, plug-in", "%.3e"},
     {"equivariance.defect.unbiased", "defect, unbiased", "%.3e"},
     {"equivariance.defect.standard_error", "  standard error", "%.1e"},
-    {"equivariance.certificate.residual", "certificate: residual", "%.3e"},
+    {"equivariance.certificate.residual", "certificate of q: residual", "%.3e"},
     {"equivariance.certificate.kl_max", "  KL(q || rho(h) q), largest", "%.3e"},
     {"equivariance.certificate.l1_bound", "  bound on |F(h.x) - F(x)|_1, any x", "%.3e"},
     {"timing.seconds", "seconds", "%.2f"},
@@ -289,8 +290,11 @@ static void print_reliability(const cJSON *json, const char *path, const char *w
 
 void figures_print(const cJSON *json)
 {
-    const cJSON *group = find(json, "equivariance.group"),
-                *reason = find(json, "equivariance.no_certificate");
+    static const char *const remarks[][2] = {{"elbo.note", "  likelihood"},
+                                             {"no_elbo", "no ELBO"},
+                                             {"equivariance.no_certificate", "no certificate"}};
+    const cJSON *group = find(json, "equivariance.group"), *averaged = find(json, "averaged_over");
+    if (averaged) printf("%-38s group-averaged over %s\n", "predictive", averaged->valuestring);
     if (group)
         printf("%-38s %s%s\n", "group", group->valuestring,
                cJSON_IsTrue(find(json, "equivariance.exact")) ? "" : " (inexact: images are interpolated)");
@@ -301,7 +305,10 @@ void figures_print(const cJSON *json)
         printf(rows[i].format, figure->valuedouble);
         putchar('\n');
     }
-    if (reason) printf("%-38s %s\n", "no certificate", reason->valuestring);
+    for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++) {
+        const cJSON *remark = find(json, remarks[i][0]);
+        if (remark) printf("%-38s %s\n", remarks[i][1], remark->valuestring);
+    }
     print_elements(json);
     print_reliability(json, "uncertainty.reliability", "F(x)");
     print_reliability(json, "uncertainty.reliability_orbit", "F(g.x) over the orbit");

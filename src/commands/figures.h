@@ -9,6 +9,18 @@
 #include "bnn/sweep.h"
 #include "bnn/symmetry.h"
 
+/* What the help of both says of the figures. */
+#define FIGURES_NOTES                                                                                        \
+    "Defects are means over images and over the group, identity included; per_element is the unbiased one. " \
+    "The plug-in\n"                                                                                          \
+    "defect, the symmetric KL (both as 1/T) and what the agreements lack of 1 (as 1/sqrt T) have a noise "   \
+    "floor: with T\n"                                                                                        \
+    "draws an exactly equivariant posterior scores above it too; the unbiased defect alone does not. Its "   \
+    "standard error\n"                                                                                       \
+    "is for new images and new draws; +- 2 of it cover 91 to 95 % from 10 images and 16 draws on, 82 to 91 " \
+    "% at 4\n"                                                                                               \
+    "draws, 67 to 83 % at 2 images, and less where the defect is of the error's size.\n"
+
 /* accuracy, nll, ece, brier; what needs labels is left out without them. */
 void figures_add_basic(cJSON *json, const bnn_metrics *metrics);
 
@@ -24,8 +36,8 @@ cJSON *figures_add_uncertainty(cJSON *json, const bnn_metrics *metrics);
 void figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in, const bnn_metrics *out);
 
 /* `sample_sweep`, or the same under another name. */
-void figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *sweep, size_t repeats,
-                       bnn_error *error);
+bnn_status figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *sweep, size_t repeats,
+                             bnn_error *error);
 
 /* `worst`: the n images whose prediction changes most over the orbit. */
 void figures_add_worst(cJSON *json, const bnn_metrics *metrics, size_t n);

@@ -12,9 +12,9 @@ static void add_layers(cJSON *json, const bnn_model *model)
         if (layer->bias_count == 0) continue;
         cJSON *entry = cJSON_CreateObject();
         cJSON_AddStringToObject(entry, "name", layer->name);
-        cJSON_AddStringToObject(entry, "kind", layer->kind == BNN_LAYER_CONV ? "conv" : "dense");
-        cJSON_AddNumberToObject(entry, "in_channels", (double)layer->in_channels);
-        cJSON_AddNumberToObject(entry, "out_channels", (double)layer->out_channels);
+        cJSON_AddStringToObject(entry, "kind", layer->type->row.name);
+        cJSON_AddNumberToObject(entry, "in_channels", (double)layer->shape.in.channels);
+        cJSON_AddNumberToObject(entry, "out_channels", (double)layer->shape.out.channels);
         cJSON_AddNumberToObject(entry, "parameters", (double)(layer->weight_count + layer->bias_count));
         cJSON_AddStringToObject(entry, "representation",
                                 layer->out_representation == BNN_REGULAR ? "regular" : "trivial");
@@ -70,10 +70,11 @@ static void print_table(const cJSON *json)
                number(layer, "sigma_over_prior"));
     if (training)
         printf("\ntrained for %.0f epochs: N %.0f (%.0f base images), beta %g, training nll %.4f, KL %.1f\n"
-               "training ELBO %.1f nats at N, %.1f at N0\n",
+               "objective (at N) %.1f nats, ELBO (at N0) %.1f\n",
                number(training, "epoch"), number(training, "n"), number(training, "n_base"),
                number(training, "kl_weight"), number(training, "train_nll"), number(training, "kl"),
-               number(training, "elbo"), number(training, "elbo_base"));
+               -number(training, "train_nll") * number(training, "n") - number(training, "kl"),
+               -number(training, "train_nll") * number(training, "n_base") - number(training, "kl"));
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
@@ -84,7 +85,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_safetensors *file = NULL;
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = bnn_model_load(line.operands[0], &model, &file, error);
+    status = cmd_load_model(line.operands[0], &model, &file, error);
     if (status) return status;
     cJSON *json = cJSON_CreateObject();
     status = describe(model, file, json, error);

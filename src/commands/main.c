@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "bnn/blas.h"
 #include "commands/command.h"
 
@@ -29,6 +30,15 @@ static const subcommand *find_command(const char *name)
     return NULL;
 }
 
+static bnn_status unknown_command(const char *name, bnn_error *error)
+{
+    bnn_choices choices = bnn_choices_for(name);
+    for (size_t i = 0; i < command_count; i++) bnn_choices_add(&choices, commands[i]->name);
+    return bnn_fail(error, BNN_BAD_INPUT, "unknown command '%s'%s%s%s (see bnn --help)", name,
+                    choices.nearest ? ", did you mean '" : "", choices.nearest ? choices.nearest : "",
+                    choices.nearest ? "'?" : "");
+}
+
 /* Two libraries read their settings when they are loaded, so a setting that the user has not made takes a new start.
  * OPENBLAS_CORETYPE: on a processor that OpenBLAS does not know, the core that fits (bnn_blas_better_core).
  * OMP_WAIT_POLICY: threads that wait sleep instead of spinning, which on a shared machine costs others nothing and on
@@ -42,13 +52,20 @@ static void restart_with_settings(char **argv)
     if (changed) execv("/proc/self/exe", argv); /* where that fails, the slower settings serve */
 }
 
-/* A message is one line whatever names and keys the user's input put into it. */
+/* cJSON's memory. It takes a failed allocation for a syntax error when it reads, and leaves members out when it writes, so
+ * none may fail: files are written whole or not at all, and so ending here loses nothing that another place would save. */
+static void *json_memory(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory) return memory;
+    fputs("bnn: out of memory for JSON\n", stderr);
+    exit(BNN_FAILED);
+}
+
 static void print_error(bnn_error *error)
 {
     const bool says_who = strncmp(error->message, "bnn ", strlen("bnn ")) == 0;
-    for (char *c = error->message; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f) *c = '?';
-    fprintf(stderr, "%s%s\n", says_who ? "" : "bnn: ", error->message);
+    cmd_print_message(says_who ? "" : "bnn: ", error->message);
 }
 
 /* The exit code, once what was printed has arrived. */
@@ -64,6 +81,7 @@ int main(int argc, char **argv)
 {
     bnn_error error = {BNN_OK, ""};
     restart_with_settings(argv);
+    cJSON_InitHooks(&(cJSON_Hooks){json_memory, free});
     if (argc < 2) {
         print_usage(stderr);
         return BNN_BAD_INPUT;
@@ -78,8 +96,7 @@ int main(int argc, char **argv)
     }
     const subcommand *command = find_command(argv[1]);
     if (!command) {
-        fprintf(stderr, "bnn: unknown command '%s' (see bnn --help)\n", argv[1]);
-        return BNN_BAD_INPUT;
+        return finish(unknown_command(argv[1], &error), &error);
     }
     bnn_blas_single_thread();
     return finish(command->run(command, argc - 1, argv + 1, &error), &error);

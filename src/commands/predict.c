@@ -4,23 +4,25 @@
 #include "bnn/npy.h"
 #include "commands/command.h"
 
-/* Gathers chunks (T, G, images, C) into one array: every draw or their mean, the whole orbit or the identity. */
+/* Gathers chunks (T, G, images, classes) into one array: every draw or their mean, the whole orbit or the identity. */
 typedef struct gathering {
     size_t draws, order, images, classes;
     size_t kept_draws, kept_order; /* of what is written: 1 for the mean over draws, 1 without the orbit */
     double *out;                   /* (kept_draws, kept_order, N, C) */
 } gathering;
 
-static bnn_status gather(void *context, double *values, size_t first, size_t images, bnn_error *error)
+static bnn_status gather(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
     const gathering *g = context;
-    const size_t row = images * g->classes, whole = g->images * g->classes;
+    const size_t row = predictions->images * g->classes, whole = g->images * g->classes;
+    const double *values = predictions->values;
     const double share = (double)g->kept_draws / (double)g->draws;
     (void)error;
     for (size_t t = 0; t < g->draws; t++)
         for (size_t h = 0; h < g->order; h++, values += row) {
             if (h >= g->kept_order) continue;
-            double *out = g->out + (t % g->kept_draws * g->kept_order + h) * whole + first * g->classes;
+            double *out =
+                g->out + (t % g->kept_draws * g->kept_order + h) * whole + predictions->first * g->classes;
             for (size_t i = 0; i < row; i++) out[i] += values[i] * share;
         }
     return BNN_OK;
@@ -61,18 +63,18 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (status || done) return status;
     if (!cmd_value(&line, "out"))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: --out P.npy is missing");
-    status = bnn_model_load(line.operands[0], &model, NULL, error);
-    if (!status) status = cmd_predict_options(&line, model, &options, error);
-    if (!status && options.group_averaged && cmd_flag(&line, "logits"))
+    status = cmd_load_model(line.operands[0], &model, NULL, error);
+    if (!status) status = cmd_group(&line, model, &group, error);
+    if (!status) status = cmd_predict_options(&line, model, group, &options, error);
+    if (!status && options.average_over && cmd_flag(&line, "logits"))
         status = bnn_fail(
             error, BNN_BAD_INPUT,
             "bnn predict: --logits: the group-averaged predictive is a mean of probabilities, expected "
             "--predictive posterior too");
-    if (!status) status = cmd_group(&line, model, &group, error);
     if (!status) status = cmd_data(&line, model, &data, error);
     if (!status) {
         const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
-        options.group = orbit || options.group_averaged ? group : NULL;
+        options.group = orbit ? group : NULL;
         options.logits = cmd_flag(&line, "logits");
         status = predict(&line, model, data, &options, error);
     }
@@ -95,8 +97,8 @@ static const cmd_option options[] = {
     {"draws", "shared|independent", "the same draws for every element, or new ones (default: eval.draws)"},
     {"predictive", "NAME",
      "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
-    {"group", "G", "another group than the model's"},
-    {"threads", "N", "worker threads (default: all processors)"},
+    CMD_OPTION_GROUP,
+    CMD_OPTION_THREADS,
     {NULL, NULL, NULL},
 };
 

@@ -6,69 +6,65 @@
 #include "commands/command.h"
 #include "commands/figures.h"
 
+/* --renormalize takes rows whose sum is this close to 1: more than rounding to any common format, and less than what is no
+ * distribution. */
+#define RENORMALIZED_MOST 0.05
+
 /* (N,C), (G,N,C) or (T,G,N,C). */
 static bnn_status check_shape(const char *path, const bnn_npy *probs, size_t shape[4], bnn_error *error)
 {
+    char text[200];
     if (probs->rank < 2 || probs->rank > 4 || probs->count == 0)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: found an array of rank %zu, expected (N,C), (G,N,C) or (T,G,N,C)", path,
-                        probs->rank);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: found an array of shape %s, expected (N,C), (G,N,C) or (T,G,N,C), none of them 0", path,
+            bnn_npy_shape_text(probs, text));
     for (size_t i = 0; i < 4; i++) shape[i] = i + probs->rank < 4 ? 1 : probs->shape[i + probs->rank - 4];
     return BNN_OK;
 }
 
-static bnn_status read_labels(const char *path, size_t images, size_t classes, uint32_t **labels,
-                              bnn_error *error)
+/* Refuses rows that are too far from a distribution, and with `renormalize` divides the others by their sums. What is no
+ * number at all is left for bnn_metrics_add to refuse. */
+static bnn_status check_sums(bnn_npy *probs, const size_t shape[4], bool renormalize, bnn_error *error)
 {
-    bnn_npy *array = NULL;
-    bnn_status status = bnn_npy_read(path, &array, error);
-    if (status) return status;
-    if (array->count != images) {
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu labels, expected one for each of %zu images",
-                          path, array->count, images);
-        goto done;
+    const size_t order = shape[1], images = shape[2], classes = shape[3];
+    const double most = renormalize ? RENORMALIZED_MOST : BNN_ROW_SUM_TOLERANCE;
+    for (size_t row = 0; row < probs->count / classes; row++) {
+        double *p = probs->data + row * classes, sum = 0;
+        for (size_t c = 0; c < classes; c++) sum += p[c];
+        if (isfinite(sum) && fabs(sum - 1) > most)
+            return bnn_fail(
+                error, BNN_BAD_INPUT,
+                "draw %zu, group element %zu, image %zu: found probabilities that sum to %.9g, expected 1 "
+                "within %g%s",
+                row / images / order, row / images % order, row % images, sum, most,
+                renormalize ? "" : "; --renormalize divides every row by its sum");
+        for (size_t c = 0; renormalize && c < classes; c++) p[c] /= sum;
     }
-    *labels = bnn_alloc(images, sizeof **labels);
-    if (!*labels) status = bnn_no_memory(error, "labels", images, sizeof **labels);
-    for (size_t i = 0; !status && i < images; i++) {
-        const double label = array->data[i];
-        if (!(label >= 0 && label < (double)classes) || label != floor(label))
-            status = bnn_fail(error, BNN_BAD_INPUT, "%s: label %zu is %g, expected an integer from 0 to %zu",
-                              path, i, label, classes - 1);
-        else
-            (*labels)[i] = (uint32_t)label;
-    }
-done:
-    bnn_npy_free(array);
+    return BNN_OK;
+}
+
+static bnn_status measure(const bnn_npy *probs, const size_t shape[4], const uint32_t *labels,
+                          bnn_metrics **metrics, bnn_error *error)
+{
+    bnn_metrics_accumulator *accumulator = NULL;
+    bnn_status status = bnn_metrics_begin(shape[0], shape[1], shape[3], &accumulator, error);
+    if (!status) status = bnn_metrics_add(accumulator, probs->data, shape[2], labels, NULL, error);
+    if (!status) status = bnn_metrics_end(accumulator, metrics, error);
+    bnn_metrics_discard(accumulator);
     return status;
 }
 
-static bnn_status score(const cmd_line *line, const bnn_npy *probs, const size_t shape[4],
-                        const uint32_t *labels, bnn_error *error)
+static bnn_status print(const cmd_line *line, const bnn_metrics *metrics, bool orbit, bnn_error *error)
 {
-    bnn_metrics_accumulator *accumulator = NULL;
-    bnn_metrics *metrics = NULL;
-    bnn_status status = bnn_metrics_begin(shape[0], shape[1], shape[3], &accumulator, error);
-    if (!status) {
-        status = bnn_metrics_add(accumulator, probs->data, shape[2], labels, error);
-        if (status == BNN_BAD_INPUT) bnn_fail_in(error, status, cmd_value(line, "probs"));
-    }
-    if (!status) status = bnn_metrics_end(accumulator, &metrics, error);
-    if (!status) {
-        cJSON *json = cJSON_CreateObject();
-        figures_add_basic(json, metrics);
-        figures_add_uncertainty(json, metrics);
-        if (probs->rank > 2) figures_add_equivariance(json, metrics, NULL, 0, 0, NULL, NULL);
-        if (cmd_flag(line, "json"))
-            status = cmd_print_json(json, error);
-        else {
-            figures_print(json);
-            cJSON_Delete(json);
-        }
-    }
-    bnn_metrics_free(metrics);
-    bnn_metrics_discard(accumulator);
-    return status;
+    cJSON *json = cJSON_CreateObject();
+    figures_add_basic(json, metrics);
+    figures_add_uncertainty(json, metrics);
+    if (orbit) figures_add_equivariance(json, metrics, NULL, 0, 0, NULL, NULL);
+    if (cmd_flag(line, "json")) return cmd_print_json(json, error);
+    figures_print(json);
+    cJSON_Delete(json);
+    return BNN_OK;
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
@@ -76,16 +72,23 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     cmd_line line;
     bool done;
     bnn_npy *probs = NULL;
+    bnn_metrics *metrics = NULL;
     uint32_t *labels = NULL;
     size_t shape[4];
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    const char *probs_path = cmd_value(&line, "probs"), *labels_path = cmd_value(&line, "labels");
-    if (!probs_path) return bnn_fail(error, BNN_BAD_INPUT, "bnn score: --probs P.npy is missing");
-    status = bnn_npy_read(probs_path, &probs, error);
-    if (!status) status = check_shape(probs_path, probs, shape, error);
-    if (!status && labels_path) status = read_labels(labels_path, shape[2], shape[3], &labels, error);
-    if (!status) status = score(&line, probs, shape, labels, error);
+    const char *path = cmd_value(&line, "probs"), *labels_path = cmd_value(&line, "labels");
+    if (!path) return bnn_fail(error, BNN_BAD_INPUT, "bnn score: --probs P.npy is missing");
+    status = bnn_npy_read(path, &probs, error);
+    if (!status) status = check_shape(path, probs, shape, error);
+    if (!status && labels_path) status = bnn_labels_read(labels_path, shape[2], shape[3], &labels, error);
+    if (!status) {
+        status = check_sums(probs, shape, cmd_flag(&line, "renormalize"), error);
+        if (!status) status = measure(probs, shape, labels, &metrics, error);
+        if (status == BNN_BAD_INPUT) bnn_fail_in(error, status, path);
+    }
+    if (!status) status = print(&line, metrics, probs->rank > 2, error);
+    bnn_metrics_free(metrics);
     free(labels);
     bnn_npy_free(probs);
     return status;
@@ -93,7 +96,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 
 static const cmd_option options[] = {
     {"probs", "P.npy", "probabilities: (N,C), (G,N,C) with the identity first, or (T,G,N,C)"},
-    {"labels", "Y.npy", "labels (N); without them only what needs none"},
+    {"labels", "Y.npy", "labels (N) or (N,1); without them only what needs none"},
+    {"renormalize", NULL, "divide every row by its sum, which may miss 1 by 5 %"},
     {"json", NULL, "print one JSON object"},
     {NULL, NULL, NULL},
 };
@@ -101,5 +105,10 @@ static const cmd_option options[] = {
 const subcommand cmd_score = {.name = "score",
                               .operands = "",
                               .summary = "measure predictions of any framework",
+                              .details = "Every row sums to 1 within 0.001; --renormalize takes rows that "
+                                         "were rounded more (bfloat16). Likelihoods are\n"
+                                         "those of the probabilities given: one below 2.2e-308, 0 too, "
+                                         "counts as 2.2e-308, which is at most 708.4 nats an\n"
+                                         "image. (`bnn eval` forms them from logits.)\n" FIGURES_NOTES,
                               .options = options,
                               .run = run};

@@ -3,15 +3,14 @@
 
 static const char *const channels[] = {"trivial", "regular", NULL};
 
-/* The model's own network with another representation of its hidden channels: same tensors, another action.
- */
+/* The model's own network with another representation of its hidden channels, under the model's group: same tensors,
+ * another action. */
 static bnn_status set_representation(bnn_model *model, bnn_representation representation, bnn_error *error)
 {
-    bnn_network_spec spec = model->network->spec;
+    bnn_network_spec spec;
     bnn_network *network = NULL;
     bnn_posterior *posterior = NULL;
-    if (spec.representation == representation) return BNN_OK;
-    spec.representation = representation;
+    bnn_config_network(&model->config, representation, &spec);
     bnn_status status = bnn_network_create(&spec, &network, error);
     if (!status) status = bnn_posterior_create(network, model->posterior->family, &posterior, error);
     if (status) {
@@ -32,7 +31,6 @@ static bnn_status symmetrize(const cmd_line *line, bnn_model *model, bnn_error *
     if (!status)
         status = cmd_choice(line, "channels", channels, project ? BNN_REGULAR : BNN_TRIVIAL, &representation,
                             error);
-    if (!status) status = cmd_set_group(line, model, error);
     if (!status) status = set_representation(model, (bnn_representation)representation, error);
     if (!status) status = bnn_symmetry_create(model->group, model->network, &symmetry, error);
     if (status) return status;
@@ -41,23 +39,24 @@ static bnn_status symmetrize(const cmd_line *line, bnn_model *model, bnn_error *
     else
         bnn_posterior_average(symmetry, (bnn_average)average, model->posterior);
     bnn_symmetry_free(symmetry);
-    return bnn_model_save(model, cmd_value(line, "out"), NULL, NULL, 0, error);
+    return BNN_OK;
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bool done;
-    bnn_model *model = NULL;
+    cmd_derivation derivation = {0};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     if (cmd_flag(&line, "project") == (cmd_value(&line, "average") != NULL))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn symmetrize: expected one of --project and --average KIND");
     if (!cmd_value(&line, "out"))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn symmetrize: --out MODEL is missing");
-    status = bnn_model_load(line.operands[0], &model, NULL, error);
-    if (!status) status = symmetrize(&line, model, error);
-    bnn_model_free(model);
+    status = cmd_derive(&line, &derivation, error);
+    if (!status) status = symmetrize(&line, derivation.model, error);
+    if (!status) status = cmd_save(&line, &derivation, error);
+    cmd_derivation_free(&derivation);
     return status;
 }
 
@@ -66,7 +65,7 @@ static const cmd_option options[] = {
     {"project", NULL, "project the posterior onto the invariant subspace"},
     {"channels", "trivial|regular",
      "how the group acts on hidden channels (default: trivial to average, regular to project)"},
-    {"group", "G", "another group than the model's"},
+    CMD_OPTION_GROUP,
     {"out", "MODEL", "where to write"},
     {NULL, NULL, NULL},
 };

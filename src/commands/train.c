@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/settings.h"
@@ -42,13 +43,14 @@ static void format_duration(double seconds, char *text, size_t size)
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 {
-    int length = snprintf(
-        text, size, "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  elbo %.1f  acc %.4f", e->epoch,
-        e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->elbo, e->train_accuracy);
+    snprintf(
+        text, size,
+        "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  objective %.1f  elbo %.1f (N0 %zu)  acc %.4f",
+        e->epoch, e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->objective, e->elbo,
+        e->n_base, e->train_accuracy);
     if (e->validated)
-        length += snprintf(text + length, size - (size_t)length, "  val acc %.4f nll %.4f",
-                           e->validation_accuracy, e->validation_nll);
-    snprintf(text + length, size - (size_t)length, "  %.0f/s", e->image_samples_per_second);
+        bnn_append(text, size, "  val acc %.4f nll %.4f", e->validation_accuracy, e->validation_nll);
+    bnn_append(text, size, "  %.0f/s", e->image_samples_per_second);
 }
 
 static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
@@ -75,6 +77,16 @@ static void print_epoch(void *context, const bnn_epoch *epoch)
         fprintf(stderr, "%s\n", line);
     else if (epoch->epoch == epoch->epochs || epoch->validated)
         fprintf(stderr, "\r\033[K%s\n", line);
+}
+
+/* --dry-run. */
+static bnn_status print_config(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
+{
+    char *text;
+    bnn_status status = bnn_train_dry_run(config, options, &text, error);
+    if (!status) puts(text);
+    free(text);
+    return status;
 }
 
 /* Without --out the run is written beside where the user works; a config.json that is there already is never
@@ -106,17 +118,24 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
     const char *out = cmd_value(&line, "out");
     bnn_train_options options = {
-        .directory = out ? out : ".", .write_config = may_write_config(out, line.operands[0]), .stop = &stop};
+        .config_name = line.operands[0],
+        .sets = line.sets,
+        .set_count = line.set_count,
+        .directory = out ? out : ".",
+        .write_config = may_write_config(out, line.operands[0]),
+        .overwrite = cmd_flag(&line, "overwrite"),
+        .stop = &stop,
+    };
     if (!cmd_flag(&line, "quiet"))
         options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
     status = cmd_threads(&line, &options.threads, error);
     if (!status) status = bnn_settings_read(line.operands[0], line.sets, line.set_count, &config, error);
     if (status) return status;
+    if (cmd_flag(&line, "dry-run")) return print_config(&config, &options, error);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     status = bnn_train(&config, &options, error);
-    if (status == BNN_BAD_INPUT) return bnn_fail_in(error, status, line.operands[0]);
     if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;
 }
@@ -124,7 +143,9 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 static const cmd_option options[] = {
     {"set", "KEY=VALUE", "override a key of the configuration (repeatable)"},
     {"out", "DIR", "write config.json, metrics.jsonl, model.bin and checkpoint.bin there (default: .)"},
-    {"threads", "N", "worker threads (default: all processors); the result does not depend on it"},
+    {"overwrite", NULL, "replace the run that DIR holds: its files are removed first"},
+    {"dry-run", NULL, "check everything, print the config.json that would be written, and exit"},
+    CMD_OPTION_THREADS,
     {"quiet", NULL, "no progress"},
     {"keys", NULL, "list every key of a configuration with its default and meaning, and exit"},
     {NULL, NULL, NULL},
@@ -135,10 +156,17 @@ const subcommand cmd_train = {
     .operands = "[CONFIG.json]",
     .summary = "train a network as a configuration says",
     .details =
-        "metrics.jsonl has a line an epoch. train_nll: nats, the mean over items and draws; kl: nats, "
-        "never\nrescaled; kl_weight: beta; n: items that the objective counts (|G| N0 with augmentation); "
-        "n_base: N0;\nelbo: -train_nll n - kl; elbo_base: -train_nll n_base - kl; elbo_per_example: "
-        "elbo / n; layers: kl, and\nsigma_over_prior, the mean of sigma/s (1 at the prior, near 0 where "
-        "the variance vanishes).\n",
+        "metrics.jsonl has a line an epoch. train_nll: nats, the mean over items and draws, by the mode's "
+        "own "
+        "average over\nviews; kl: nats, never rescaled; kl_weight: beta; n: items that the objective counts "
+        "(|G| N0 with augmentation);\nn_base: N0, the base images. objective: -train_nll n - kl, what the "
+        "mode "
+        "maximises where beta is 1/n. elbo:\n-train_nll n_base - kl, the same at N0 whatever the mode, as "
+        "`bnn "
+        "eval` reports it; elbo_per_example: elbo / n_base.\nBoth pair the mean train_nll of the epoch's "
+        "steps, "
+        "which q has left behind, with the kl at its end. layers: kl,\nand sigma_over_prior, the mean of "
+        "sigma/s "
+        "(1 at the prior, near 0 where the variance vanishes).\n",
     .options = options,
     .run = run};

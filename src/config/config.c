@@ -1,12 +1,16 @@
 #include "bnn/config.h"
 
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
+#include "bnn/utf8.h"
+#include "data/sniff.h"
 
 const char *const bnn_predictive_names[] = {"posterior", "group-averaged", NULL};
 const char *const bnn_draws_names[] = {"shared", "independent", NULL};
@@ -14,7 +18,7 @@ static const char *const padding_names[] = {"zero", "circular", NULL};
 static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
 static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
-static const char *const augmentation_names[] = {"none", "full", "random", NULL};
+const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
 typedef enum key_type {
@@ -23,10 +27,12 @@ typedef enum key_type {
     KEY_REAL_OR_AUTO, /* double, NaN for "auto" */
     KEY_BOOL,         /* bool */
     KEY_TEXT,         /* char[size] */
+    KEY_PATH,         /* char[size], absolute once parsed */
     KEY_NAME,         /* char[size], the name of a registry's row; empty: its first */
     KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
     KEY_SIZES,        /* bnn_sizes */
-    KEY_STD           /* bnn_prior_std: a number, a list of them, or a word */
+    KEY_STD,          /* bnn_prior_std: a number, a list of them, or a word */
+    KEY_FLAGS         /* bnn_flags */
 } key_type;
 
 typedef struct config_key {
@@ -38,6 +44,7 @@ typedef struct config_key {
     bnn_registry *registry; /* of names; NULL for a KEY_NAME: the modes', which stand above */
     const char *fallback;   /* the default, as JSON */
     const char *meaning;
+    bool optional; /* of a KEY_NAME: empty, it is the name of no row, and with no modes at hand that of any */
     const char *
         owner; /* path of the key with a registry whose chosen row decides whether this one is read; NULL: always */
     bool
@@ -60,6 +67,8 @@ typedef struct config_key {
         .meaning = meaning_, __VA_ARGS__)
 #define TEXT(path, member, fallback_, meaning_, ...)                                                         \
     KEY(path, KEY_TEXT, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define PATH(path, member, meaning_)                                                                         \
+    KEY(path, KEY_PATH, member, .fallback = "\"\"", .meaning = meaning_, OF_DATA)
 #define FLAG(path, member, fallback_, meaning_, ...)                                                         \
     KEY(path, KEY_BOOL, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
 #define CHOICE(path, member, names_, fallback_, meaning_, ...)                                               \
@@ -76,27 +85,35 @@ typedef struct config_key {
 #define OF_MODE OF("symmetrization.mode")
 #define OF_OPTIMIZER OF("train.optimizer.name")
 
-#define ANY 9007199254740992.0 /* 2^53: integers up to here are exact in JSON's doubles */
+#define ANY                                                                                                  \
+    9007199254740991.0 /* 2^53 - 1: up to here, integers are exact in JSON's doubles (RFC 8259, section 6) */
 
 /* clang-format off */
 static const config_key keys[] = {
     SIZE("seed", seed, 0, ANY, "0", "seed of every random stream"),
-    TEXT("data.name", data.paths.name, "\"\"", "the data set: fashion-mnist, mnist, cifar10, cifar100, or idx or npy with files of your own"),
-    TEXT("data.dir", data.paths.dir, "\"\"", "folder of its files; otherwise data/NAME, then the system's", OF_DATA),
-    TEXT("data.train_images", data.paths.train_images, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.train_labels", data.paths.train_labels, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.test_images", data.paths.test_images, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.test_labels", data.paths.test_labels, "\"\"", "file of images or labels", OF_DATA),
-    TEXT("data.path", data.paths.path, "\"\"", "file", OF_DATA),
+    KEY("data.name", KEY_NAME, data.paths.name, .registry = bnn_data_row, .fallback = "\"\"", .meaning = "the data set", .optional = true),
+    PATH("data.dir", data.paths.dir, "folder of its files; otherwise data/NAME, then the system's"),
+    PATH("data.train_images", data.paths.train_images, "file of images"),
+    PATH("data.train_labels", data.paths.train_labels, "file of labels"),
+    PATH("data.validation_images", data.paths.validation_images, "file of images, instead of data.validation_size"),
+    PATH("data.validation_labels", data.paths.validation_labels, "file of labels"),
+    PATH("data.test_images", data.paths.test_images, "file of images; without it, bnn eval needs --images"),
+    PATH("data.test_labels", data.paths.test_labels, "file of labels"),
+    CHOICE("data.labels", data.paths.labels, bnn_label_names, "\"fine\"", "classes, or superclasses of them", OF_DATA),
     SIZE("data.train_size", data.train_size, 0, ANY, "0", "training images, a seeded subset; 0 for all"),
     SIZE("data.validation_size", data.validation_size, 0, ANY, "0", "validation images, cut from the rest of the training set"),
     SIZE("data.test_size", data.test_size, 0, ANY, "0", "the first so many test images; 0 for all"),
     SIZE("data.pad", data.pad, 0, 64, "0", "background pixels added on every side"),
+    CHOICE("data.scale", data.scale, bnn_scale_names, "\"auto\"", "auto: uint8 pixels to -1..1, others as they are; none: all as they are"),
+    AUTO("data.background", data.background, -1e30, 1e30,
+         "value around an image, seen when it is padded or turned; auto: the smallest of the training images, scaled"),
     TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
     SIZE("model.classes", model.classes, 0, 65536, "0", "classes; 0: from the data"),
     SIZES("model.channels", model.channels, 65536, "[32, 64]", "channels of the conv layers", OF_TYPE),
+    KEY("model.pool", KEY_FLAGS, model.pool, .fallback = "[]",
+        .meaning = "whether a 2 x 2 max-pool follows, one a conv layer; []: after every one", OF_TYPE),
     SIZES("model.hidden", model.hidden, 1048576, "[400, 400]", "hidden units", OF_TYPE),
     SIZE("model.kernel", model.kernel, 1, 31, "3", "side of the conv kernels, odd", OF_TYPE),
     CHOICE("model.padding", model.padding, padding_names, "\"zero\"", "conv padding", OF_TYPE),
@@ -109,7 +126,7 @@ static const config_key keys[] = {
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
     ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
-    CHOICE("symmetrization.augmentation", symmetrization.augmentation, augmentation_names, "\"full\"",
+    CHOICE("symmetrization.augmentation", symmetrization.augmentation, bnn_augmentation_names, "\"full\"",
            "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
     TEXT("symmetrization.average", symmetrization.average, "\"\"",
          "what is averaged, and how", OF_MODE),
@@ -148,8 +165,8 @@ static const config_key keys[] = {
     AUTO("train.kl_head_ramp_end", train.kl_head_ramp_end, 0, 1e9, "kl_ramp_end of the last layer; auto: as the others"),
     REAL("train.free_bits", train.free_bits, 0, 1e6, "0.0",
          "nats a parameter that a layer's KL may have for free: below, its KL pulls no more"),
-    CHOICE("train.estimator", train.estimator, bnn_estimator_names, "\"weight\"",
-           "how weight noise reaches the activations; local: dense layers only"),
+    KEY("train.estimator", KEY_CHOICE, train.estimator, .registry = bnn_estimator_row, .fallback = "\"weight\"",
+        .meaning = "how weight noise reaches the activations"),
     CHOICE("train.select", train.select, select_names, "\"validation\"",
            "the model kept: best on the validation split, or last"),
     SIZE("eval.samples", eval.samples, 1, 1048576, "16", "weight draws a prediction"),
@@ -163,26 +180,6 @@ _Static_assert(sizeof keys / sizeof *keys <= BNN_CONFIG_KEYS, "bnn_config holds 
 
 /* ---- names --------------------------------------------------------------------------------------------- */
 
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[128], n = strlen(b);
-    if (n >= sizeof row / sizeof *row) return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 1; j <= n; j++) {
-            const size_t above = row[j];
-            size_t best = diagonal + (a[i] != b[j - 1]);
-            if (above + 1 < best) best = above + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best;
-            diagonal = above;
-        }
-    }
-    return row[n];
-}
-
 /* Whether some key lies inside the object `path`. */
 static bool is_object_path(const char *path)
 {
@@ -190,6 +187,11 @@ static bool is_object_path(const char *path)
     for (size_t i = 0; i < key_count; i++)
         if (strncmp(keys[i].path, path, length) == 0 && keys[i].path[length] == '.') return true;
     return false;
+}
+
+static bool is_text(const config_key *row)
+{
+    return row->type == KEY_TEXT || row->type == KEY_NAME || row->type == KEY_PATH;
 }
 
 static const config_key *find_key(const char *path)
@@ -213,13 +215,13 @@ static bnn_status unknown_key(const char *name, const char *path, bnn_error *err
                 *c = '\0';
                 break;
             }
-        const size_t distance = edit_distance(path, candidate);
+        const size_t distance = bnn_edit_distance(path, candidate);
         if (distance < least) {
             least = distance;
             memcpy(best, candidate, sizeof best);
         }
     }
-    for (size_t i = 0; least > 2 && i < key_count; i++) { /* the right name in the wrong object */
+    for (size_t i = 0; least > 6 && i < key_count; i++) { /* the right name in the wrong object */
         const char *last = strrchr(keys[i].path, '.'), *wanted = strrchr(path, '.');
         if (last && strcmp(last + 1, wanted ? wanted + 1 : path) == 0) {
             snprintf(best, sizeof best, "%s", keys[i].path);
@@ -240,22 +242,45 @@ static const char *name_at(const config_key *key, size_t i)
     return row ? row->name : NULL;
 }
 
-static void list_names(const config_key *key, char *text, size_t size)
+/* "a", "b": the names that a choice has; "" where it has none. */
+static char *list_names(const config_key *key, char *text, size_t size)
 {
-    size_t length = 0;
     const char *name;
-    text[0] = '\0';
-    for (size_t i = 0; (name = name_at(key, i)) && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s\"%s\"", i ? ", " : "", name);
+    *text = '\0';
+    for (size_t i = 0; (name = name_at(key, i)); i++) bnn_append(text, size, "%s\"%s\"", i ? ", " : "", name);
+    return text;
+}
+
+/* What a choice expects where `found` was found. */
+static bnn_choices choices_of(const config_key *key, const char *found)
+{
+    const char *name;
+    bnn_choices choices = bnn_choices_for(found);
+    for (size_t i = 0; (name = name_at(key, i)); i++) bnn_choices_add(&choices, name);
+    return choices;
+}
+
+/* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
+static cJSON *exact_number(double value)
+{
+    char text[32];
+    int digits = 15;
+    do snprintf(text, sizeof text, "%.*g", digits, value);
+    while (strtod(text, NULL) != value && ++digits <= 17);
+    return cJSON_CreateRaw(text);
 }
 
 static bnn_status wrong_value(const char *name, const config_key *row, const cJSON *value, bnn_error *error)
 {
-    char expected[256] = "", list[200];
-    char *found = cJSON_PrintUnformatted(value);
+    char expected[800] = "";
+    cJSON *exact = cJSON_IsNumber(value) ? exact_number(value->valuedouble) : NULL;
+    char *found = cJSON_PrintUnformatted(exact ? exact : value);
+    cJSON_Delete(exact);
+    bnn_choices choices = choices_of(row, cJSON_IsString(value) ? value->valuestring : "");
     switch (row->type) {
     case KEY_SIZE:
-        snprintf(expected, sizeof expected, "an integer from %.0f to %.0f", row->least, row->most);
+        snprintf(expected, sizeof expected, "an integer from %.0f to %.0f%s", row->least, row->most,
+                 row->most == ANY ? " (JSON's numbers are not exact beyond 2^53)" : "");
         break;
     case KEY_REAL:
         snprintf(expected, sizeof expected, "a number from %g to %g", row->least, row->most);
@@ -267,22 +292,23 @@ static bnn_status wrong_value(const char *name, const config_key *row, const cJS
         snprintf(expected, sizeof expected, "true or false");
         break;
     case KEY_TEXT:
+    case KEY_PATH:
     case KEY_NAME:
         snprintf(expected, sizeof expected, "a string of at most %zu bytes", row->size - 1);
         break;
     case KEY_CHOICE:
-        list_names(row, list, sizeof list);
-        snprintf(expected, sizeof expected, "one of %s", list);
+        snprintf(expected, sizeof expected, "%s", bnn_choices_text(&choices));
         break;
     case KEY_STD:
-        list_names(row, list, sizeof list);
-        snprintf(expected, sizeof expected,
-                 "a number from %g to %g, a list of them, one a layer, or one of %.100s", row->least,
-                 row->most, list);
+        snprintf(expected, sizeof expected, "a number from %g to %g, a list of them, one a layer, or %s",
+                 row->least, row->most, bnn_choices_text(&choices));
         break;
     case KEY_SIZES:
         snprintf(expected, sizeof expected, "a list of at most %d integers from %.0f to %.0f", BNN_MAX_WIDTHS,
                  row->least, row->most);
+        break;
+    case KEY_FLAGS:
+        snprintf(expected, sizeof expected, "a list of at most %d of true and false", BNN_MAX_WIDTHS);
         break;
     }
     bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found %.200s, expected %s", name, row->path, found ? found : "?",
@@ -308,6 +334,20 @@ static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *size
         list.value[list.count++] = (size_t)entry->valuedouble;
     }
     *sizes = list;
+    return true;
+}
+
+static bool set_flags(const cJSON *value, bnn_flags *flags)
+{
+    const cJSON *entry;
+    bnn_flags list = {0, {0}};
+    if (!cJSON_IsArray(value)) return false;
+    cJSON_ArrayForEach(entry, value)
+    {
+        if (list.count == BNN_MAX_WIDTHS || !cJSON_IsBool(entry)) return false;
+        list.value[list.count++] = cJSON_IsTrue(entry);
+    }
+    *flags = list;
     return true;
 }
 
@@ -362,6 +402,7 @@ static bool set_value(const config_key *row, const cJSON *value, bnn_config *con
         *(bool *)at = cJSON_IsTrue(value);
         return true;
     case KEY_TEXT:
+    case KEY_PATH:
     case KEY_NAME:
         if (!cJSON_IsString(value) || strlen(value->valuestring) >= row->size) return false;
         memset(at, 0, row->size);
@@ -373,18 +414,10 @@ static bool set_value(const config_key *row, const cJSON *value, bnn_config *con
         return set_std(row, value, at);
     case KEY_SIZES:
         return set_sizes(row, value, at);
+    case KEY_FLAGS:
+        return set_flags(value, at);
     }
     return false;
-}
-
-/* The shortest text that reads back as the same double; cJSON's own printing gives up the last bit. */
-static cJSON *exact_number(double value)
-{
-    char text[32];
-    int digits = 15;
-    do snprintf(text, sizeof text, "%.*g", digits, value);
-    while (strtod(text, NULL) != value && ++digits <= 17);
-    return cJSON_CreateRaw(text);
 }
 
 static cJSON *get_std(const bnn_prior_std *std)
@@ -411,6 +444,7 @@ static cJSON *get_value(const config_key *row, const bnn_config *config)
     case KEY_BOOL:
         return cJSON_CreateBool(*(const bool *)at);
     case KEY_TEXT:
+    case KEY_PATH:
     case KEY_NAME:
         return cJSON_CreateString(at);
     case KEY_CHOICE:
@@ -422,9 +456,16 @@ static cJSON *get_value(const config_key *row, const bnn_config *config)
         for (size_t i = 0; list && i < ((const bnn_sizes *)at)->count; i++)
             cJSON_AddItemToArray(list, cJSON_CreateNumber((double)((const bnn_sizes *)at)->value[i]));
         return list;
+    case KEY_FLAGS:
+        list = cJSON_CreateArray();
+        for (size_t i = 0; list && i < ((const bnn_flags *)at)->count; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateBool(((const bnn_flags *)at)->value[i]));
+        return list;
     }
     return NULL;
 }
+
+enum { SET_SHOWN = 200 }; /* bytes of a --set in messages */
 
 /* ---- defaults, load ------------------------------------------------------------------------------------ */
 
@@ -477,25 +518,49 @@ static bnn_status load_object(const char *name, const char *prefix, const cJSON 
 /* One --set KEY=VALUE. */
 static bnn_status load_set(const char *set, bnn_config *config, bnn_error *error)
 {
-    char path[128];
+    char path[128], name[SET_SHOWN + 8] = "";
     const char *equals = strchr(set, '=');
+    if (bnn_utf8_fault(set))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "--set %s: is not valid UTF-8 at byte %zu, expected text that JSON can hold", set,
+                        (size_t)(bnn_utf8_fault(set) - set) + 1);
     if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
         return bnn_fail(error, BNN_BAD_INPUT, "--set %s: expected KEY=VALUE, as in train.epochs=10", set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
+    bnn_append(name, sizeof name, "--set %s", set);
     const config_key *row = find_key(path);
     if (!row && is_object_path(path))
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "--set: %s: is an object, expected one of its keys, as in train.epochs", path);
-    if (!row) return unknown_key("--set", path, error);
+                        "%s: %s: is an object, expected one of its keys, as in train.epochs", name, path);
+    if (!row) return unknown_key(name, path, error);
     cJSON *value = cJSON_ParseWithOpts(equals + 1, NULL, 1);
-    if (!value || ((row->type == KEY_TEXT || row->type == KEY_NAME) && !cJSON_IsString(value))) {
+    if (!value || (is_text(row) && !cJSON_IsString(value))) {
         cJSON_Delete(value);
         value = cJSON_CreateString(equals + 1);
     }
     bnn_status status = value ? BNN_OK : bnn_no_memory(error, "a value", 1, strlen(set));
-    if (!status && !give_value(row, value, config)) status = wrong_value("--set", row, value, error);
+    if (!status && !give_value(row, value, config)) status = wrong_value(name, row, value, error);
     cJSON_Delete(value);
     return status;
+}
+
+bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t set_count, bnn_status status,
+                            bnn_error *error)
+{
+    const size_t length = strlen(name);
+    char origin[4 * SET_SHOWN] = "";
+    if (status != BNN_BAD_INPUT || !error) return status;
+    const bnn_error found = *error;
+    const bool named =
+        strncmp(found.message, name, length) == 0 && strncmp(found.message + length, ": ", 2) == 0;
+    const char *rest = found.message + (named ? length + 2 : 0);
+    for (size_t i = set_count; i-- > 0;) {
+        const size_t key_length = strcspn(sets[i], "=");
+        if (strncmp(rest, sets[i], key_length) == 0 && rest[key_length] == ':')
+            return bnn_fail(error, status, "--set %.*s: %s", SET_SHOWN, sets[i], rest);
+    }
+    for (size_t i = 0; i < set_count; i++) bnn_append(origin, sizeof origin, " --set %s", sets[i]);
+    return bnn_fail(error, status, "%s%s%s: %s", name, set_count ? " with" : "", origin, rest);
 }
 
 /* Whether the text or a --set says anything about the model. */
@@ -506,14 +571,40 @@ static bool describes_model(const cJSON *json, const char *const *sets, size_t s
     return described;
 }
 
-/* Line and column of a byte of the text, for messages. */
-static void place_of(const char *text, const char *at, size_t *line, size_t *column)
+/* Paths are those seen from the folder of the file `name`. */
+static bnn_status resolve_paths(const char *name, bnn_config *config, bnn_error *error)
 {
-    *line = *column = 1;
-    for (; text < at; text++) {
-        *column = *text == '\n' ? 1 : *column + 1;
-        *line += *text == '\n';
+    char folder[PATH_MAX] = "", absolute[2 * PATH_MAX];
+    for (size_t i = 0; i < key_count; i++) {
+        char *path = (char *)config + keys[i].offset;
+        if (keys[i].type != KEY_PATH || !*path || *path == '/') continue;
+        const bnn_status status = *folder ? BNN_OK : bnn_folder_of(name, folder, sizeof folder, error);
+        if (status) return status;
+        const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+        const int length = snprintf(absolute, sizeof absolute, "%s%s%s", folder, slash, path);
+        if (length < 0 || (size_t)length >= keys[i].size)
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: %s: found a path of %d bytes, seen from %.80s..., expected at most %zu",
+                            name, keys[i].path, length, folder, keys[i].size - 1);
+        if (bnn_utf8_fault(absolute))
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: %s: is %s, which is not valid UTF-8: JSON cannot hold it", name,
+                            keys[i].path, absolute);
+        memcpy(path, absolute, (size_t)length + 1);
     }
+    return BNN_OK;
+}
+
+/* A failure at a byte of the text. */
+static bnn_status bad_text(const char *name, const char *text, const char *at, const char *what,
+                           bnn_error *error)
+{
+    size_t line = 1, column = 1;
+    for (; text < at; text++) {
+        column = *text == '\n' ? 1 : column + 1;
+        line += *text == '\n';
+    }
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: line %zu, column %zu: %s", name, line, column, what);
 }
 
 /* ---- check --------------------------------------------------------------------------------------------- */
@@ -524,7 +615,7 @@ static const bnn_row *row_of(const config_key *key, const bnn_config *config, bn
     bnn_registry *registry = key->registry ? key->registry : modes;
     const void *at = (const char *)config + key->offset;
     if (key->type == KEY_CHOICE) return registry((size_t) * (const int *)at);
-    if (!registry) return NULL;
+    if (!registry || (key->optional && !*(const char *)at)) return NULL;
     return *(const char *)at ? bnn_row_find(registry, at) : registry(0);
 }
 
@@ -543,15 +634,16 @@ static bnn_status check_names(const char *name, bnn_registry *modes, bnn_config 
 {
     for (size_t i = 0; i < key_count; i++) {
         const bool known = keys[i].registry || modes;
-        char *at = (char *)config + keys[i].offset, list[256];
+        char *at = (char *)config + keys[i].offset;
         if (keys[i].type != KEY_NAME || !known) continue;
+        if (keys[i].optional && (!modes || !*at)) continue; /* a model serves whatever it was trained on */
         const bnn_row *row = row_of(&keys[i], config, modes);
         if (!row) {
             config_key with_registry = keys[i];
             if (!with_registry.registry) with_registry.registry = modes;
-            list_names(&with_registry, list, sizeof list);
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found \"%s\", expected one of %s", name,
-                            keys[i].path, at, list);
+            bnn_choices choices = choices_of(&with_registry, at);
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found \"%s\", expected %s", name, keys[i].path, at,
+                            bnn_choices_text(&choices));
         }
         snprintf(at, keys[i].size, "%s", row->name);
     }
@@ -562,11 +654,9 @@ static bnn_status check_names(const char *name, bnn_registry *modes, bnn_config 
 static void list_readers(const config_key *key, bnn_registry *registry, char *text, size_t size)
 {
     const bnn_row *row;
-    size_t length = 0;
-    text[0] = '\0';
-    for (size_t i = 0; (row = registry(i)) && length < size; i++)
-        if (bnn_row_reads(row, key->path))
-            length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "", row->name);
+    *text = '\0';
+    for (size_t i = 0; (row = registry(i)); i++)
+        if (bnn_row_reads(row, key->path)) bnn_append(text, size, "%s%s", *text ? ", " : "", row->name);
 }
 
 /* Marks the keys that the chosen rows do not read, and refuses those of them that the user has set. Of a model file, whose
@@ -595,6 +685,12 @@ static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *
     if (c->model.type != BNN_NETWORK_MLP && c->model.channels.count == 0)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: model.channels: found [], expected at least one conv layer", name);
+    if (c->model.type != BNN_NETWORK_MLP && c->model.pool.count != 0 &&
+        c->model.pool.count != c->model.channels.count)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: model.pool: found %zu entries, expected [] or one for each of the %zu of model.channels",
+            name, c->model.pool.count, c->model.channels.count);
     if (c->model.channels.count + 2 > BNN_MAX_WIDTHS || c->model.hidden.count + 2 > BNN_MAX_WIDTHS)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: model: more than %d layers", name, BNN_MAX_WIDTHS - 2);
     if (c->model.kernel % 2 == 0)
@@ -630,10 +726,11 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
             ? bnn_optimizer_find(c->train.optimizer.name)->refuse(&c->train.optimizer.options)
             : NULL;
     if (refusal) return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, refusal);
-    if (c->train.estimator != BNN_ESTIMATOR_WEIGHT && !bnn_family_find(c->posterior.family)->normal)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: train.estimator: found \"%s\" with family %s, expected a gaussian one", name,
-                        bnn_estimator_names[c->train.estimator], c->posterior.family);
+    if (bnn_estimators[c->train.estimator]->normal && !bnn_family_find(c->posterior.family)->normal)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: train.estimator: found \"%s\" with family %s, expected one whose noise is normal", name,
+            bnn_estimator_row((size_t)c->train.estimator)->name, c->posterior.family);
     return BNN_OK;
 }
 
@@ -653,16 +750,14 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
 {
     const char *end = NULL;
     bnn_config_default(config);
+    if (bnn_utf8_fault(text)) return bad_text(name, text, bnn_utf8_fault(text), "not valid UTF-8", error);
     cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
-    if (!json) {
-        size_t line, column;
-        place_of(text, end ? end : text, &line, &column);
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: line %zu, column %zu: not valid JSON", name, line, column);
-    }
+    if (!json) return bad_text(name, text, end ? end : text, "not valid JSON", error);
     bnn_status status = cJSON_IsObject(json)
                             ? load_object(name, "", json, config, error)
                             : bnn_fail(error, BNN_BAD_INPUT, "%s: expected a JSON object {...}", name);
     for (size_t i = 0; !status && i < set_count; i++) status = load_set(sets[i], config, error);
+    const bool loaded = !status;
     if (!status && modes && !config->data.paths.name[0])
         status =
             bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
@@ -670,13 +765,27 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
         status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
                           name);
     cJSON_Delete(json);
+    if (!status && modes) status = resolve_paths(name, config, error);
     if (!status) status = check_group(name, config, error);
     if (!status) status = check_names(name, modes, config, error);
     if (!status) status = check_read(name, modes, config, error);
     if (!status) status = check_model(name, config, error);
     if (!status) status = check_train(name, config, error);
     if (!status) resolve(config);
-    return status;
+    return loaded ? bnn_config_blame(name, sets, set_count, status, error) : status;
+}
+
+bnn_status bnn_config_read_text(const char *name, const uint8_t *bytes, size_t size, const char *const *sets,
+                                size_t set_count, bnn_registry *modes, bnn_config *config, bnn_error *error)
+{
+    const bnn_file_kind kind = bnn_sniff(bytes, size);
+    if (kind != BNN_FILE_JSON && kind != BNN_FILE_UNKNOWN)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: is %s, expected a configuration (JSON)", name,
+                        bnn_file_kind_name(kind));
+    if (memchr(bytes, 0, size))
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: contains a zero byte, expected JSON text", name);
+    const char *text = (const char *)bytes + bnn_byte_order_mark(bytes, size);
+    return bnn_config_parse(name, text, sets, set_count, modes, config, error);
 }
 
 bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set_count, bnn_registry *modes,
@@ -686,12 +795,14 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     size_t size;
     bnn_status status = bnn_read_file(path, (size_t)16 << 20, &text, &size, error);
     if (status) return status;
-    if (memchr(text, 0, size))
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: contains a zero byte, expected JSON text", path);
-    else
-        status = bnn_config_parse(path, (const char *)text, sets, set_count, modes, config, error);
+    status = bnn_config_read_text(path, text, size, sets, set_count, modes, config, error);
     free(text);
     return status;
+}
+
+bool bnn_config_gives(const bnn_config *config, const char *path)
+{
+    return config->given[find_key(path) - keys];
 }
 
 const char *bnn_config_unread(const bnn_config *config, size_t *i)
@@ -722,9 +833,8 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     for (size_t i = 0; root && i < key_count; i++) {
         const char *last;
         cJSON *object = object_for(root, keys[i].path, &last);
-        const bool text = keys[i].type == KEY_TEXT || keys[i].type == KEY_NAME;
         if (config->unread[i]) continue;
-        if (text && !*((const char *)config + keys[i].offset)) continue; /* unset */
+        if (is_text(&keys[i]) && !*((const char *)config + keys[i].offset)) continue; /* unset */
         cJSON_AddItemToObject(object, last, get_value(&keys[i], config));
     }
     char *text = root ? (pretty ? cJSON_Print(root) : cJSON_PrintUnformatted(root)) : NULL;
@@ -738,11 +848,10 @@ static void print_key(FILE *stream, const config_key *key, bnn_registry *modes)
     config_key named = *key;
     char list[256], fallback[64];
     if (key->type == KEY_NAME && !named.registry) named.registry = modes;
-    const char *first = key->type == KEY_NAME ? name_at(&named, 0) : NULL;
+    const char *first = key->type == KEY_NAME && !key->optional ? name_at(&named, 0) : NULL;
     snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
     fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
-    list_names(&named, list, sizeof list);
-    if (*list) fprintf(stream, " (%s)", list);
+    if (*list_names(&named, list, sizeof list)) fprintf(stream, " (%s)", list);
     const config_key *owner = key->owner ? find_key(key->owner) : NULL;
     if (owner) {
         list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);
@@ -763,34 +872,4 @@ char *bnn_config_help(bnn_registry *modes)
         return NULL;
     }
     return text;
-}
-
-/* ---- the network --------------------------------------------------------------------------------------- */
-
-void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec)
-{
-    const bnn_sizes *widths =
-        config->model.type == BNN_NETWORK_MLP ? &config->model.hidden : &config->model.channels;
-    *spec = (bnn_network_spec){.type = (bnn_network_type)config->model.type,
-                               .classes = config->model.classes,
-                               .width_count = widths->count,
-                               .kernel = config->model.kernel,
-                               .circular = config->model.padding == 1,
-                               .representation = representation};
-    memcpy(spec->input, config->model.input.value, sizeof spec->input);
-    memcpy(spec->widths, widths->value, sizeof spec->widths);
-}
-
-void bnn_config_set_network(bnn_config *config, const bnn_network_spec *spec)
-{
-    bnn_sizes *widths = spec->type == BNN_NETWORK_MLP ? &config->model.hidden : &config->model.channels;
-    config->model.type = (int)spec->type;
-    config->model.input.count = 3;
-    memcpy(config->model.input.value, spec->input, sizeof spec->input);
-    config->model.classes = spec->classes;
-    widths->count = spec->width_count;
-    memcpy(widths->value, spec->widths, sizeof spec->widths);
-    config->model.kernel = spec->kernel;
-    config->model.padding = spec->circular ? 1 : 0;
-    config->model.representation = spec->representation == BNN_REGULAR ? 2 : 1;
 }

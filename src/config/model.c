@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "bnn/io.h"
+
 static const char scales_key[] = "prior_std";
 
 void bnn_model_free(bnn_model *model)
@@ -24,6 +27,7 @@ static bnn_status make_model(const bnn_config *config, const bnn_network_spec *s
     bnn_model *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a model", 1, sizeof *result);
     result->config = *config;
+    result->pixels = (bnn_range){NAN, NAN};
     bnn_config_set_network(&result->config, spec);
     bnn_status status = bnn_group_create(config->group, &result->group, error);
     if (!status) status = bnn_network_create(spec, &result->network, error);
@@ -85,30 +89,19 @@ bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_e
 
 /* ---- the tensors of a model ---------------------------------------------------------------------------- */
 
-/* Calls `visit` for every tensor of the file format that the posterior has. */
-typedef bnn_status visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
-
 static bnn_status visit_tensor(const bnn_layer *layer, bool bias, const char *part, bnn_real *array,
-                               visitor *visit, void *context, bnn_error *error)
+                               bnn_tensor_visitor *visit, void *context, bnn_error *error)
 {
-    bnn_tensor tensor = {.rank = 1, .shape = {layer->out_channels}};
+    bnn_tensor tensor = {.rank = bias ? 1 : layer->weight_rank, .shape = {layer->bias_count}};
     snprintf(tensor.name, sizeof tensor.name, "%s.%s", layer->name, part);
     tensor.data = array + (bias ? layer->bias_offset : layer->weight_offset);
     tensor.count = bias ? layer->bias_count : layer->weight_count;
-    if (!bias && (layer->kind == BNN_LAYER_CONV || layer->weight_is_1x1_conv)) {
-        tensor.rank = 4;
-        tensor.shape[1] = layer->in_channels;
-        tensor.shape[2] = tensor.shape[3] = layer->kind == BNN_LAYER_CONV ? layer->kernel : 1;
-    } else if (!bias) {
-        tensor.rank = 2;
-        tensor.shape[1] = layer->weight_count / layer->out_channels;
-    }
+    if (!bias) memcpy(tensor.shape, layer->weight_shape, tensor.rank * sizeof *tensor.shape);
     return visit(context, &tensor, error);
 }
 
-/* `random_prior`: whether the file has prior_mu and prior_std. */
-static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visitor *visit, void *context,
-                                bnn_error *error)
+bnn_status bnn_posterior_tensors(const bnn_posterior *q, bnn_tensor_visitor *visit, void *context,
+                                 bnn_error *error)
 {
     const struct {
         const char *part;
@@ -119,8 +112,8 @@ static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visit
         {"weight_rho", false, true, q->rho},
         {"bias_mu", true, true, q->mu},
         {"bias_rho", true, true, q->rho},
-        {"prior_mu", false, random_prior, q->prior_mean},
-        {"prior_std", false, random_prior, q->prior_std},
+        {"prior_mu", false, q->random_prior, q->prior_mean},
+        {"prior_std", false, q->random_prior, q->prior_std},
         {"weight_sign", false, q->sign != NULL, q->sign},
         {"bias_sign", true, q->sign != NULL, q->sign},
     };
@@ -136,6 +129,16 @@ static bnn_status visit_tensors(const bnn_posterior *q, bool random_prior, visit
     return BNN_OK;
 }
 
+bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_error *error)
+{
+    (void)context;
+    for (size_t i = 0; i < tensor->count; i++)
+        if (!isfinite(tensor->data[i]))
+            return bnn_fail(error, BNN_FAILED, "%s is %s at entry %zu", tensor->name,
+                            bnn_number_text(tensor->data[i], (char[BNN_NUMBER_TEXT]){0}), i);
+    return BNN_OK;
+}
+
 /* ---- load ---------------------------------------------------------------------------------------------- */
 
 typedef struct loading {
@@ -145,16 +148,15 @@ typedef struct loading {
 
 static void shape_text(const bnn_tensor *tensor, char *text, size_t size)
 {
-    size_t length = (size_t)snprintf(text, size, "(");
-    for (size_t i = 0; i < tensor->rank && length < size; i++)
-        length += (size_t)snprintf(text + length, size - length, "%s%zu", i ? "," : "", tensor->shape[i]);
-    if (length < size) snprintf(text + length, size - length, ")");
+    snprintf(text, size, "(");
+    for (size_t i = 0; i < tensor->rank; i++) bnn_append(text, size, "%s%zu", i ? "," : "", tensor->shape[i]);
+    bnn_append(text, size, ")");
 }
 
 static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error *error)
 {
     loading *state = context;
-    char found_shape[128], wanted_shape[128];
+    char found_shape[200], wanted_shape[200]; /* of 8 dimensions at most */
     const bnn_tensor *found = bnn_safetensors_find(state->file, wanted->name);
     const bool positive = strstr(wanted->name, "prior_std") != NULL;
     shape_text(wanted, wanted_shape, sizeof wanted_shape);
@@ -168,8 +170,9 @@ static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error
     for (size_t i = 0; i < found->count; i++)
         if (!isfinite(found->data[i]) || (positive && found->data[i] <= 0))
             return bnn_fail(error, BNN_BAD_INPUT,
-                            "%s: tensor %s: entry %zu is %g, expected a finite%s number", state->file->path,
-                            wanted->name, i, (double)found->data[i], positive ? " positive" : "");
+                            "%s: tensor %s: entry %zu is %s, expected a finite%s number", state->file->path,
+                            wanted->name, i, bnn_number_text(found->data[i], (char[BNN_NUMBER_TEXT]){0}),
+                            positive ? " positive" : "");
     memcpy(wanted->data, found->data, found->count * sizeof *found->data);
     state->found++;
     return BNN_OK;
@@ -215,6 +218,23 @@ static bnn_status load_scales(const bnn_safetensors *file, bnn_posterior *q, bnn
     return status;
 }
 
+/* The training images' range, which models of other programs do not tell. */
+static bnn_status load_pixels(const bnn_safetensors *file, bnn_range *pixels, bnn_error *error)
+{
+    const char *text = bnn_safetensors_metadata(file, "pixels");
+    if (!text) return BNN_OK;
+    cJSON *json = cJSON_ParseWithOpts(text, NULL, 1);
+    const cJSON *least = cJSON_GetObjectItemCaseSensitive(json, "least");
+    const cJSON *most = cJSON_GetObjectItemCaseSensitive(json, "most");
+    const bool good = cJSON_IsNumber(least) && cJSON_IsNumber(most);
+    if (good) *pixels = (bnn_range){least->valuedouble, most->valuedouble};
+    cJSON_Delete(json);
+    if (good) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: __metadata__: pixels: found %.80s, expected {\"least\": ..., \"most\": ...}",
+                    file->path, text);
+}
+
 static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_error *error)
 {
     bnn_config config;
@@ -240,16 +260,18 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     if (!status) status = load_scales(file, q, error);
     if (status) return status;
     q->random_prior = config.prior.mean == 1;
-    status = visit_tensors(q, q->random_prior, load_tensor, &state, error);
+    status = load_pixels(file, &(*model)->pixels, error);
+    if (!status) status = bnn_posterior_tensors(q, load_tensor, &state, error);
     return status ? status : check_known(file, state.found, error);
 }
 
-bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error)
+bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, bnn_model **model,
+                           bnn_safetensors **file, bnn_error *error)
 {
     bnn_safetensors *read = NULL;
     *model = NULL;
     if (file) *file = NULL;
-    bnn_status status = bnn_safetensors_read(path, &read, error);
+    bnn_status status = bnn_safetensors_parse(name, bytes, size, &read, error);
     if (!status) status = load_from(read, model, error);
     if (status) {
         bnn_model_free(*model);
@@ -262,9 +284,23 @@ bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors *
     return status;
 }
 
+bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error)
+{
+    uint8_t *bytes;
+    size_t size;
+    *model = NULL;
+    if (file) *file = NULL;
+    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
+    if (status) return status;
+    status = bnn_model_parse(path, bytes, size, model, file, error);
+    free(bytes);
+    return status;
+}
+
 /* ---- save ---------------------------------------------------------------------------------------------- */
 
 typedef struct saving {
+    const char *path;
     bnn_tensor *tensors;
     size_t count;
 } saving;
@@ -272,7 +308,9 @@ typedef struct saving {
 static bnn_status save_tensor(void *context, const bnn_tensor *tensor, bnn_error *error)
 {
     saving *state = context;
-    (void)error;
+    bnn_error reason;
+    if (bnn_tensor_check_finite(NULL, tensor, &reason))
+        return bnn_fail(error, reason.status, "%s: not written: %s", state->path, reason.message);
     state->tensors[state->count++] = *tensor;
     return BNN_OK;
 }
@@ -306,18 +344,21 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
     const bool numbers = model->config.prior.std.scale == BNN_PRIOR_NUMBERS;
     char *config = bnn_config_dump(&model->config, false);
     char *scales = numbers ? NULL : scales_text(model->posterior);
-    saving state = {bnn_alloc(most, sizeof(bnn_tensor)), 0};
+    saving state = {path, bnn_alloc(most, sizeof(bnn_tensor)), 0};
     bnn_status status = BNN_OK;
     if (!config || !state.tensors || (!numbers && !scales))
         status = bnn_no_memory(error, "a model file", most, sizeof(bnn_tensor));
-    if (!status)
-        status = visit_tensors(model->posterior, model->posterior->random_prior, save_tensor, &state, error);
+    if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
+    for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
         const char *metadata[8] = {"format", "bnn", "config", config};
+        char pixels[80];
         size_t pairs = 2;
-        if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
+        snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
+                 model->pixels.most);
+        if (!isnan(model->pixels.least)) metadata[2 * pairs] = "pixels", metadata[2 * pairs++ + 1] = pixels;
         if (scales) metadata[2 * pairs] = scales_key, metadata[2 * pairs++ + 1] = scales;
-        for (size_t i = 0; i < extra_count; i++) state.tensors[state.count++] = extra[i];
+        if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
         status = bnn_safetensors_write(path, state.tensors, state.count, metadata, pairs, error);
     }
     free(state.tensors);

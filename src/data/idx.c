@@ -1,10 +1,14 @@
 /* IDX, the format of MNIST and its kin (http://yann.lecun.com/exdb/mnist, "The IDX file format"): two zero
  * bytes, a type, the number of dimensions, every dimension in 4 bytes, the data; all big-endian. */
 #include "data/array.h"
-#include "data/source.h"
 
-bnn_status bnn_idx_array(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
-                         bnn_error *error)
+static bool is_idx(const uint8_t *bytes, size_t size)
+{
+    return size >= 2 && bytes[0] == 0 && bytes[1] == 0;
+}
+
+static bnn_status parse_idx(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
+                            bnn_error *error)
 {
     static const struct {
         uint8_t code;
@@ -13,7 +17,7 @@ bnn_status bnn_idx_array(const char *name, const uint8_t *bytes, size_t size, bn
     } types[] = {{0x08, 'u', 1}, {0x09, 'i', 1}, {0x0b, 'i', 2},
                  {0x0c, 'i', 4}, {0x0d, 'f', 4}, {0x0e, 'f', 8}};
     const size_t type_count = sizeof types / sizeof *types;
-    if (size < 4 || bytes[0] != 0 || bytes[1] != 0)
+    if (size < 4 || !is_idx(bytes, size))
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: is no IDX file: expected it to begin with two zero bytes, a type and "
                         "a number of dimensions",
@@ -32,36 +36,14 @@ bnn_status bnn_idx_array(const char *name, const uint8_t *bytes, size_t size, bn
     if (size < start)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: ends within its IDX header: found %zu bytes, expected %zu",
                         name, size, start);
-    *array = (bnn_array){.rank = rank,
+    *array = (bnn_array){.name = name,
+                         .rank = rank,
                          .kind = types[t].kind,
                          .width = types[t].width,
                          .big_endian = true,
                          .items = bytes + start};
     for (size_t d = 0; d < rank; d++) array->shape[d] = (size_t)bnn_load(bytes + 4 + 4 * d, 4, true);
-    return bnn_array_check(name, array, size - start, error);
+    return bnn_array_arrange(array, false, size - start, error);
 }
 
-static bnn_status load_mnist(const bnn_data_paths *paths, bnn_split split, const char *remedy,
-                             bnn_dataset **dataset, bnn_error *error)
-{
-    static const char *const names[][3] = {{"train-images-idx3-ubyte", "train-labels-idx1-ubyte", NULL},
-                                           {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", NULL}};
-    const bnn_data_files files = {.names = names[split == BNN_TEST], .subdirectory = "", .remedy = remedy};
-    char found[2][BNN_DATA_PATH];
-    const bnn_status status = bnn_data_find(paths, &files, found, error);
-    return status ? status : bnn_dataset_read(found[0], found[1], 10, dataset, error);
-}
-
-bnn_status bnn_load_fashion_mnist(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                                  bnn_error *error)
-{
-    return load_mnist(paths, split,
-                      "on Debian: apt-get install dataset-fashion-mnist; or name the folder in data.dir",
-                      dataset, error);
-}
-
-bnn_status bnn_load_mnist(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                          bnn_error *error)
-{
-    return load_mnist(paths, split, "put the files there or name their folder in data.dir", dataset, error);
-}
+const bnn_array_format bnn_array_idx = {.name = "IDX", .sniff = is_idx, .parse = parse_idx};

@@ -75,22 +75,21 @@ static bnn_status parse_type(header *h, bnn_array *array)
     return BNN_OK;
 }
 
-static bnn_status parse_order(header *h)
+static bnn_status parse_order(header *h, bool *fortran)
 {
-    static const char no[] = "False", yes[] = "True";
+    static const char *const words[] = {"False", "True"};
     peek(h);
-    const size_t left = h->size - h->at;
-    if (left >= strlen(yes) && memcmp(h->text + h->at, yes, strlen(yes)) == 0)
-        return bnn_fail(h->error, BNN_BAD_INPUT,
-                        "%s: .npy header: found an array in Fortran order, expected C order (save "
-                        "numpy.ascontiguousarray of it)",
-                        h->name);
-    if (left < strlen(no) || memcmp(h->text + h->at, no, strlen(no)) != 0)
-        return bad_header(h, "False or True");
-    h->at += strlen(no);
-    return BNN_OK;
+    for (size_t w = 0; w < 2; w++) {
+        const size_t length = strlen(words[w]);
+        if (h->size - h->at < length || memcmp(h->text + h->at, words[w], length) != 0) continue;
+        h->at += length;
+        *fortran = w == 1;
+        return BNN_OK;
+    }
+    return bad_header(h, "False or True");
 }
 
+/* 40, or 40L as Python 2 writes it. */
 static bnn_status parse_size(header *h, size_t *size)
 {
     const char first = peek(h);
@@ -100,6 +99,7 @@ static bnn_status parse_size(header *h, size_t *size)
         if (__builtin_mul_overflow(*size, (size_t)10, size) ||
             __builtin_add_overflow(*size, (size_t)(h->text[h->at] - '0'), size))
             return bad_header(h, "a size that a machine can hold");
+    if (h->at < h->size && h->text[h->at] == 'L') h->at++;
     return BNN_OK;
 }
 
@@ -118,7 +118,7 @@ static bnn_status parse_shape(header *h, bnn_array *array)
     return BNN_OK;
 }
 
-static bnn_status parse_dictionary(header *h, bnn_array *array)
+static bnn_status parse_dictionary(header *h, bnn_array *array, bool *fortran)
 {
     static const char *const keys[] = {"descr", "fortran_order", "shape"};
     bool seen[3] = {false};
@@ -132,7 +132,7 @@ static bnn_status parse_dictionary(header *h, bnn_array *array)
         if (k == 3 || seen[k]) return bad_header(h, "each of descr, fortran_order and shape once");
         seen[k] = true;
         if (!accept(h, ':')) return bad_header(h, "a colon");
-        status = k == 0 ? parse_type(h, array) : k == 1 ? parse_order(h) : parse_shape(h, array);
+        status = k == 0 ? parse_type(h, array) : k == 1 ? parse_order(h, fortran) : parse_shape(h, array);
         if (!status && !accept(h, ',') && peek(h) != '}') status = bad_header(h, "a comma or }");
     }
     if (status) return status;
@@ -141,11 +141,17 @@ static bnn_status parse_dictionary(header *h, bnn_array *array)
     return BNN_OK;
 }
 
-bnn_status bnn_npy_array(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
-                         bnn_error *error)
+static bool is_npy(const uint8_t *bytes, size_t size)
+{
+    return size >= 1 && bytes[0] == (uint8_t)magic[0]; /* one byte, so that a file cut short is called so */
+}
+
+static bnn_status parse_npy(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
+                            bnn_error *error)
 {
     const size_t start = MAGIC_SIZE + VERSION_SIZE;
-    *array = (bnn_array){0};
+    bool fortran = false;
+    *array = (bnn_array){.name = name};
     if (size < start || memcmp(bytes, magic, MAGIC_SIZE) != 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is no .npy file: expected \\x93NUMPY at its beginning",
                         name);
@@ -158,18 +164,20 @@ bnn_status bnn_npy_array(const char *name, const uint8_t *bytes, size_t size, bn
         return bnn_fail(error, BNN_BAD_INPUT, "%s: ends within its .npy header, after %zu bytes", name, size);
     const size_t length = (size_t)bnn_load(bytes + start, field, false);
     header h = {name, (const char *)bytes + start + field, length, 0, error};
-    const bnn_status status = parse_dictionary(&h, array);
+    const bnn_status status = parse_dictionary(&h, array, &fortran);
     if (status) return status;
     array->items = bytes + start + field + length;
-    return bnn_array_check(name, array, size - start - field - length, error);
+    return bnn_array_arrange(array, fortran, size - start - field - length, error);
 }
+
+const bnn_array_format bnn_array_npy = {.name = ".npy", .sniff = is_npy, .parse = parse_npy};
 
 bnn_status bnn_npy_parse(const char *name, const uint8_t *bytes, size_t size, bnn_npy **array,
                          bnn_error *error)
 {
     bnn_array view;
     *array = NULL;
-    const bnn_status status = bnn_npy_array(name, bytes, size, &view, error);
+    const bnn_status status = parse_npy(name, bytes, size, &view, error);
     if (status) return status;
     bnn_npy *result = bnn_alloc(1, sizeof *result);
     double *data = bnn_alloc(view.count, sizeof *data);
@@ -178,7 +186,7 @@ bnn_status bnn_npy_parse(const char *name, const uint8_t *bytes, size_t size, bn
         free(result);
         return bnn_no_memory(error, name, view.count, sizeof *data);
     }
-    for (size_t i = 0; i < view.count; i++) data[i] = bnn_array_item(&view, i);
+    bnn_array_values(&view, data);
     *result = (bnn_npy){
         .rank = view.rank, .count = view.count, .kind = view.kind, .width = view.width, .data = data};
     memcpy(result->shape, view.shape, sizeof result->shape);
@@ -203,6 +211,13 @@ void bnn_npy_free(bnn_npy *array)
     if (!array) return;
     free(array->data);
     free(array);
+}
+
+const char *bnn_npy_shape_text(const bnn_npy *array, char text[200])
+{
+    bnn_array view = {.rank = array->rank};
+    memcpy(view.shape, array->shape, sizeof view.shape);
+    return bnn_array_shape_text(&view, text);
 }
 
 /* Version 1.0: magic, version, a length of 2 bytes, and a header that ends with a newline at a multiple

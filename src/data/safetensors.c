@@ -9,6 +9,7 @@
 
 #include "bnn/io.h"
 #include "data/array.h"
+#include "data/sniff.h"
 
 enum { LENGTH_SIZE = 8, HEADER_MOST = 100000000 }; /* the format's own limit on its header */
 
@@ -23,7 +24,7 @@ typedef struct entry {
 /* The file while it is being read. */
 typedef struct reading {
     const char *path;
-    uint8_t *bytes;
+    const uint8_t *bytes;
     size_t size, data_start;
     cJSON *header;
     entry *entries;
@@ -172,6 +173,10 @@ static bnn_status check_tiling(const reading *r)
 /* r->header <- the JSON of the header, an object without duplicate names. */
 static bnn_status parse_header(reading *r)
 {
+    const bnn_file_kind kind = bnn_sniff(r->bytes, r->size);
+    if (kind != BNN_FILE_SAFETENSORS && kind != BNN_FILE_UNKNOWN)
+        return bnn_fail(r->error, BNN_BAD_INPUT, "%s: is %s, expected a model (safetensors)", r->path,
+                        bnn_file_kind_name(kind));
     if (r->size < LENGTH_SIZE)
         return bnn_fail(r->error, BNN_BAD_INPUT,
                         "%s: is no safetensors file: found %zu bytes, expected at least 8", r->path, r->size);
@@ -256,25 +261,36 @@ static bnn_status read_tensors(const reading *r, bnn_safetensors *file)
     return BNN_OK;
 }
 
-bnn_status bnn_safetensors_read(const char *path, bnn_safetensors **file, bnn_error *error)
+bnn_status bnn_safetensors_parse(const char *name, const uint8_t *bytes, size_t size, bnn_safetensors **file,
+                                 bnn_error *error)
 {
-    reading r = {.path = path, .error = error};
+    reading r = {.path = name, .bytes = bytes, .size = size, .error = error};
     *file = NULL;
     bnn_safetensors *result = bnn_alloc(1, sizeof *result);
-    if (!result) return bnn_no_memory(error, path, 1, sizeof *result);
-    snprintf(result->path, sizeof result->path, "%s", path);
-    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &r.bytes, &r.size, error);
-    if (!status) status = parse_header(&r);
+    if (!result) return bnn_no_memory(error, name, 1, sizeof *result);
+    snprintf(result->path, sizeof result->path, "%s", name);
+    bnn_status status = parse_header(&r);
     if (!status) status = parse_entries(&r);
     if (!status) status = read_metadata(&r, result);
     if (!status) status = read_tensors(&r, result);
     free(r.entries);
     cJSON_Delete(r.header);
-    free(r.bytes);
     if (status)
         bnn_safetensors_free(result);
     else
         *file = result;
+    return status;
+}
+
+bnn_status bnn_safetensors_read(const char *path, bnn_safetensors **file, bnn_error *error)
+{
+    uint8_t *bytes;
+    size_t size;
+    *file = NULL;
+    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
+    if (status) return status;
+    status = bnn_safetensors_parse(path, bytes, size, file, error);
+    free(bytes);
     return status;
 }
 

@@ -1,24 +1,17 @@
-/* What the data formats share; one row of bnn_data_sources and one file each. Floor 2. */
-#ifndef BNN_DATA_H
-#define BNN_DATA_H
+/* What the sources of data share. A source is one file and one row of bnn_data_sources. */
+#ifndef BNN_SOURCE_H
+#define BNN_SOURCE_H
 
 #include <stdbool.h>
 
 #include "bnn/dataset.h"
+#include "data/array.h"
 
 #define BNN_DATA_PATH 1400 /* a folder of bnn_data_paths and a file's name */
 
-/* The loaders of bnn_data_sources. */
-bnn_status bnn_load_fashion_mnist(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                                  bnn_error *error);
-bnn_status bnn_load_mnist(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                          bnn_error *error);
-bnn_status bnn_load_cifar10(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                            bnn_error *error);
-bnn_status bnn_load_cifar100(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                             bnn_error *error);
-bnn_status bnn_load_files(const bnn_data_paths *paths, bnn_split split, bnn_dataset **dataset,
-                          bnn_error *error);
+/* The rows of bnn_data_sources. */
+extern const bnn_data_source bnn_source_fashion_mnist, bnn_source_mnist, bnn_source_cifar10,
+    bnn_source_cifar100, bnn_source_idx, bnn_source_npy;
 
 /* The files of a split that a known data set comes in. */
 typedef struct bnn_data_files {
@@ -33,12 +26,17 @@ typedef struct bnn_data_files {
 bnn_status bnn_data_find(const bnn_data_paths *paths, const bnn_data_files *files,
                          char found[][BNN_DATA_PATH], bnn_error *error);
 
+/* `options` (NULL: nothing known) for a data set of at most `classes` classes. */
+bnn_data_options bnn_data_options_within(const bnn_data_options *options, size_t classes);
+
+/* The images of `parts` arrays, one after the other, and their labels: of as many arrays, or none where `labels` is NULL. What
+ * is taken for images and for labels: see bnn_dataset_read. The parts have to agree on C, H and W. */
+bnn_status bnn_dataset_from_arrays(const bnn_array *images, const bnn_array *labels, size_t parts,
+                                   const bnn_data_options *options, bnn_dataset **dataset, bnn_error *error);
+
 /* An empty data set of this shape: images zero, labels zero or, unless `labelled`, NULL. `name` is for
  * messages. */
 bnn_status bnn_dataset_create(const char *name, size_t count, size_t channels, size_t height, size_t width,
                               bool labelled, bnn_dataset **dataset, bnn_error *error);
-
-/* table[x] <- (x/255 - 0.5)/0.5: black is -1, white is 1. */
-void bnn_pixel_scale(bnn_real table[256]);
 
 #endif

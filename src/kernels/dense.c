@@ -6,33 +6,27 @@
 #include "kernels/dense.h"
 #include "kernels/kernels.h"
 
-static bool supports_flat(const bnn_layer *layer)
+static bool is_flat(const bnn_kernel_shape *shape)
 {
-    return layer->kind == BNN_LAYER_DENSE && layer->in_layout != BNN_LAYOUT_CHANNELS_LAST;
+    return shape->in.layout != BNN_LAYOUT_CHANNELS_LAST;
 }
 
-static bool supports_grid(const bnn_layer *layer)
+static bool is_grid(const bnn_kernel_shape *shape)
 {
-    return layer->kind == BNN_LAYER_DENSE && layer->in_layout == BNN_LAYOUT_CHANNELS_LAST;
+    return shape->in.layout == BNN_LAYOUT_CHANNELS_LAST;
 }
 
-static size_t packed_count(const bnn_layer *layer)
+static size_t packed_count(const bnn_kernel_shape *shape)
 {
-    return layer->out_channels * (bnn_layer_in_count(layer) + 1);
-}
-
-static size_t none(const bnn_layer *layer, size_t images)
-{
-    (void)layer, (void)images;
-    return 0;
+    return shape->out.channels * (bnn_activation_count(&shape->in) + 1);
 }
 
 /* Copies between W's rows (C, H*W) and packed rows (H*W, stride of C); `unpack` tells the direction. */
-static void reorder(const bnn_layer *layer, bnn_real *weight, bnn_real *packed, bool unpack)
+static void reorder(const bnn_kernel_shape *shape, bnn_real *weight, bnn_real *packed, bool unpack)
 {
-    const size_t pixels = layer->in_height * layer->in_width, channels = layer->in_channels;
+    const size_t pixels = shape->in.height * shape->in.width, channels = shape->in.channels;
     const size_t stride = bnn_channel_stride(channels);
-    for (size_t o = 0; o < layer->out_channels; o++, weight += channels * pixels, packed += pixels * stride)
+    for (size_t o = 0; o < shape->out.channels; o++, weight += channels * pixels, packed += pixels * stride)
         for (size_t c = 0; c < channels; c++)
             for (size_t p = 0; p < pixels; p++) {
                 if (unpack)
@@ -42,76 +36,55 @@ static void reorder(const bnn_layer *layer, bnn_real *weight, bnn_real *packed, 
             }
 }
 
-static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
+                 bnn_real *packed)
 {
-    const size_t in = bnn_layer_in_count(layer), out = layer->out_channels;
+    const size_t in = bnn_activation_count(&shape->in), out = shape->out.channels;
     memset(packed, 0, out * in * sizeof *packed);
-    reorder(layer, (bnn_real *)weight, packed, false);
+    reorder(shape, (bnn_real *)weight, packed, false);
     memcpy(packed + out * in, bias, out * sizeof *packed);
 }
 
-void bnn_dense_pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    memcpy(packed, weight, layer->weight_count * sizeof *packed);
-    memcpy(packed + layer->weight_count, bias, layer->bias_count * sizeof *packed);
+    const size_t inputs = bnn_activation_count(&shape->in), outputs = shape->out.channels;
+    bnn_gemm(false, true, pass->images, outputs, inputs, 1, pass->in[0], inputs, pass->packed, inputs, 0,
+             pass->out, outputs);
+    dense_finish(shape, pass->packed + outputs * inputs, pass->images, pass->out);
 }
 
-static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
-                    bnn_real *out, bnn_real *saved, bnn_real *scratch)
+static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    (void)saved, (void)scratch;
-    bnn_gemm(false, true, images, outputs, inputs, 1, in, inputs, packed, inputs, 0, out, outputs);
-    dense_finish(layer, packed + outputs * inputs, images, out);
+    const size_t inputs = bnn_activation_count(&shape->in), outputs = shape->out.channels;
+    dense_start_backward(shape, pass, pass->packed_gradient + outputs * inputs);
+    bnn_gemm(true, false, outputs, inputs, pass->images, 1, pass->out_gradient, outputs, pass->in[0], inputs,
+             pass->add ? 1 : 0, pass->packed_gradient, inputs);
+    if (pass->in_gradient[0])
+        bnn_gemm(false, false, pass->images, inputs, outputs, 1, pass->out_gradient, outputs, pass->packed,
+                 inputs, 0, pass->in_gradient[0], inputs);
 }
 
-static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
-                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
+static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
+                            bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
-    const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    (void)saved, (void)scratch;
-    dense_start_backward(layer, out, out_gradient, images, add, packed_gradient + outputs * inputs);
-    bnn_gemm(true, false, outputs, inputs, images, 1, out_gradient, outputs, in, inputs, add ? 1 : 0,
-             packed_gradient, inputs);
-    if (in_gradient)
-        bnn_gemm(false, false, images, inputs, outputs, 1, out_gradient, outputs, packed, inputs, 0,
-                 in_gradient, inputs);
-}
-
-static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient)
-{
-    const size_t in = bnn_layer_in_count(layer), out = layer->out_channels;
-    reorder(layer, weight_gradient, packed_gradient, true);
+    const size_t in = bnn_activation_count(&shape->in), out = shape->out.channels;
+    reorder(shape, weight_gradient, packed_gradient, true);
     memcpy(bias_gradient, packed_gradient + out * in, out * sizeof *packed_gradient);
 }
 
-void bnn_dense_unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                               bnn_real *bias_gradient)
-{
-    memcpy(weight_gradient, packed_gradient, layer->weight_count * sizeof *packed_gradient);
-    memcpy(bias_gradient, packed_gradient + layer->weight_count, layer->bias_count * sizeof *packed_gradient);
-}
-
-const bnn_layer_ops bnn_dense_ops = {
+const bnn_kernel bnn_dense_blas = {
     .name = "dense-blas",
-    .supports = supports_flat,
+    .set = "blas",
+    .supports = is_flat,
     .packed_count = packed_count,
-    .saved_count = none,
-    .scratch_count = none,
-    .pack = bnn_dense_pack,
     .forward = forward,
     .backward = backward,
-    .unpack_gradient = bnn_dense_unpack_gradient,
-    .in_place = true,
 };
-const bnn_layer_ops bnn_dense_grid_ops = {
+const bnn_kernel bnn_dense_grid = {
     .name = "dense-grid",
-    .supports = supports_grid,
+    .set = "blas",
+    .supports = is_grid,
     .packed_count = packed_count,
-    .saved_count = none,
-    .scratch_count = none,
     .pack = pack,
     .forward = forward,
     .backward = backward,

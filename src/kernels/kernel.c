@@ -1,4 +1,4 @@
-#include "bnn/layer.h"
+#include "bnn/kernel.h"
 
 #include <string.h>
 
@@ -9,59 +9,66 @@ size_t bnn_channel_stride(size_t channels)
     return (channels + BNN_CHANNEL_UNIT - 1) / BNN_CHANNEL_UNIT * BNN_CHANNEL_UNIT;
 }
 
-size_t bnn_layer_in_count(const bnn_layer *layer)
+size_t bnn_activation_count(const bnn_activation *activation)
 {
-    const size_t pixels = layer->in_height * layer->in_width;
-    return layer->in_layout == BNN_LAYOUT_CHANNELS_LAST ? pixels * bnn_channel_stride(layer->in_channels)
-                                                        : pixels * layer->in_channels;
+    const size_t pixels = activation->height * activation->width;
+    return activation->layout == BNN_LAYOUT_CHANNELS_LAST ? pixels * bnn_channel_stride(activation->channels)
+                                                          : pixels * activation->channels;
 }
 
-size_t bnn_layer_out_count(const bnn_layer *layer)
-{
-    return layer->kind == BNN_LAYER_CONV
-               ? layer->out_height * layer->out_width * bnn_channel_stride(layer->out_channels)
-               : layer->out_channels;
-}
-
-#define DENSE(isa) &bnn_dense_ops_##isa,
-#define THIN(isa) &bnn_conv_thin_ops_##isa,
-#define WINOGRAD(isa) &bnn_conv_winograd_ops_##isa,
+#define THIN(isa) &bnn_conv_thin_##isa,
+#define WINOGRAD(isa) &bnn_conv_winograd_##isa,
+#define DENSE(isa) &bnn_dense_##isa,
 
 // clang-format off
-const bnn_layer_ops *const bnn_layer_ops_list[] = {
-    &bnn_mean_ops,
-    BNN_EACH_ISA(DENSE)
-    &bnn_dense_ops, &bnn_dense_grid_ops,
+const bnn_kernel *const bnn_conv_kernels[] = {
     BNN_EACH_ISA(THIN)
     BNN_EACH_ISA(WINOGRAD)
-    &bnn_conv_gemm_ops,
-    &bnn_conv_naive_ops,
+    &bnn_conv_blas,
+    &bnn_conv_naive,
+    NULL,
+};
+const bnn_kernel *const bnn_dense_kernels[] = {
+    BNN_EACH_ISA(DENSE)
+    &bnn_dense_blas,
+    &bnn_dense_grid,
     NULL,
 };
 // clang-format on
 
-/* Whether `name` is all of "kind-isa", its kind or its isa. */
-static bool is_called(const bnn_layer_ops *ops, const char *name)
+bool bnn_kernel_fits(const bnn_kernel *kernel, const bnn_kernel_shape *shape)
 {
-    const char *dash = strchr(ops->name, '-');
-    const size_t length = strlen(name);
-    return strcmp(ops->name, name) == 0 ||
-           (dash && (strcmp(dash + 1, name) == 0 ||
-                     (length == (size_t)(dash - ops->name) && strncmp(ops->name, name, length) == 0)));
+    return (!kernel->runs_here || kernel->runs_here()) && (!kernel->supports || kernel->supports(shape));
 }
 
-bool bnn_layer_ops_fit(const bnn_layer_ops *ops, const bnn_layer *layer)
+const bnn_kernel *bnn_kernel_named(const bnn_kernel *const *list, const bnn_kernel_shape *shape,
+                                   const char *name)
 {
-    return (!ops->runs_here || ops->runs_here()) && ops->supports(layer);
+    for (; *list; list++)
+        if (strcmp((*list)->name, name) == 0) return bnn_kernel_fits(*list, shape) ? *list : NULL;
+    return NULL;
 }
 
-const bnn_layer_ops *bnn_layer_ops_for(const bnn_layer *layer, const char *name)
+const bnn_kernel *bnn_kernel_of_set(const bnn_kernel *const *list, const bnn_kernel_shape *shape,
+                                    const char *set)
 {
-    const bnn_layer_ops *first = NULL;
-    for (const bnn_layer_ops *const *ops = bnn_layer_ops_list; *ops; ops++) {
-        if (!bnn_layer_ops_fit(*ops, layer)) continue;
-        if (!first) first = *ops;
-        if (!name || is_called(*ops, name)) return *ops;
-    }
-    return first;
+    for (; *list; list++)
+        if ((!set || ((*list)->set && strcmp((*list)->set, set) == 0)) && bnn_kernel_fits(*list, shape))
+            return *list;
+    return NULL;
+}
+
+size_t bnn_kernel_packed_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape)
+{
+    return kernel->packed_count ? kernel->packed_count(shape) : 0;
+}
+
+size_t bnn_kernel_saved_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t images)
+{
+    return kernel->saved_count ? kernel->saved_count(shape, images) : 0;
+}
+
+size_t bnn_kernel_scratch_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t images)
+{
+    return kernel->scratch_count ? kernel->scratch_count(shape, images) : 0;
 }

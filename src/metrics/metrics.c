@@ -5,17 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bnn/numeric.h"
 #include "metrics/defect.h"
 
 #define SYMMETRIC_KL_EPSILON 1e-8
-#define ROW_SUM_TOLERANCE 1e-3
 
 /* What is kept of an image; what needs a label is NaN without one. */
 struct image_figures {
     double confidence, correct, nll, expected_nll, brier;
     double correct_orbit, nll_orbit, brier_orbit;
     double entropy, mutual_information, orbit_mutual_information;
-    double orbit_agreement, orbit_identity_agreement, symmetric_kl, symmetric_kl_square; /* means over g */
+    double orbit_agreement, orbit_identity_agreement;
+    double symmetric_kl, symmetric_kl_variance; /* over g != e: mean, and variance about it */
     double defect_plugin, defect_unbiased;
 };
 
@@ -26,7 +27,7 @@ struct bnn_metrics_accumulator {
     struct image_figures *images; /* (capacity), the first `count` used */
     bnn_defect *defect;
     double *orbit;         /* (draws, order, classes): p_t(g.x) of one image */
-    double *mean;          /* (order, classes): F(g.x) */
+    double *mean, *rest;   /* (order, classes): F(g.x), and what its sum over draws lost by rounding */
     double *orbit_average; /* (classes): mean_g F(g.x) */
     size_t *predicted;     /* (order): argmax F(g.x) */
     size_t *votes;         /* (classes) */
@@ -50,11 +51,12 @@ bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
     a->draws = draws, a->order = order, a->classes = classes;
     a->orbit = bnn_alloc(items, sizeof *a->orbit);
     a->mean = bnn_alloc(plane, sizeof *a->mean);
+    a->rest = bnn_alloc(plane, sizeof *a->rest);
     a->orbit_average = bnn_alloc(classes, sizeof *a->orbit_average);
     a->predicted = bnn_alloc(order, sizeof *a->predicted);
     a->votes = bnn_alloc(classes, sizeof *a->votes);
     bnn_status status = BNN_OK;
-    if (!a->orbit || !a->mean || !a->orbit_average || !a->predicted || !a->votes)
+    if (!a->orbit || !a->mean || !a->rest || !a->orbit_average || !a->predicted || !a->votes)
         status = bnn_no_memory(error, "metrics", items, sizeof *a->orbit);
     if (!status) status = bnn_defect_create(draws, order, classes, &a->defect, error);
     if (status) {
@@ -72,6 +74,7 @@ void bnn_metrics_discard(bnn_metrics_accumulator *accumulator)
     free(accumulator->votes);
     free(accumulator->predicted);
     free(accumulator->orbit_average);
+    free(accumulator->rest);
     free(accumulator->mean);
     free(accumulator->orbit);
     free(accumulator->images);
@@ -81,21 +84,23 @@ void bnn_metrics_discard(bnn_metrics_accumulator *accumulator)
 static bnn_status check_row(const bnn_metrics_accumulator *a, const double *row, size_t t, size_t g, size_t i,
                             bnn_error *error)
 {
+    char text[BNN_NUMBER_TEXT];
     double sum = 0;
     for (size_t c = 0; c < a->classes; c++) {
         if (!(isfinite(row[c]) && row[c] >= 0))
             return bnn_fail(
                 error, BNN_BAD_INPUT,
-                "probabilities: draw %zu, group element %zu, image %zu: class %zu has %g, expected a "
+                "probabilities: draw %zu, group element %zu, image %zu: class %zu has %s, expected a "
                 "finite number of at least 0",
-                t, g, i, c, row[c]);
+                t, g, i, c, bnn_number_text(row[c], text));
         sum += row[c];
     }
-    if (fabs(sum - 1) > ROW_SUM_TOLERANCE)
+    if (fabs(sum - 1) > BNN_ROW_SUM_TOLERANCE)
         return bnn_fail(
             error, BNN_BAD_INPUT,
-            "probabilities: draw %zu, group element %zu, image %zu: found a sum of %.9g, expected 1", t, g, i,
-            sum);
+            "probabilities: draw %zu, group element %zu, image %zu: found a sum of %.9g, expected 1 "
+            "within %g",
+            t, g, i, sum, BNN_ROW_SUM_TOLERANCE);
     return BNN_OK;
 }
 
@@ -133,19 +138,6 @@ static bnn_status reserve(bnn_metrics_accumulator *a, size_t images, bnn_error *
     return BNN_OK;
 }
 
-static double entropy(const double *p, size_t classes)
-{
-    double sum = 0;
-    for (size_t c = 0; c < classes; c++)
-        if (p[c] > 0) sum -= p[c] * log(p[c]);
-    return sum;
-}
-
-static double negative_log(double p)
-{
-    return -log(fmax(p, DBL_MIN));
-}
-
 static size_t largest(const double *p, size_t classes)
 {
     size_t best = 0;
@@ -172,35 +164,53 @@ static void add_to_bin(bnn_reliability_bin *bins, double confidence, double corr
     bins[b].confidence += confidence;
 }
 
-/* orbit (T, G, C) and mean (G, C), orbit_average (C), predicted (G) <- those of image i of a chunk. */
+/* *sum + *rest <- *sum + *rest + x, but for the last bits of *rest (Knuth, The Art of Computer Programming 2, 4.2.2,
+ * theorem B). */
+static void add_exactly(double *sum, double *rest, double x)
+{
+    const double total = *sum + x, of_x = total - *sum;
+    *rest += (*sum - (total - of_x)) + (x - of_x);
+    *sum = total;
+}
+
+/* orbit (T, G, C) and mean (G, C), orbit_average (C), predicted (G) <- those of image i of a chunk. The
+ * mean does not depend on the order of the draws by as much as a rounding, which could break a tie of two classes, or of
+ * the confidences of two images, and so change figures that count. */
 static void load_image(bnn_metrics_accumulator *a, const double *probabilities, size_t images, size_t i)
 {
     const size_t classes = a->classes, plane = a->order * classes;
     memset(a->mean, 0, plane * sizeof *a->mean);
+    memset(a->rest, 0, plane * sizeof *a->rest);
     memset(a->orbit_average, 0, classes * sizeof *a->orbit_average);
     for (size_t t = 0; t < a->draws; t++) {
         double *orbit = a->orbit + t * plane;
         for (size_t g = 0; g < a->order; g++)
             memcpy(orbit + g * classes, probabilities + ((t * a->order + g) * images + i) * classes,
                    classes * sizeof *orbit);
-        for (size_t k = 0; k < plane; k++) a->mean[k] += orbit[k];
+        for (size_t k = 0; k < plane; k++) add_exactly(&a->mean[k], &a->rest[k], orbit[k]);
     }
     for (size_t k = 0; k < plane; k++) {
-        a->mean[k] /= (double)a->draws;
+        a->mean[k] = (a->mean[k] + a->rest[k]) / (double)a->draws;
         a->orbit_average[k % classes] += a->mean[k] / (double)a->order;
     }
     for (size_t g = 0; g < a->order; g++) a->predicted[g] = largest(a->mean + g * classes, classes);
 }
 
-static void add_information(const bnn_metrics_accumulator *a, struct image_figures *image)
+/* conditional_entropy: the mean over the members of the predictive of their entropy, or NULL: the members are the draws. */
+static void add_information(const bnn_metrics_accumulator *a, const double *conditional_entropy,
+                            struct image_figures *image)
 {
     const size_t classes = a->classes;
     double conditional = 0, over_orbit = 0;
-    image->entropy = entropy(a->mean, classes);
-    for (size_t t = 0; t < a->draws; t++) conditional += entropy(a->orbit + t * a->order * classes, classes);
-    image->mutual_information = a->draws > 1 ? image->entropy - conditional / (double)a->draws : NAN;
-    for (size_t g = 0; g < a->order; g++) over_orbit += entropy(a->mean + g * classes, classes);
-    image->orbit_mutual_information = entropy(a->orbit_average, classes) - over_orbit / (double)a->order;
+    image->entropy = bnn_entropy(a->mean, classes);
+    for (size_t t = 0; t < a->draws; t++)
+        conditional += bnn_entropy(a->orbit + t * a->order * classes, classes) / (double)a->draws;
+    if (conditional_entropy)
+        image->mutual_information = image->entropy - *conditional_entropy;
+    else
+        image->mutual_information = a->draws > 1 ? image->entropy - conditional : NAN;
+    for (size_t g = 0; g < a->order; g++) over_orbit += bnn_entropy(a->mean + g * classes, classes);
+    image->orbit_mutual_information = bnn_entropy(a->orbit_average, classes) - over_orbit / (double)a->order;
 }
 
 static void add_orbit(bnn_metrics_accumulator *a, struct image_figures *image)
@@ -213,10 +223,11 @@ static void add_orbit(bnn_metrics_accumulator *a, struct image_figures *image)
         if (votes > most) most = votes;
         identical += a->predicted[g] == a->predicted[0];
     }
+    for (size_t g = 1; g < order; g++)
+        image->symmetric_kl += symmetric_kl(a->mean, a->mean + g * classes, classes) / (double)(order - 1);
     for (size_t g = 1; g < order; g++) {
-        const double kl = symmetric_kl(a->mean, a->mean + g * classes, classes);
-        image->symmetric_kl += kl / (double)(order - 1);
-        image->symmetric_kl_square += kl * kl / (double)(order - 1);
+        const double residual = symmetric_kl(a->mean, a->mean + g * classes, classes) - image->symmetric_kl;
+        image->symmetric_kl_variance += residual * residual / (double)(order - 1);
     }
     image->orbit_agreement = (double)most / (double)order;
     image->orbit_identity_agreement = (double)identical / (double)order;
@@ -239,28 +250,52 @@ static void add_label(bnn_metrics_accumulator *a, const uint32_t *label, struct 
     for (size_t g = 0; g < order; g++) {
         const double *p = a->mean + g * classes;
         const double correct = label ? (double)(a->predicted[g] == *label) : NAN;
-        const double nll = label ? negative_log(p[*label]) : NAN;
         const double score = label ? brier(p, classes, *label) : NAN;
         add_to_bin(a->reliability_orbit, p[a->predicted[g]], correct);
         image->correct_orbit += correct / (double)order;
-        image->nll_orbit += nll / (double)order;
         image->brier_orbit += score / (double)order;
         if (g > 0) continue;
         add_to_bin(a->reliability, p[a->predicted[g]], correct);
         image->confidence = p[a->predicted[g]];
         image->correct = correct;
-        image->nll = nll;
         image->brier = score;
     }
+}
+
+static double clamped_log(double p)
+{
+    return log(fmax(p, DBL_MIN));
+}
+
+/* The likelihoods of image i of a chunk: those of `terms`, else the logs of the probabilities; label NULL: NaN. */
+static void add_likelihood(const bnn_metrics_accumulator *a, const uint32_t *label,
+                           const bnn_image_terms *terms, size_t images, size_t i, struct image_figures *image)
+{
+    const size_t classes = a->classes, order = a->order;
+    if (!label) {
+        image->nll = image->nll_orbit = image->expected_nll = NAN;
+        return;
+    }
+    for (size_t g = 0; g < order; g++) {
+        const double log_likelihood = terms->log_likelihood ? terms->log_likelihood[g * images + i]
+                                                            : clamped_log(a->mean[g * classes + *label]);
+        if (g == 0) image->nll = -log_likelihood;
+        image->nll_orbit -= log_likelihood / (double)order;
+    }
+    if (terms->expected_log_likelihood) {
+        image->expected_nll = -terms->expected_log_likelihood[i];
+        return;
+    }
     for (size_t t = 0; t < a->draws; t++)
-        image->expected_nll += label ? negative_log(a->orbit[t * order * classes + *label]) : NAN;
-    image->expected_nll /= (double)a->draws;
+        image->expected_nll -= clamped_log(a->orbit[t * order * classes + *label]) / (double)a->draws;
 }
 
 bnn_status bnn_metrics_add(bnn_metrics_accumulator *accumulator, const double *probabilities, size_t images,
-                           const uint32_t *labels, bnn_error *error)
+                           const uint32_t *labels, const bnn_image_terms *terms, bnn_error *error)
 {
+    static const bnn_image_terms none;
     bnn_metrics_accumulator *a = accumulator;
+    if (!terms) terms = &none;
     if (!images) return BNN_OK;
     bnn_status status = check_chunk(a, probabilities, images, labels, error);
     if (!status) status = reserve(a, images, error);
@@ -269,9 +304,10 @@ bnn_status bnn_metrics_add(bnn_metrics_accumulator *accumulator, const double *p
     for (size_t i = 0; i < images; i++) {
         struct image_figures image = {0};
         load_image(a, probabilities, images, i);
-        add_information(a, &image);
+        add_information(a, terms->conditional_entropy ? &terms->conditional_entropy[i] : NULL, &image);
         add_orbit(a, &image);
         add_label(a, labels ? &labels[i] : NULL, &image);
+        add_likelihood(a, labels ? &labels[i] : NULL, terms, images, i, &image);
         bnn_defect_add(a->defect, a->orbit, a->mean, &image.defect_plugin, &image.defect_unbiased);
         a->images[a->count++] = image;
     }
@@ -315,6 +351,7 @@ static double calibrate(const bnn_reliability_bin *sums, size_t n, bnn_reliabili
 
 static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_metrics *m)
 {
+    double between; /* standard deviation over images of the image's mean symmetric KL */
     m->accuracy = mean_of(a, FIGURE(correct), scratch, NULL);
     m->nll = mean_of(a, FIGURE(nll), scratch, NULL);
     m->brier = mean_of(a, FIGURE(brier), scratch, NULL);
@@ -327,9 +364,9 @@ static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_me
     m->orbit_mutual_information = mean_of(a, FIGURE(orbit_mutual_information), scratch, NULL);
     m->orbit_agreement = mean_of(a, FIGURE(orbit_agreement), scratch, NULL);
     m->orbit_identity_agreement = mean_of(a, FIGURE(orbit_identity_agreement), scratch, NULL);
-    m->symmetric_kl_mean = mean_of(a, FIGURE(symmetric_kl), scratch, NULL);
-    const double square = mean_of(a, FIGURE(symmetric_kl_square), scratch, NULL);
-    m->symmetric_kl_std = sqrt(fmax(square - m->symmetric_kl_mean * m->symmetric_kl_mean, 0));
+    m->symmetric_kl_mean = mean_of(a, FIGURE(symmetric_kl), scratch, &between);
+    const double within = mean_of(a, FIGURE(symmetric_kl_variance), scratch, NULL);
+    m->symmetric_kl_std = sqrt(within + between * between);
     m->defect_plugin = mean_of(a, FIGURE(defect_plugin), scratch, &m->defect_plugin_std);
     m->defect_unbiased = mean_of(a, FIGURE(defect_unbiased), scratch, NULL);
     copy_figure(a, FIGURE(defect_unbiased), scratch);
@@ -393,18 +430,4 @@ void bnn_metrics_free(bnn_metrics *metrics)
     free(metrics->defect_unbiased_per_element);
     free(metrics->defect_plugin_per_element);
     free(metrics);
-}
-
-void bnn_metrics_group_average(double *probabilities, size_t draws, size_t order, size_t images,
-                               size_t classes)
-{
-    const size_t plane = images * classes;
-    for (size_t t = 0; t < draws; t++) {
-        double *orbit = probabilities + t * order * plane;
-        for (size_t k = 0; k < plane; k++) {
-            double sum = 0;
-            for (size_t g = 0; g < order; g++) sum += orbit[g * plane + k];
-            for (size_t g = 0; g < order; g++) orbit[g * plane + k] = sum / (double)order;
-        }
-    }
 }

@@ -7,26 +7,30 @@
 
 struct ranked {
     double confidence, correct;
-    size_t index;
 };
 
 static int most_confident_first(const void *left, const void *right)
 {
     const struct ranked *a = left, *b = right;
-    if (a->confidence != b->confidence) return a->confidence > b->confidence ? -1 : 1;
-    return a->index < b->index ? -1 : a->index > b->index;
+    return (a->confidence < b->confidence) - (a->confidence > b->confidence);
 }
 
+/* A block of m equal confidences with e errors, after a more confident images with E errors: over the orders of the block,
+ * its first j images hold e j/m errors on average, so it adds sum_{j=1..m} (E + e j/m)/(a + j). */
 double bnn_aurc(const double *confidence, const double *correct, size_t n)
 {
     struct ranked *items = n ? bnn_alloc(n, sizeof *items) : NULL;
     double errors = 0, sum = 0;
     if (!items) return NAN;
-    for (size_t i = 0; i < n; i++) items[i] = (struct ranked){confidence[i], correct[i], i};
+    for (size_t i = 0; i < n; i++) items[i] = (struct ranked){confidence[i], correct[i]};
     qsort(items, n, sizeof *items, most_confident_first);
-    for (size_t i = 0; i < n; i++) {
-        errors += 1 - items[i].correct;
-        sum += errors / (double)(i + 1);
+    for (size_t a = 0, end; a < n; a = end) {
+        double wrong = 0;
+        for (end = a; end < n && items[end].confidence == items[a].confidence; end++)
+            wrong += 1 - items[end].correct;
+        const double share = wrong / (double)(end - a);
+        for (size_t j = 1; j <= end - a; j++) sum += (errors + share * (double)j) / (double)(a + j);
+        errors += wrong;
     }
     free(items);
     return sum / (double)n;

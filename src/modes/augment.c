@@ -1,7 +1,7 @@
 /* Data augmentation alone: every g.x_i an item of the objective, N = |G| N0. */
 #include "modes/modes.h"
 
-static bnn_status check(const char *name, const bnn_config *config, bnn_error *error)
+static bnn_status check(const char *name, bnn_config *config, bnn_error *error)
 {
     if (config->symmetrization.augmentation != BNN_AUGMENT_NONE) return BNN_OK;
     return bnn_fail(error, BNN_BAD_INPUT,

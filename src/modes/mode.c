@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "modes/modes.h"
 
 const bnn_mode *const bnn_modes[] = {&bnn_mode_augment,    &bnn_mode_none,
@@ -70,16 +71,13 @@ size_t bnn_trigger_configured(const bnn_config *config)
 static bnn_status check_average(const char *name, const bnn_config *config, bnn_error *error)
 {
     const bnn_mode *mode = bnn_mode_of(config);
-    char expected[128] = "";
-    size_t length = 0;
     if (!config->symmetrization.average[0] || !mode->averages || mode->averages[find_average(config)])
         return BNN_OK;
-    for (size_t i = 0; mode->averages[i] && length < sizeof expected; i++)
-        length += (size_t)snprintf(expected + length, sizeof expected - length, "%s%s", i ? ", " : "",
-                                   mode->averages[i]);
+    bnn_choices choices = bnn_choices_for(config->symmetrization.average);
+    bnn_choices_add_all(&choices, mode->averages);
     return bnn_fail(error, BNN_BAD_INPUT,
-                    "%s: symmetrization.average: found \"%s\", expected one of %s for mode %s", name,
-                    config->symmetrization.average, expected, mode->row.name);
+                    "%s: symmetrization.average: found \"%s\" with mode %s, expected %s", name,
+                    config->symmetrization.average, mode->row.name, bnn_choices_text(&choices));
 }
 
 static bnn_status check_trigger(const char *name, const bnn_config *config, bnn_error *error)
@@ -95,17 +93,43 @@ static bnn_status check_trigger(const char *name, const bnn_config *config, bnn_
     return BNN_OK;
 }
 
-bnn_status bnn_mode_check(const char *name, const bnn_config *config, bnn_error *error)
+static bnn_status check_estimator(const char *name, const bnn_config *config, bnn_error *error)
 {
     const bnn_mode *mode = bnn_mode_of(config);
-    if (mode->orbit_a_draw && config->train.estimator == BNN_ESTIMATOR_LOCAL)
-        return bnn_fail(
-            error, BNN_BAD_INPUT,
-            "%s: train.estimator: found \"%s\" with mode %s, expected \"%s\" or \"%s\": an orbit has "
-            "to be seen under one weight draw",
-            name, bnn_estimator_names[config->train.estimator], mode->row.name,
-            bnn_estimator_names[BNN_ESTIMATOR_WEIGHT], bnn_estimator_names[BNN_ESTIMATOR_FLIPOUT]);
-    bnn_status status = check_average(name, config, error);
+    const bnn_estimator *found = bnn_estimators[config->train.estimator];
+    char expected[128] = "";
+    size_t length = 0;
+    if (!mode->orbit_a_draw || found->shares_draws) return BNN_OK;
+    for (const bnn_estimator *const *e = bnn_estimators; *e && length < sizeof expected; e++)
+        if ((*e)->shares_draws)
+            length += (size_t)snprintf(expected + length, sizeof expected - length, "%s\"%s\"",
+                                       length ? " or " : "", (*e)->row.name);
+    return bnn_fail(
+        error, BNN_BAD_INPUT,
+        "%s: train.estimator: found \"%s\" with mode %s, expected %s: an orbit has to be seen under one "
+        "weight draw",
+        name, found->row.name, mode->row.name, expected);
+}
+
+bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_error *error)
+{
+    int *augmentation = &config->symmetrization.augmentation;
+    if (bnn_config_gives(config, "symmetrization.augmentation") && *augmentation != BNN_AUGMENT_NONE)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: symmetrization.augmentation: found \"%s\" with mode %s, which sees base images "
+                        "only; expected "
+                        "\"%s\"",
+                        name, bnn_augmentation_names[*augmentation], bnn_mode_of(config)->row.name,
+                        bnn_augmentation_names[BNN_AUGMENT_NONE]);
+    *augmentation = BNN_AUGMENT_NONE;
+    return BNN_OK;
+}
+
+bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error)
+{
+    const bnn_mode *mode = bnn_mode_of(config);
+    bnn_status status = check_estimator(name, config, error);
+    if (!status) status = check_average(name, config, error);
     if (!status) status = check_trigger(name, config, error);
     return !status && mode->check ? mode->check(name, config, error) : status;
 }

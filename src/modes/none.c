@@ -8,4 +8,10 @@ static void plan(const bnn_config *config, size_t order, bnn_plan *plan)
     *plan = (bnn_plan){.augmentation = BNN_AUGMENT_NONE, .repeats = order, .views = 1, .count_factor = order};
 }
 
-const bnn_mode bnn_mode_none = {.row = {.name = "none", .summary = "no augmentation"}, .plan = plan};
+static const char *const keys[] = {"symmetrization.augmentation", NULL};
+
+const bnn_mode bnn_mode_none = {
+    .row = {.name = "none", .summary = "no augmentation", .keys = keys},
+    .plan = plan,
+    .check = bnn_settle_unaugmented,
+};

@@ -20,7 +20,7 @@ static const char *not_invariant(const bnn_config *config)
                : "only the gcnn arrangement of an orbit expansion is invariant";
 }
 
-static bnn_status check(const char *name, const bnn_config *config, bnn_error *error)
+static bnn_status check(const char *name, bnn_config *config, bnn_error *error)
 {
     if (config->model.representation == 2)
         return bnn_fail(error, BNN_BAD_INPUT,

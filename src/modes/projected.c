@@ -1,6 +1,7 @@
 #include "modes/projected.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static double norm(const bnn_real *x, size_t n)
 {
@@ -13,8 +14,8 @@ bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bn
                                     bnn_error *error)
 {
     const bnn_network *network = model->network;
-    double before[BNN_MAX_WIDTHS + 2] = {0};
-    (void)error;
+    double *before = bnn_alloc(network->layer_count, sizeof *before);
+    if (!before) return bnn_no_memory(error, "norms of layers", network->layer_count, sizeof *before);
     for (size_t l = 0; l < network->layer_count; l++)
         before[l] =
             norm(model->posterior->mu + network->layers[l].weight_offset, network->layers[l].weight_count);
@@ -26,5 +27,6 @@ bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bn
         const bnn_real scale = after > 0 ? (bnn_real)(before[l] / after) : 1;
         for (size_t j = 0; j < layer->weight_count; j++) mu[j] *= scale;
     }
+    free(before);
     return BNN_OK;
 }

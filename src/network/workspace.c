@@ -1,51 +1,68 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "bnn/network.h"
 #include "network/perturbation.h"
-
-/* What one layer needs in one worker. */
-typedef struct layer_buffers {
-    const bnn_layer_ops *ops;
-    bnn_real *packed;          /* the kernel's own, NULL where it works in place */
-    bnn_real *packed_gradient; /* the same; NULL when not training */
-    bnn_real *out;             /* (block, out_count); shared by layers of equal parity when not training */
-    bnn_real *saved;           /* NULL when not training */
-    perturbation *perturbed;   /* the layer's second stream, or NULL: then it runs by `ops` */
-} layer_buffers;
+#include "network/plan.h"
+#include "network/runner.h"
 
 struct bnn_workspace {
     const bnn_network *network;
-    size_t block;
-    bool train;
-    layer_buffers *layers;
+    plan plan;
+    runner *runners;            /* (steps) unused where a layer is perturbed */
+    perturbation **perturbed;   /* (steps) NULL: runs by its runner */
+    bnn_real **out, **gradient; /* (slots of the plan) */
+    bnn_real *extra[BNN_MAX_INPUTS];
     bnn_real *scratch;
-    bnn_real *gradient[2]; /* d loss / d activation, alternating between layers */
-    bnn_real *alternating[2];
     bnn_unit unit;
     const bnn_real *in; /* the block that forward saw last */
     size_t images;
     bool add; /* whether this unit has gradients already */
 };
 
+static void free_all(bnn_real **buffers, size_t count)
+{
+    for (size_t i = 0; buffers && i < count; i++) free(buffers[i]);
+    free(buffers);
+}
+
 void bnn_workspace_free(bnn_workspace *workspace)
 {
     if (!workspace) return;
-    for (size_t l = 0; workspace->layers && l < workspace->network->layer_count; l++) {
-        layer_buffers *buffers = &workspace->layers[l];
-        free(buffers->packed);
-        free(buffers->packed_gradient);
-        free(buffers->saved);
-        perturbation_free(buffers->perturbed);
-        if (workspace->train) free(buffers->out);
-    }
-    free(workspace->layers);
+    const plan *p = &workspace->plan;
+    for (size_t s = 0; workspace->runners && s < p->step_count; s++) runner_free(&workspace->runners[s]);
+    for (size_t s = 0; workspace->perturbed && s < p->step_count; s++)
+        perturbation_free(workspace->perturbed[s]);
+    for (size_t i = 0; i < BNN_MAX_INPUTS; i++) free(workspace->extra[i]);
+    free_all(workspace->out, p->out_slots);
+    free_all(workspace->gradient, p->gradient_slots);
+    free(workspace->runners);
+    free(workspace->perturbed);
     free(workspace->scratch);
-    for (size_t i = 0; i < 2; i++) {
-        free(workspace->gradient[i]);
-        free(workspace->alternating[i]);
-    }
+    plan_free(&workspace->plan);
     free(workspace);
+}
+
+/* The buffers of the plan's slots; NULL when memory is short. */
+static bnn_real **allocate_slots(const size_t *counts, size_t slots, size_t block)
+{
+    bnn_real **buffers = bnn_alloc(slots, sizeof *buffers);
+    bool complete = buffers;
+    for (size_t i = 0; complete && i < slots; i++) {
+        buffers[i] = bnn_alloc(block * counts[i], sizeof(bnn_real));
+        complete = buffers[i];
+    }
+    if (complete) return buffers;
+    free_all(buffers, slots);
+    return NULL;
+}
+
+/* What runs a step: the fastest kernel, or of a set the fastest, where it has one. */
+static const bnn_kernel *kernel_for(const plan_step *step, const char *set, size_t *of_set)
+{
+    const bnn_kernel *const *kernels = step->layer->type->kernels;
+    const bnn_kernel *asked = bnn_kernel_of_set(kernels, &step->shape, set);
+    *of_set += asked != NULL;
+    return asked ? asked : bnn_kernel_of_set(kernels, &step->shape, NULL);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -53,84 +70,90 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static bool allocate_layer(const bnn_layer *layer, size_t block, bool train, const char *ops_name,
-                           layer_buffers *buffers)
+/* The runners and perturbations of all steps; *scratch <- the largest that they ask for. */
+static bnn_status create_steps(bnn_workspace *workspace, const bnn_workspace_options *o, size_t *scratch,
+                               bnn_error *error)
 {
-    buffers->ops = bnn_layer_ops_for(layer, ops_name);
-    const size_t packed = buffers->ops->in_place ? 0 : buffers->ops->packed_count(layer);
-    buffers->packed = bnn_alloc(packed, sizeof(bnn_real));
-    if (!train) return buffers->packed;
-    buffers->packed_gradient = bnn_alloc(packed, sizeof(bnn_real));
-    buffers->out = bnn_alloc(block * bnn_layer_out_count(layer), sizeof(bnn_real));
-    buffers->saved = bnn_alloc(buffers->ops->saved_count(layer, block), sizeof(bnn_real));
-    return buffers->packed && buffers->packed_gradient && buffers->out && buffers->saved;
+    size_t of_set = 0;
+    for (size_t s = 0; s < workspace->plan.step_count; s++) {
+        const plan_step *step = &workspace->plan.steps[s];
+        const bnn_kernel *kernel = kernel_for(step, o->kernels, &of_set);
+        if (!kernel)
+            return bnn_fail(error, BNN_FAILED, "%s: no kernel runs a layer of this shape", step->layer->name);
+        if (o->train && bnn_estimator_perturbs(o->estimator, step->layer)) {
+            bnn_status status =
+                perturbation_create(step->layer, o->estimator, o->block, &workspace->perturbed[s], error);
+            if (status) return status;
+            *scratch = larger(*scratch, perturbation_scratch(workspace->perturbed[s], o->block));
+            continue;
+        }
+        if (!runner_create(&workspace->runners[s], kernel, &step->shape, step->layer, o->block, o->train))
+            return bnn_no_memory(error, "a layer", o->block, sizeof(bnn_real));
+        *scratch = larger(*scratch, bnn_kernel_scratch_count(kernel, &step->shape, o->block));
+    }
+    if (of_set == 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "kernels: found \"%s\", of which no layer has one that runs here", o->kernels);
+    return BNN_OK;
 }
 
-bnn_status bnn_workspace_create(const bnn_network *network, size_t block, bool train, const char *ops_name,
+static bnn_status allocate_buffers(bnn_workspace *workspace, const bnn_workspace_options *o, size_t scratch,
+                                   bnn_error *error)
+{
+    const plan *p = &workspace->plan;
+    workspace->out = allocate_slots(p->out_counts, p->out_slots, o->block);
+    workspace->gradient = allocate_slots(p->gradient_counts, p->gradient_slots, o->block);
+    workspace->scratch = bnn_alloc(scratch, sizeof(bnn_real));
+    bool complete = workspace->out && workspace->gradient && workspace->scratch;
+    for (size_t i = 0; complete && i < BNN_MAX_INPUTS; i++) {
+        workspace->extra[i] = bnn_alloc(o->block * p->extra[i], sizeof(bnn_real));
+        complete = workspace->extra[i];
+    }
+    return complete
+               ? BNN_OK
+               : bnn_no_memory(error, "the activations of a block of images", o->block, sizeof(bnn_real));
+}
+
+bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_options *options,
                                 bnn_workspace **workspace, bnn_error *error)
 {
-    size_t activation = 0, scratch = 0;
+    size_t scratch = 0;
     *workspace = NULL;
     bnn_workspace *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a workspace", 1, sizeof *result);
     result->network = network;
-    result->block = block;
-    result->train = train;
-    result->layers = bnn_alloc(network->layer_count, sizeof *result->layers);
-    bool complete = result->layers != NULL;
-    for (size_t l = 0; complete && l < network->layer_count; l++) {
-        const bnn_layer *layer = &network->layers[l];
-        complete = allocate_layer(layer, block, train, ops_name, &result->layers[l]);
-        activation = larger(activation, block * bnn_layer_out_count(layer));
-        scratch = larger(scratch, result->layers[l].ops->scratch_count(layer, block));
+    bnn_status status = plan_create(network, options->train ? options->estimator : NULL, options->train,
+                                    &result->plan, error);
+    if (!status) {
+        result->runners = bnn_alloc(result->plan.step_count, sizeof *result->runners);
+        result->perturbed = bnn_alloc(result->plan.step_count, sizeof *result->perturbed);
+        if (!result->runners || !result->perturbed)
+            status = bnn_no_memory(error, "layers", result->plan.step_count, sizeof *result->runners);
     }
-    result->scratch = bnn_alloc(scratch, sizeof(bnn_real));
-    complete = complete && result->scratch;
-    bnn_real **pair = train ? result->gradient : result->alternating;
-    for (size_t i = 0; complete && i < 2; i++) {
-        pair[i] = bnn_alloc(activation, sizeof(bnn_real));
-        complete = pair[i];
-    }
-    for (size_t l = 0; complete && !train && l < network->layer_count; l++)
-        result->layers[l].out = result->alternating[l % 2];
-    if (!complete) {
+    if (!status) status = create_steps(result, options, &scratch, error);
+    if (!status) status = allocate_buffers(result, options, scratch, error);
+    if (status) {
         bnn_workspace_free(result);
-        return bnn_no_memory(error, "the activations of a block of images", activation, sizeof(bnn_real));
+        return status;
     }
     *workspace = result;
     return BNN_OK;
 }
 
-bnn_status bnn_workspace_perturb(bnn_workspace *workspace, bnn_estimator estimator, bnn_error *error)
-{
-    size_t scratch = 0;
-    for (size_t l = 0; l < workspace->network->layer_count; l++) {
-        const bnn_layer *layer = &workspace->network->layers[l];
-        layer_buffers *buffers = &workspace->layers[l];
-        if (bnn_estimator_perturbs(estimator, layer)) {
-            bnn_status status =
-                perturbation_create(layer, estimator, workspace->block, &buffers->perturbed, error);
-            if (status) return status;
-            scratch = larger(scratch, perturbation_scratch(buffers->perturbed, workspace->block));
-        } else
-            scratch = larger(scratch, buffers->ops->scratch_count(layer, workspace->block));
-    }
-    free(workspace->scratch);
-    workspace->scratch = bnn_alloc(scratch, sizeof(bnn_real));
-    return workspace->scratch ? BNN_OK : bnn_no_memory(error, "an estimator", scratch, sizeof(bnn_real));
-}
-
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
 {
     const size_t cache = (size_t)3 << 19; /* bytes; fixed, so that results are the same on every machine */
-    size_t largest = 1, images = most;
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const bnn_layer *layer = &network->layers[l];
-        if (layer->kind != BNN_LAYER_CONV) continue;
-        const bnn_layer_ops *ops = bnn_layer_ops_for(layer, NULL);
-        largest = larger(largest, ops->saved_count(layer, 1) + ops->scratch_count(layer, 1));
+    size_t largest = 0, images = most;
+    bnn_kernel_shape shape;
+    for (size_t l = 0, together; l < network->layer_count; l += together) {
+        const bnn_layer_type *type = network->layers[l].type;
+        together = bnn_network_fused(network, l, &shape);
+        if (!type->small_blocks) continue;
+        const bnn_kernel *kernel = bnn_kernel_of_set(type->kernels, &shape, NULL);
+        largest = larger(largest, bnn_kernel_saved_count(kernel, &shape, 1) +
+                                      bnn_kernel_scratch_count(kernel, &shape, 1));
     }
-    if (network->spec.type != BNN_NETWORK_MLP) {
+    if (largest > 0) {
         images = cache / (largest * sizeof(bnn_real));
         if (images < 4) images = 4;
         if (images > 8) images = 8;
@@ -140,86 +163,89 @@ size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
     return images ? images : views;
 }
 
-/* A layer's packed weights and packed gradient: its own, or its slice of the unit's. */
-static const bnn_real *packed_weights(const bnn_workspace *workspace, size_t l)
-{
-    const layer_buffers *buffers = &workspace->layers[l];
-    return buffers->ops->in_place ? workspace->unit.weights + workspace->network->layers[l].weight_offset
-                                  : buffers->packed;
-}
-
-static bnn_real *packed_gradient(const bnn_workspace *workspace, size_t l)
-{
-    const layer_buffers *buffers = &workspace->layers[l];
-    return buffers->ops->in_place ? workspace->unit.gradient + workspace->network->layers[l].weight_offset
-                                  : buffers->packed_gradient;
-}
-
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
 {
     workspace->unit = *unit;
     workspace->add = false;
-    for (size_t l = 0; l < workspace->network->layer_count; l++) {
-        const bnn_layer *layer = &workspace->network->layers[l];
-        layer_buffers *buffers = &workspace->layers[l];
-        if (buffers->perturbed) {
-            const bnn_stream stream =
-                bnn_stream_of(unit->stream.state, BNN_STREAM_ESTIMATOR_NOISE, unit->stream.sequence, 0, l);
-            perturbation_begin(buffers->perturbed, unit->weights, unit->spread, stream, unit->views);
-            continue;
-        }
-        if (!buffers->ops->in_place)
-            buffers->ops->pack(layer, unit->weights + layer->weight_offset,
-                               unit->weights + layer->bias_offset, buffers->packed);
-    }
+    for (size_t s = 0; s < workspace->plan.step_count; s++)
+        if (workspace->perturbed[s])
+            perturbation_begin(workspace->perturbed[s], unit);
+        else
+            runner_begin(&workspace->runners[s], unit->weights, unit->gradient);
+}
+
+/* What a step reads and writes forward. */
+static bnn_pass pass_of(const bnn_workspace *workspace, size_t s)
+{
+    const plan_step *step = &workspace->plan.steps[s];
+    bnn_pass pass = {
+        .images = workspace->images, .out = workspace->out[step->out.slot], .scratch = workspace->scratch};
+    for (size_t i = 0; i < step->layer->type->inputs; i++)
+        pass.in[i] = step->inputs[i] == BNN_IMAGES
+                         ? workspace->in
+                         : workspace->out[workspace->plan.steps[step->inputs[i]].out.slot];
+    return pass;
 }
 
 const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *in, size_t images)
 {
+    bnn_pass pass = {0};
     workspace->in = in;
     workspace->images = images;
-    for (size_t l = 0; l < workspace->network->layer_count; l++) {
-        const layer_buffers *buffers = &workspace->layers[l];
-        if (buffers->perturbed)
-            perturbation_forward(buffers->perturbed, in, images, buffers->out, workspace->scratch);
+    for (size_t s = 0; s < workspace->plan.step_count; s++) {
+        pass = pass_of(workspace, s);
+        if (workspace->perturbed[s])
+            perturbation_forward(workspace->perturbed[s], &pass);
         else
-            buffers->ops->forward(&workspace->network->layers[l], packed_weights(workspace, l), in, images,
-                                  buffers->out, buffers->saved, workspace->scratch);
-        in = buffers->out;
+            runner_forward(&workspace->runners[s], pass);
     }
-    return in;
+    return pass.out;
+}
+
+/* Where a step writes the gradients of its inputs: NULL where nobody wants one. */
+static void find_gradients(const bnn_workspace *workspace, const plan_step *step, bnn_pass *pass)
+{
+    for (size_t i = 0; i < step->layer->type->inputs; i++) {
+        if (step->inputs[i] == BNN_IMAGES) continue;
+        const plan_step *from = &workspace->plan.steps[step->inputs[i]];
+        if (!from->gradient.kept) continue;
+        pass->in_gradient[i] = step->adds[i] ? workspace->extra[i] : workspace->gradient[from->gradient.slot];
+    }
+}
+
+static void add_gradients(const bnn_workspace *workspace, const plan_step *step)
+{
+    const size_t count = workspace->images * bnn_activation_count(&step->shape.in);
+    for (size_t i = 0; i < step->layer->type->inputs; i++) {
+        if (!step->adds[i]) continue;
+        bnn_real *sum = workspace->gradient[workspace->plan.steps[step->inputs[i]].gradient.slot];
+        for (size_t j = 0; j < count; j++) sum[j] += workspace->extra[i][j];
+    }
 }
 
 void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
 {
-    bnn_real *out_gradient = logit_gradient;
-    for (size_t l = workspace->network->layer_count; l-- > 0;) {
-        const layer_buffers *buffers = &workspace->layers[l];
-        bnn_real *in_gradient = l > 0 ? workspace->gradient[l % 2] : NULL;
-        const bnn_real *in = l > 0 ? workspace->layers[l - 1].out : workspace->in;
-        if (buffers->perturbed)
-            perturbation_backward(buffers->perturbed, in, out_gradient, workspace->images, in_gradient,
-                                  workspace->add, workspace->scratch);
+    for (size_t s = workspace->plan.step_count; s-- > 0;) {
+        const plan_step *step = &workspace->plan.steps[s];
+        bnn_pass pass = pass_of(workspace, s);
+        if (!step->trained) continue;
+        pass.add = workspace->add;
+        pass.out_gradient = step->gradient.kept ? workspace->gradient[step->gradient.slot] : logit_gradient;
+        find_gradients(workspace, step, &pass);
+        if (workspace->perturbed[s])
+            perturbation_backward(workspace->perturbed[s], &pass);
         else
-            buffers->ops->backward(&workspace->network->layers[l], packed_weights(workspace, l), in,
-                                   buffers->out, out_gradient, workspace->images, in_gradient, workspace->add,
-                                   packed_gradient(workspace, l), buffers->saved, workspace->scratch);
-        out_gradient = in_gradient;
+            runner_backward(&workspace->runners[s], pass);
+        add_gradients(workspace, step);
     }
     workspace->add = true;
 }
 
 void bnn_workspace_end(bnn_workspace *workspace)
 {
-    const bnn_unit *unit = &workspace->unit;
-    for (size_t l = 0; l < workspace->network->layer_count; l++) {
-        const bnn_layer *layer = &workspace->network->layers[l];
-        const layer_buffers *buffers = &workspace->layers[l];
-        if (buffers->perturbed)
-            perturbation_end(buffers->perturbed, unit->gradient, unit->spread_gradient);
-        else if (!buffers->ops->in_place)
-            buffers->ops->unpack_gradient(layer, buffers->packed_gradient,
-                                          unit->gradient + layer->weight_offset,
-                                          unit->gradient + layer->bias_offset);
-    }
+    for (size_t s = 0; s < workspace->plan.step_count; s++)
+        if (workspace->perturbed[s])
+            perturbation_end(workspace->perturbed[s]);
+        else
+            runner_end(&workspace->runners[s]);
 }

@@ -18,7 +18,7 @@ struct bnn_engine {
     bnn_sampler *sampler;
     bnn_real *noise, *weights;      /* (samples, count) */
     bnn_real *unit_gradient;        /* (units, count) d loss / d w */
-    bnn_real *spread;               /* (samples, count) what perturbed layers take: dW, or sigma^2 */
+    bnn_real *spread;               /* (samples, count) of the weights of perturbed layers */
     bnn_real *unit_spread_gradient; /* (units, count) */
     bnn_stream stream;              /* of the step's estimator noise */
     double *kl_factors;             /* (layers) */
@@ -35,6 +35,12 @@ static const bnn_layer *layer_of(const bnn_engine *engine, const bnn_run *run)
     return &engine->posterior->network->layers[run->layer];
 }
 
+/* Whether some layers may have a spread beside their weights. */
+static bool perturbs(const bnn_engine_options *options)
+{
+    return options->estimator && options->estimator->perturbs;
+}
+
 static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
 {
     const bnn_engine_options *o = &engine->options;
@@ -46,8 +52,8 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
         {&engine->noise, o->samples * all},
         {&engine->weights, o->samples * all},
         {&engine->unit_gradient, engine->units * all},
-        {&engine->spread, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : o->samples * all},
-        {&engine->unit_spread_gradient, o->estimator == BNN_ESTIMATOR_WEIGHT ? 0 : engine->units * all},
+        {&engine->spread, perturbs(o) ? o->samples * all : 0},
+        {&engine->unit_spread_gradient, perturbs(o) ? engine->units * all : 0},
         {&engine->mu_gradient, all},
         {&engine->scale_gradient, all},
         {&engine->logits, o->samples * rows * engine->classes},
@@ -78,7 +84,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->options = *options;
     result->count = posterior->count;
     result->classes = network->spec.classes;
-    result->in_count = bnn_layer_in_count(&network->layers[0]);
+    result->in_count = bnn_network_in_count(network);
     result->chunks = (LEAST_UNITS + options->samples - 1) / options->samples;
     if (result->chunks > options->items) result->chunks = options->items;
     result->units = options->samples * result->chunks;
@@ -90,10 +96,11 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
     for (int t = 0; !status && t < options->threads; t++) {
-        status = bnn_workspace_create(network, result->block, true, options->kernels, &result->workspaces[t],
-                                      error);
-        if (!status && options->estimator != BNN_ESTIMATOR_WEIGHT)
-            status = bnn_workspace_perturb(result->workspaces[t], options->estimator, error);
+        const bnn_workspace_options workspace = {.block = result->block,
+                                                 .train = true,
+                                                 .estimator = options->estimator,
+                                                 .kernels = options->kernels};
+        status = bnn_workspace_create(network, &workspace, &result->workspaces[t], error);
     }
     if (status) {
         bnn_engine_free(result);
@@ -125,7 +132,7 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine);
 }
 
-/* A run of a sample's weights, and spread, from its noise: its draw, or for perturbed layers mu and dW or sigma^2. */
+/* A run of a sample's weights, and spread, from its noise: its draw, or for perturbed layers mu and the spread. */
 static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
 {
     bnn_real *noise = engine->noise + s * engine->count, *weights = engine->weights + s * engine->count;
@@ -135,14 +142,9 @@ static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
     }
     const bnn_slice slice =
         bnn_posterior_slice(engine->posterior, engine->sampler->sigma, part->from, part->count);
-    noise += part->from;
-    weights += part->from;
-    bnn_real *spread = engine->spread + s * engine->count + part->from;
-    const bnn_real *factor = engine->options.estimator == BNN_ESTIMATOR_LOCAL ? slice.sigma : noise;
-    for (size_t j = 0; j < part->count; j++) {
-        weights[j] = slice.mu[j];
-        spread[j] = slice.sigma[j] * factor[j];
-    }
+    memcpy(weights + part->from, slice.mu, part->count * sizeof *weights);
+    engine->options.estimator->spread(part->count, slice.sigma, noise + part->from,
+                                      engine->spread + s * engine->count + part->from);
 }
 
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
@@ -198,7 +200,7 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     bnn_unit work = {.weights = engine->weights + s * engine->count,
                      .gradient = engine->unit_gradient + unit * engine->count,
                      .views = o->views};
-    if (o->estimator != BNN_ESTIMATOR_WEIGHT) {
+    if (perturbs(o)) {
         work.spread = engine->spread + s * engine->count;
         work.spread_gradient = engine->unit_spread_gradient + unit * engine->count;
         work.stream =
@@ -228,19 +230,16 @@ static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s,
     return sum;
 }
 
-/* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through dW = sigma eps or sigma^2. */
+/* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through the spread. */
 static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_run *part,
                                 bnn_real *mu_gradient, bnn_real *sigma_gradient)
 {
     const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, s, part);
     const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
-    const bnn_real *noise = engine->noise + s * engine->count + part->from,
-                   *sigma = engine->sampler->sigma + part->from;
-    const bool local = engine->options.estimator == BNN_ESTIMATOR_LOCAL;
-    for (size_t j = 0; j < part->count; j++) {
-        mu_gradient[j] += mean[j];
-        sigma_gradient[j] += spread[j] * (local ? 2 * sigma[j] : noise[j]);
-    }
+    for (size_t j = 0; j < part->count; j++) mu_gradient[j] += mean[j];
+    engine->options.estimator->pull_back(part->count, engine->sampler->sigma + part->from,
+                                         engine->noise + s * engine->count + part->from, spread,
+                                         sigma_gradient);
 }
 
 /* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
@@ -305,9 +304,9 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
     return summarise(engine, labels);
 }
 
-void bnn_engine_set_kl_factors(bnn_engine *engine, const double *factors)
+double *bnn_engine_kl_factors(bnn_engine *engine)
 {
-    memcpy(engine->kl_factors, factors, engine->posterior->network->layer_count * sizeof *factors);
+    return engine->kl_factors;
 }
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)

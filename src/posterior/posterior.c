@@ -93,13 +93,8 @@ void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src)
 
 const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer)
 {
-    const bnn_layer *last = &posterior->network->layers[posterior->network->layer_count - 1];
-    return posterior->family->head && layer == last ? posterior->family->head : posterior->family;
-}
-
-static double fan_in(const bnn_layer *layer)
-{
-    return (double)layer->weight_count / (double)layer->out_channels;
+    const bool head = posterior->family->head && layer == bnn_network_head(posterior->network);
+    return head ? posterior->family->head : posterior->family;
 }
 
 static void fill(bnn_real *values, size_t count, double value)
@@ -113,20 +108,21 @@ void bnn_posterior_set_layer_std(bnn_posterior *posterior, const bnn_layer *laye
     fill(posterior->prior_std + layer->bias_offset, layer->bias_count, bias);
 }
 
-/* The l-th layer's prior. */
+/* A layer's prior. */
 static void set_layer_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
-                            uint64_t seed, size_t l, double number)
+                            uint64_t seed, const bnn_layer *layer, double number)
 {
-    const bnn_layer *layer = &posterior->network->layers[l];
     const bool numbers = std->scale == BNN_PRIOR_NUMBERS;
     bnn_real *mean = posterior->prior_mean + layer->weight_offset;
-    bnn_posterior_set_layer_std(posterior, layer, numbers ? number : sqrt(2 / fan_in(layer)),
-                                numbers ? number : 1);
+    double middle, deviation;
+    layer->type->initial(layer, &middle, &deviation);
+    bnn_posterior_set_layer_std(posterior, layer, numbers ? number : deviation, numbers ? number : 1);
     fill(mean, layer->weight_count, 0);
     fill(posterior->prior_mean + layer->bias_offset, layer->bias_count, 0);
     if (!random_mean) return;
-    bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, l), mean, layer->weight_count);
-    for (size_t j = 0; j < layer->weight_count; j++) mean[j] *= posterior->prior_std[layer->weight_offset];
+    bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, layer->stream), mean, layer->weight_count);
+    for (size_t j = 0; j < layer->weight_count; j++)
+        mean[j] *= posterior->prior_std[layer->weight_offset + j];
 }
 
 bnn_status bnn_posterior_set_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
@@ -144,7 +140,8 @@ bnn_status bnn_posterior_set_prior(bnn_posterior *posterior, const bnn_prior_std
     posterior->learned_prior = std->scale == BNN_PRIOR_LEARNED;
     for (size_t l = 0; l < network->layer_count; l++)
         if (network->layers[l].bias_count > 0)
-            set_layer_prior(posterior, std, random_mean, seed, l, std->number[std->count > 1 ? next++ : 0]);
+            set_layer_prior(posterior, std, random_mean, seed, &network->layers[l],
+                            std->number[std->count > 1 ? next++ : 0]);
     return BNN_OK;
 }
 
@@ -168,27 +165,29 @@ double bnn_posterior_prior_std(const bnn_posterior *posterior, const bnn_layer *
 }
 
 /* The initial centre of w: what mu is for a family without signs. */
-static void initial_means(bnn_posterior *posterior, bnn_mean_init init, size_t l, uint64_t seed)
+static void initial_means(bnn_posterior *posterior, bnn_mean_init init, const bnn_layer *layer, uint64_t seed)
 {
-    const bnn_layer *layer = &posterior->network->layers[l];
     bnn_real *mu = posterior->mu + layer->weight_offset;
     if (init == BNN_INIT_PRIOR) {
         memcpy(mu, posterior->prior_mean + layer->weight_offset, layer->weight_count * sizeof *mu);
     } else if (init == BNN_INIT_ZERO) {
         memset(mu, 0, layer->weight_count * sizeof *mu);
     } else {
-        bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, l), mu, layer->weight_count);
-        for (size_t j = 0; j < layer->weight_count; j++) mu[j] *= (bnn_real)sqrt(2 / fan_in(layer));
+        double mean, deviation;
+        layer->type->initial(layer, &mean, &deviation);
+        bnn_normals(bnn_stream_of(seed, BNN_STREAM_INITIAL_MEAN, 0, 0, layer->stream), mu,
+                    layer->weight_count);
+        for (size_t j = 0; j < layer->weight_count; j++) mu[j] = (bnn_real)mean + mu[j] * (bnn_real)deviation;
     }
     memset(posterior->mu + layer->bias_offset, 0, layer->bias_count * sizeof *mu);
 }
 
 /* w = sign exp(mu + sigma eps): sign and log size of the initial means; a random sign and a small size where
  * they are zero. */
-static void means_to_signs(bnn_posterior *posterior, const bnn_layer *layer, size_t l, uint64_t seed)
+static void means_to_signs(bnn_posterior *posterior, const bnn_layer *layer, uint64_t seed)
 {
     const double smallest = 1e-3;
-    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(seed, BNN_STREAM_FAMILY_SIGN, 0, 0, l));
+    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(seed, BNN_STREAM_FAMILY_SIGN, 0, 0, layer->stream));
     for (size_t j = layer->weight_offset; j < layer->bias_offset + layer->bias_count; j++) {
         const double mean = (double)posterior->mu[j];
         const bnn_real coin = bnn_pcg32_next(&rng) & 1u ? 1 : -1;
@@ -202,8 +201,8 @@ void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, doub
     for (size_t l = 0; l < posterior->network->layer_count; l++) {
         const bnn_layer *layer = &posterior->network->layers[l];
         if (layer->bias_count == 0) continue;
-        initial_means(posterior, init, l, seed);
-        if (bnn_posterior_family(posterior, layer)->signs) means_to_signs(posterior, layer, l, seed);
+        initial_means(posterior, init, layer, seed);
+        if (bnn_posterior_family(posterior, layer)->signs) means_to_signs(posterior, layer, seed);
     }
     for (size_t j = 0; j < posterior->count; j++) posterior->rho[j] = (bnn_real)rho_init;
 }

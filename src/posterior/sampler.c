@@ -46,8 +46,9 @@ static const bnn_family *family_of(const bnn_sampler *sampler, const bnn_run *ru
 
 void bnn_sampler_noise(const bnn_sampler *sampler, const bnn_run *run, bnn_draw draw, bnn_real *eps)
 {
+    const size_t layer = sampler->posterior->network->layers[run->layer].stream;
     const bnn_stream stream =
-        bnn_stream_of(draw.seed, draw.purpose, draw.step, draw.sample, run->layer + (run->index << 16));
+        bnn_stream_of(draw.seed, draw.purpose, draw.step, draw.sample, layer + (run->index << 16));
     family_of(sampler, run)->noise(stream, eps + run->from, run->count);
 }
 

@@ -1,12 +1,14 @@
 #include "bnn/evaluate.h"
 
-#include <float.h>
 #include <math.h>
 #include <omp.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bnn/numeric.h"
 #include "bnn/sampler.h"
+#include "bnn/symmetry.h"
 
 /* A chunk's predictions take at most this much memory, and so do its moved images. */
 #define CHUNK_BYTES ((size_t)32 << 20)
@@ -15,27 +17,45 @@
 /* With fewer draws than this a chunk is split, so that several threads have work. */
 #define LEAST_UNITS 16
 
+/* Images are predicted in chunks, a chunk in passes: a pass runs `views` moved copies of every image under every draw. F
+ * itself takes one, whose views are the orbit. The group-averaged predictive takes one for each element g of the orbit, with
+ * the views h.(g.x), unless they are the same images for every g. */
 typedef struct predictor {
     const bnn_model *model;
     const bnn_dataset *data;
     const bnn_predict_options *options;
-    bnn_grid_action *action;
-    size_t draws, order, classes, image; /* image: reals of one */
+    bnn_grid_action *orbit, *average; /* of the options' groups; NULL where there is none */
+    size_t draws, order, views, passes;
+    size_t classes, image;      /* image: reals of one */
+    size_t first, images, pass; /* of the chunk at hand; its pass */
     size_t chunk, parts, block;
     bnn_workspace **workspaces; /* (threads) */
     bnn_sampler *sampler;
-    bnn_real *weights, *noise; /* (threads, parameters) */
-    bnn_real *moved;           /* (order, chunk, image) a chunk's images under every element */
-    double *values;            /* (draws, order, chunk, classes) */
+    bnn_real *weights, *noise;  /* (threads, parameters) */
+    bnn_real *turned;           /* (chunk, image) g.x, of which the views are taken; empty with one pass */
+    bnn_real *moved;            /* (views, chunk, image) */
+    double *members;            /* (draws, views, chunk, classes) of a pass */
+    double *member_likelihoods; /* (draws, views, chunk) logs */
+    double *values;             /* (draws, order, chunk, classes) means over the views; empty without */
+    double *log_likelihood;     /* (order, chunk) of the predictive */
+    double *expected, *entropy; /* (chunk) means over the members of the predictive at g = e */
+    size_t broken;              /* the place of the first logit that is not finite, or SIZE_MAX */
+    double broken_logit;
 } predictor;
 
-static bnn_status check_shape(const bnn_model *model, const bnn_dataset *data, bnn_error *error)
+static bnn_status check_data(const bnn_model *model, const bnn_dataset *data, const uint32_t *labels,
+                             bnn_error *error)
 {
-    const size_t *input = model->network->spec.input;
-    if (data->channels == input[0] && data->height == input[1] && data->width == input[2]) return BNN_OK;
-    return bnn_fail(error, BNN_BAD_INPUT,
-                    "images: found %zu x %zu x %zu (C x H x W), expected the model's %zu x %zu x %zu",
-                    data->channels, data->height, data->width, input[0], input[1], input[2]);
+    const size_t *input = model->network->spec.input, classes = model->network->spec.classes;
+    if (data->channels != input[0] || data->height != input[1] || data->width != input[2])
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "images: found %zu x %zu x %zu (C x H x W), expected the model's %zu x %zu x %zu",
+                        data->channels, data->height, data->width, input[0], input[1], input[2]);
+    for (size_t i = 0; labels && i < data->count; i++)
+        if (labels[i] >= classes)
+            return bnn_fail(error, BNN_BAD_INPUT, "labels: image %zu has label %lu, expected less than %zu",
+                            i, (unsigned long)labels[i], classes);
+    return BNN_OK;
 }
 
 static size_t least(size_t a, size_t b)
@@ -43,38 +63,61 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static size_t chunk_of(const predictor *p)
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+static bnn_status make_action(const predictor *p, const bnn_group *group, bnn_grid_action **action,
+                              bnn_error *error)
 {
-    const size_t predictions = CHUNK_BYTES / (p->draws * p->order * p->classes * sizeof *p->values);
-    const size_t images = CHUNK_BYTES / (p->order * p->image * sizeof *p->moved);
-    const size_t chunk = least(least(predictions, images), least(CHUNK_IMAGES, p->data->count));
-    return chunk ? chunk : 1;
+    return group ? bnn_grid_action_create(group, p->data->height, p->data->width, action, error) : BNN_OK;
+}
+
+static bnn_status plan(predictor *p, bnn_error *error)
+{
+    const bnn_predict_options *o = p->options;
+    bnn_status status = make_action(p, o->group, &p->orbit, error);
+    if (!status) status = make_action(p, o->average_over, &p->average, error);
+    if (status) return status;
+    p->draws = o->mean ? 1 : o->samples;
+    p->order = p->orbit ? p->orbit->order : 1;
+    p->views = p->average ? p->average->order : p->order;
+    const bool one_orbit = o->group == o->average_over && p->average && p->average->exact;
+    p->passes = p->average && !one_orbit ? p->order : 1;
+    p->classes = p->model->network->spec.classes;
+    p->image = p->data->channels * p->data->height * p->data->width;
+    const size_t rows = p->draws * (p->views + (p->average ? p->order : 0));
+    const size_t predictions = CHUNK_BYTES / (rows * p->classes * sizeof *p->values);
+    const size_t images = CHUNK_BYTES / (p->views * p->image * sizeof *p->moved);
+    p->chunk = least(least(predictions, images), least(CHUNK_IMAGES, p->data->count));
+    if (!p->chunk) p->chunk = 1;
+    p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
+    p->block = bnn_network_block(p->model->network, 128, 1);
+    return BNN_OK;
 }
 
 static bnn_status prepare(predictor *p, bnn_error *error)
 {
     const size_t threads = (size_t)p->options->threads, parameters = p->model->posterior->count;
-    bnn_status status = bnn_grid_action_create(p->options->group ? p->options->group : p->model->group,
-                                               p->data->height, p->data->width, &p->action, error);
+    bnn_status status = plan(p, error);
     if (status) return status;
-    p->draws = p->options->mean ? 1 : p->options->samples;
-    p->order = p->options->group ? p->action->order : 1;
-    p->classes = p->model->network->spec.classes;
-    p->image = p->data->channels * p->data->height * p->data->width;
-    p->chunk = chunk_of(p);
-    p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
-    p->block = bnn_network_block(p->model->network, 128, 1);
+    const size_t members = p->draws * p->views * p->chunk,
+                 means = p->average ? p->draws * p->order * p->chunk : 0;
     p->weights = bnn_alloc(threads * parameters, sizeof *p->weights);
     p->noise = bnn_alloc(threads * parameters, sizeof *p->noise);
-    p->moved = bnn_alloc(p->order * p->chunk * p->image, sizeof *p->moved);
-    p->values = bnn_alloc(p->draws * p->order * p->chunk * p->classes, sizeof *p->values);
+    p->turned = bnn_alloc(p->passes > 1 ? p->chunk * p->image : 0, sizeof *p->turned);
+    p->moved = bnn_alloc(p->views * p->chunk * p->image, sizeof *p->moved);
+    p->members = bnn_alloc(members * p->classes, sizeof *p->members);
+    p->member_likelihoods = bnn_alloc(members, sizeof *p->member_likelihoods);
+    p->values = bnn_alloc(means * p->classes, sizeof *p->values);
+    p->log_likelihood = bnn_alloc(p->order * p->chunk, sizeof *p->log_likelihood);
+    p->expected = bnn_alloc(p->chunk, sizeof *p->expected);
+    p->entropy = bnn_alloc(p->chunk, sizeof *p->entropy);
     p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
-    if (!p->weights || !p->noise || !p->moved || !p->values || !p->workspaces)
-        return bnn_no_memory(error, "predictions", p->draws * p->order * p->chunk * p->classes,
-                             sizeof *p->values);
+    if (!p->weights || !p->noise || !p->turned || !p->moved || !p->members || !p->member_likelihoods ||
+        !p->values || !p->log_likelihood || !p->expected || !p->entropy || !p->workspaces)
+        return bnn_no_memory(error, "predictions", members * p->classes, sizeof *p->members);
+    const bnn_workspace_options options = {.block = p->block, .kernels = p->options->kernels};
     for (size_t t = 0; !status && t < threads; t++)
-        status = bnn_workspace_create(p->model->network, p->block, false, p->options->kernels,
-                                      &p->workspaces[t], error);
+        status = bnn_workspace_create(p->model->network, &options, &p->workspaces[t], error);
     if (!status) status = bnn_sampler_create(p->model->posterior, &p->sampler, error);
     for (size_t r = 0; !status && r < p->sampler->run_count; r++)
         bnn_sampler_refresh(p->sampler, &p->sampler->runs[r]);
@@ -85,24 +128,50 @@ static void release(predictor *p)
 {
     for (int t = 0; p->workspaces && t < p->options->threads; t++) bnn_workspace_free(p->workspaces[t]);
     free(p->workspaces);
+    free(p->entropy);
+    free(p->expected);
+    free(p->log_likelihood);
     free(p->values);
+    free(p->member_likelihoods);
+    free(p->members);
     free(p->moved);
+    free(p->turned);
     free(p->noise);
     free(p->weights);
     bnn_sampler_free(p->sampler);
-    bnn_grid_action_free(p->action);
+    bnn_grid_action_free(p->average);
+    bnn_grid_action_free(p->orbit);
 }
 
-/* One of the (order, chunk) moved images. */
-static void move_image(predictor *p, size_t first, size_t row)
+/* ---- one pass ------------------------------------------------------------------------------------------ */
+
+/* The pass's images, (images, image). */
+static const bnn_real *sources(const predictor *p)
 {
-    const size_t g = row / p->chunk, i = row % p->chunk;
-    bnn_grid_action_apply(p->action, g, p->data->images + (first + i) * p->image, p->data->channels,
-                          p->data->background, p->moved + row * p->image);
+    return p->passes > 1 ? p->turned : p->data->images + p->first * p->image;
 }
 
-/* The weights of draw t on a thread; g tells the draws of one element from those of another, 0 where they are shared. */
-static void begin_draw(predictor *p, size_t t, size_t g, int thread)
+static void turn_image(const predictor *p, size_t i)
+{
+    bnn_grid_action_apply(p->orbit, p->pass, p->data->images + (p->first + i) * p->image, p->data->channels,
+                          p->data->background, p->turned + i * p->image);
+}
+
+/* One of the (views, images) moved images. */
+static void move_image(const predictor *p, size_t row)
+{
+    const bnn_grid_action *action = p->average ? p->average : p->orbit;
+    const bnn_real *in = sources(p) + row % p->images * p->image;
+    bnn_real *out = p->moved + row * p->image;
+    if (action)
+        bnn_grid_action_apply(action, row / p->images, in, p->data->channels, p->data->background, out);
+    else
+        memcpy(out, in, p->image * sizeof *out);
+}
+
+/* The weights of draw t on a thread; `element` tells the draws of one element from those of another, 0 where they are
+ * shared. */
+static void begin_draw(predictor *p, size_t t, size_t element, int thread)
 {
     const bnn_predict_options *o = p->options;
     const size_t parameters = p->model->posterior->count;
@@ -110,98 +179,221 @@ static void begin_draw(predictor *p, size_t t, size_t g, int thread)
     if (o->mean)
         bnn_posterior_centre(p->model->posterior, weights);
     else
-        bnn_sampler_draw(p->sampler, (bnn_draw){o->seed, o->purpose, g, t},
+        bnn_sampler_draw(p->sampler, (bnn_draw){o->seed, o->purpose, element, t},
                          p->noise + (size_t)thread * parameters, weights);
     bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights});
 }
 
-/* One block of moved images: run, written to values. */
-static void run_block(predictor *p, size_t t, size_t g, size_t at, size_t images, int thread)
+/* Remembers the first logit in the order (image, view, draw, class) that is not finite, whatever thread finds it. */
+static void check_logits(predictor *p, size_t t, size_t view, size_t i, const bnn_real *logits)
 {
-    const bnn_real *in = p->moved + (g * p->chunk + at) * p->image;
-    const bnn_real *logits = bnn_workspace_forward(p->workspaces[thread], in, images);
-    double *out = p->values + ((t * p->order + g) * p->chunk + at) * p->classes;
-    for (size_t i = 0; i < images; i++, logits += p->classes, out += p->classes) {
-        if (p->options->logits)
-            for (size_t c = 0; c < p->classes; c++) out[c] = (double)logits[c];
-        else
-            bnn_softmax(logits, p->classes, out);
+    for (size_t c = 0; c < p->classes; c++) {
+        if (isfinite(logits[c])) continue;
+        const size_t place = ((i * p->views + view) * p->draws + t) * p->classes + c;
+#pragma omp critical(bnn_predict)
+        if (place < p->broken) p->broken = place, p->broken_logit = (double)logits[c];
+        return;
     }
 }
 
-/* Draw t over one part of a chunk: every image, every element. */
-static void run_unit(predictor *p, size_t unit, size_t images, int thread)
+/* One block of moved images: run, written to members. */
+static void run_block(predictor *p, size_t t, size_t view, size_t at, size_t images, int thread)
+{
+    const bnn_real *in = p->moved + (view * p->images + at) * p->image;
+    const bnn_real *logits = bnn_workspace_forward(p->workspaces[thread], in, images);
+    const uint32_t *labels = p->options->labels;
+    const size_t row = (t * p->views + view) * p->images;
+    for (size_t i = at; i < at + images; i++, logits += p->classes) {
+        double *out = p->members + (row + i) * p->classes;
+        check_logits(p, t, view, i, logits);
+        const double log_sum = bnn_softmax(logits, p->classes, out);
+        if (labels) p->member_likelihoods[row + i] = (double)logits[labels[p->first + i]] - log_sum;
+        for (size_t c = 0; p->options->logits && c < p->classes; c++) out[c] = (double)logits[c];
+    }
+}
+
+/* Draw t over one part of the images, every view. */
+static void run_unit(predictor *p, size_t unit, int thread)
 {
     const size_t t = unit / p->parts, part = unit % p->parts;
-    const size_t begin = part * images / p->parts, end = (part + 1) * images / p->parts;
+    const size_t begin = part * p->images / p->parts, end = (part + 1) * p->images / p->parts;
     const bool independent = p->options->draws == BNN_DRAWS_INDEPENDENT;
     if (begin == end) return;
-    for (size_t g = 0; g < p->order; g++) {
-        if (g == 0 || independent) begin_draw(p, t, independent ? g : 0, thread);
+    for (size_t view = 0; view < p->views; view++) {
+        if (view == 0 || independent) begin_draw(p, t, independent ? p->pass * p->views + view : 0, thread);
         for (size_t at = begin; at < end; at += p->block)
-            run_block(p, t, g, at, least(end - at, p->block), thread);
+            run_block(p, t, view, at, least(end - at, p->block), thread);
     }
+}
+
+/* values and entropy of image i <- those of the pass's members. */
+static void average_members(predictor *p, size_t i)
+{
+    const size_t images = p->images, classes = p->classes, views = p->views;
+    double entropy = 0;
+    for (size_t t = 0; t < p->draws; t++) {
+        const double *members = p->members + (t * views * images + i) * classes;
+        double *mean = p->values + ((t * p->order + p->pass) * images + i) * classes;
+        for (size_t c = 0; c < classes; c++) {
+            double sum = 0;
+            for (size_t v = 0; v < views; v++) sum += members[v * images * classes + c];
+            mean[c] = sum / (double)views;
+        }
+        for (size_t v = 0; v < views; v++) entropy += bnn_entropy(members + v * images * classes, classes);
+    }
+    if (p->pass == 0) p->entropy[i] = entropy / (double)(p->draws * views);
+}
+
+/* log_likelihood and expected of image i <- those of the pass's members: of all of them, or of each view's draws. */
+static void gather_likelihoods(predictor *p, size_t i)
+{
+    const size_t members = p->average ? p->draws * p->views : p->draws;
+    const size_t stride = p->average ? p->images : p->views * p->images;
+    const double *of_members = p->member_likelihoods + i;
+    for (size_t g = 0; g < (p->average ? 1 : p->order); g++)
+        p->log_likelihood[(p->pass + g) * p->images + i] =
+            bnn_log_mean_exp(of_members + g * p->images, members, stride);
+    if (p->pass > 0) return;
+    double sum = 0;
+    for (size_t m = 0; m < members; m++) sum += of_members[m * stride];
+    p->expected[i] = sum / (double)members;
+}
+
+/* One orbit of views serves every element: what the first pass gave for the identity goes to the others. */
+static void repeat_over_orbit(predictor *p)
+{
+    const size_t images = p->images, row = images * p->classes;
+    for (size_t g = p->passes; g < p->order; g++) {
+        for (size_t t = 0; t < p->draws; t++)
+            memcpy(p->values + (t * p->order + g) * row, p->values + t * p->order * row,
+                   row * sizeof *p->values);
+        memcpy(p->log_likelihood + g * images, p->log_likelihood, images * sizeof *p->log_likelihood);
+    }
+}
+
+static bnn_status run_pass(predictor *p, bnn_error *error)
+{
+    p->broken = SIZE_MAX;
+#pragma omp parallel num_threads(p->options->threads)
+    {
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < (p->passes > 1 ? p->images : 0); i++) turn_image(p, i);
+#pragma omp for schedule(static)
+        for (size_t row = 0; row < p->views * p->images; row++) move_image(p, row);
+#pragma omp for schedule(dynamic, 1)
+        for (size_t unit = 0; unit < p->draws * p->parts; unit++) run_unit(p, unit, omp_get_thread_num());
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < p->images; i++) {
+            if (p->average) average_members(p, i);
+            if (p->options->labels) gather_likelihoods(p, i);
+        }
+    }
+    if (p->broken == SIZE_MAX) return BNN_OK;
+    char logit[BNN_NUMBER_TEXT];
+    return bnn_fail(
+        error, BNN_FAILED,
+        "the network's weights have diverged: a prediction became %s (image %zu, draw %zu, class %zu)",
+        bnn_number_text(p->broken_logit, logit), p->first + p->broken / (p->classes * p->draws * p->views),
+        p->broken / p->classes % p->draws, p->broken % p->classes);
+}
+
+static bnn_status run_chunk(predictor *p, bnn_prediction_sink *sink, void *context, bnn_error *error)
+{
+    bnn_predictions predictions = {.first = p->first, .images = p->images, .values = p->members};
+    for (p->pass = 0; p->pass < p->passes; p->pass++) {
+        const bnn_status status = run_pass(p, error);
+        if (status) return status;
+    }
+    if (p->options->labels) {
+        predictions.terms.log_likelihood = p->log_likelihood;
+        predictions.terms.expected_log_likelihood = p->expected;
+    }
+    if (p->average) {
+        repeat_over_orbit(p);
+        predictions.values = p->values;
+        if (p->draws * p->views > 1) predictions.terms.conditional_entropy = p->entropy;
+    }
+    return sink(context, &predictions, error);
 }
 
 bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                        bnn_prediction_sink *sink, void *context, bnn_error *error)
 {
     predictor p = {.model = model, .data = data, .options = options};
-    bnn_status status = check_shape(model, data, error);
+    bnn_status status = check_data(model, data, options->labels, error);
     if (status) return status;
     status = prepare(&p, error);
-    for (size_t first = 0; !status && first < data->count; first += p.chunk) {
-        const size_t images = least(data->count - first, p.chunk);
-        p.chunk = images; /* the last chunk may be shorter: values are packed by its own size */
-#pragma omp parallel num_threads(options->threads)
-        {
-#pragma omp for schedule(static)
-            for (size_t row = 0; row < p.order * images; row++) move_image(&p, first, row);
-#pragma omp for schedule(dynamic, 1)
-            for (size_t unit = 0; unit < p.draws * p.parts; unit++)
-                run_unit(&p, unit, images, omp_get_thread_num());
-        }
-        if (options->group_averaged) bnn_metrics_group_average(p.values, p.draws, p.order, images, p.classes);
-        status = sink(context, p.values, first, images, error);
+    for (; !status && p.first < data->count; p.first += p.images) {
+        p.images = least(data->count - p.first, p.chunk);
+        status = run_chunk(&p, sink, context, error);
     }
     release(&p);
     return status;
 }
 
+/* ---- figures ------------------------------------------------------------------------------------------- */
+
 typedef struct evaluation {
     bnn_metrics_accumulator *accumulator;
     const uint32_t *labels;
-    size_t draws, order, classes;
-    bool group_averaged;
-    double nll; /* sum over draws, elements and images of -log p of the label; for group_averaged */
 } evaluation;
 
-static bnn_status add_to_metrics(void *context, double *values, size_t first, size_t images, bnn_error *error)
+static bnn_status add_to_metrics(void *context, const bnn_predictions *p, bnn_error *error)
 {
-    evaluation *e = context;
-    const uint32_t *labels = e->labels ? e->labels + first : NULL;
-    for (size_t row = 0; labels && e->group_averaged && row < e->draws * e->order * images; row++)
-        e->nll -= log(fmax(values[row * e->classes + labels[row % images]], DBL_MIN));
-    if (e->group_averaged) bnn_metrics_group_average(values, e->draws, e->order, images, e->classes);
-    return bnn_metrics_add(e->accumulator, values, images, labels, error);
+    const evaluation *e = context;
+    return bnn_metrics_add(e->accumulator, p->values, p->images, e->labels ? e->labels + p->first : NULL,
+                           &p->terms, error);
 }
 
 bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                         bnn_metrics **metrics, bnn_error *error)
 {
-    bnn_predict_options raw = *options;
-    evaluation e = {.labels = data->labels,
-                    .draws = options->mean ? 1 : options->samples,
-                    .order = options->group ? options->group->order : 1,
-                    .classes = model->network->spec.classes,
-                    .group_averaged = options->group_averaged};
+    bnn_predict_options with_labels = *options;
+    evaluation e = {.labels = data->labels};
+    const size_t draws = options->mean ? 1 : options->samples,
+                 order = options->group ? options->group->order : 1;
     *metrics = NULL;
-    raw.group_averaged = false; /* averaged above, once the likelihoods have been taken */
-    bnn_status status = bnn_metrics_begin(e.draws, e.order, e.classes, &e.accumulator, error);
-    if (!status) status = bnn_predict(model, data, &raw, add_to_metrics, &e, error);
+    with_labels.labels = data->labels;
+    bnn_status status = bnn_metrics_begin(draws, order, model->network->spec.classes, &e.accumulator, error);
+    if (!status) status = bnn_predict(model, data, &with_labels, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
-    if (!status && e.group_averaged && e.labels)
-        (*metrics)->expected_nll = e.nll / (double)(e.draws * e.order * data->count);
     bnn_metrics_discard(e.accumulator);
     return status;
+}
+
+/* Whether rho(h) is known to leave the prior alone for every h; where it has no action on the weights, a prior that is not
+ * the same for every weight is not. */
+static bnn_status is_prior_invariant(const bnn_model *model, const bnn_group *group, bool *invariant,
+                                     bnn_error *error)
+{
+    const bnn_posterior *q = model->posterior;
+    bnn_symmetry *symmetry = NULL;
+    *invariant = !q->random_prior;
+    if (*invariant) return BNN_OK;
+    const bnn_status status = bnn_symmetry_create(group, model->network, &symmetry, error);
+    if (!status)
+        *invariant = bnn_symmetry_is_invariant(symmetry, q->prior_mean) &&
+                     bnn_symmetry_is_invariant(symmetry, q->prior_std);
+    bnn_symmetry_free(symmetry);
+    return status == BNN_FAILED ? status : BNN_OK;
+}
+
+bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *options,
+                             const bnn_metrics *metrics, bnn_elbo *elbo, bnn_error *error)
+{
+    bool invariant = true;
+    if (options->mean) return bnn_fail(error, BNN_BAD_INPUT, "w = mu is one network, no expectation over q");
+    if (options->average_over) {
+        const bnn_status status = is_prior_invariant(model, options->average_over, &invariant, error);
+        if (status) return status;
+    }
+    if (!invariant)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "the prior is not invariant, and KL(q || prior) bounds no KL of the group-averaged q");
+    const double n = (double)model->config.data.train_size, kl = bnn_posterior_kl(model->posterior);
+    *elbo = (bnn_elbo){.expected_log_likelihood = -metrics->expected_nll, .kl = kl, .n = n};
+    elbo->total = n > 0 ? n * elbo->expected_log_likelihood - kl : NAN;
+    elbo->per_example = elbo->total / n;
+    return BNN_OK;
 }

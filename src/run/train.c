@@ -14,7 +14,15 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/model.h"
+#include "bnn/splits.h"
+#include "run/checkpoint.h"
+#include "run/directory.h"
+#include "run/health.h"
+#include "run/kl_schedule.h"
 #include "run/log.h"
+
+/* Images predicted before a checkpoint where there is no validation split: enough to see what the largest weights do. */
+#define PROBE_IMAGES 16
 
 typedef struct run {
     const bnn_config *config; /* resolved */
@@ -22,6 +30,7 @@ typedef struct run {
     const bnn_mode *mode;
     bnn_plan plan;
     bnn_dataset *train, *validation;
+    bnn_range test_pixels; /* of the test images; NaN where there are none */
     bnn_grid_action *action;
     bnn_batches *batches;
 
@@ -35,7 +44,7 @@ typedef struct run {
     double best_nll; /* on the validation split, since the trigger; infinite before the first */
     uint64_t step;   /* since the beginning */
     bool checkpointed;
-    char model_path[4096], checkpoint_path[4096], metrics_path[4096], config_path[4096];
+    bnn_run_directory directory;
 } run;
 
 static void say(const run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -68,6 +77,7 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
     }
     resolved->model.input.count = 3;
     resolved->data.train_size = train->count;
+    resolved->data.background = (double)train->background;
     if (config->model.classes && config->model.classes < train->classes)
         return bnn_fail(error, BNN_BAD_INPUT, "model.classes: found %zu, expected at least the data's %zu",
                         config->model.classes, train->classes);
@@ -95,7 +105,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
-                                        .estimator = (bnn_estimator)c->train.estimator,
+                                        .estimator = bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
                                         .gradient = rule->gradient};
     bnn_status status = BNN_OK;
@@ -126,7 +136,8 @@ static bnn_status rehearse(const run *r, bnn_error *error)
     return status ? bnn_fail_in(error, status, "symmetrization.mode") : BNN_OK;
 }
 
-static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved, bnn_error *error)
+/* Everything a run needs, from the data on. */
+static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved, bnn_error *error)
 {
     bnn_network_spec spec;
     bnn_status status = bnn_training_data(config, &r->train, &r->validation, error);
@@ -139,43 +150,29 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (status) return status;
+    r->model->pixels = r->train->pixels;
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
                                 &r->batches, error);
+    if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
 }
 
-static bnn_status make_paths(run *r, bnn_error *error)
+/* prepare, and *text <- the configuration as config.json has it. What is wrong by now is the configuration's, and named so. */
+static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved, char **text,
+                         bnn_error *error)
 {
-    const struct {
-        char *path;
-        const char *name;
-    } files[] = {{r->model_path, "model.bin"},
-                 {r->checkpoint_path, "checkpoint.bin"},
-                 {r->metrics_path, "metrics.jsonl"},
-                 {r->config_path, "config.json"}};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if (snprintf(files[i].path, sizeof r->model_path, "%s/%s", r->options->directory, files[i].name) >=
-            (int)sizeof r->model_path)
-            return bnn_fail(error, BNN_BAD_INPUT, "--out %.80s...: the path is too long",
-                            r->options->directory);
-    return BNN_OK;
-}
-
-/* The first thing on disk: the directory, the resolved configuration, an empty log. */
-static bnn_status open_directory(run *r, bnn_error *error)
-{
-    bnn_status status = bnn_make_directory(r->options->directory, error);
-    if (!status && r->options->write_config) {
-        char *text = bnn_config_dump(r->config, true);
-        status = text ? bnn_write_file(r->config_path, text, strlen(text), error)
-                      : bnn_no_memory(error, "config.json", 1, 0);
-        free(text);
-    }
-    return status ? status : bnn_write_file(r->metrics_path, "", 0, error);
+    *text = NULL;
+    bnn_status status = prepare(r, config, resolved, error);
+    if (status == BNN_BAD_INPUT && r->options->config_name)
+        return bnn_config_blame(r->options->config_name, r->options->sets, r->options->set_count, status,
+                                error);
+    if (!status && !(*text = bnn_config_dump(resolved, true)))
+        status = bnn_no_memory(error, "config.json", 1, 0);
+    return status;
 }
 
 /* ---- the trigger --------------------------------------------------------------------------------------- */
@@ -210,58 +207,23 @@ static double whole_kl_weight(const run *r, size_t n)
     return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
 }
 
-/* The share of beta in an epoch: none in the warm-up, then a linear ramp up to `end` (DESIGN section 5). */
-static double ramp(double epoch, double warmup, double end)
+/* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
+static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
 {
-    if (epoch < warmup) return 0;
-    return epoch >= end ? 1 : (epoch - warmup + 1) / (end - warmup + 1);
+    return bnn_fail(error, BNN_FAILED, "%s in epoch %zu, step %llu%s%s; last good checkpoint: %s", what,
+                    epoch, (unsigned long long)r->step, *where ? ": " : "", where,
+                    r->checkpointed ? r->directory.checkpoint : "none so far");
 }
 
-/* Each layer's share of beta: the ramp, and nothing where a layer's KL is within its free bits (Kingma et al., "Improved
- * Variational Inference with Inverse Autoregressive Flow", 2016, eq. 15: max(lambda, KL) has no slope there). */
-static void set_kl_shares(run *r, size_t epoch)
+/* A figure has become NaN or infinite; `gradient`: that of this step is at hand. */
+static bnn_status diverged(const run *r, size_t epoch, const char *figure, double value, bool gradient,
+                           bnn_error *error)
 {
-    const bnn_network *network = r->model->network;
-    double shares[BNN_MAX_WIDTHS + 2];
-    for (size_t l = 0; l < network->layer_count; l++) {
-        const bnn_layer *layer = &network->layers[l];
-        const bool head = l + 1 == network->layer_count;
-        shares[l] = head ? ramp((double)epoch, r->config->train.kl_head_warmup_epochs,
-                                r->config->train.kl_head_ramp_end)
-                         : ramp((double)epoch, (double)r->config->train.kl_warmup_epochs,
-                                (double)r->config->train.kl_ramp_end);
-        const double free_nats =
-            r->config->train.free_bits * (double)(layer->weight_count + layer->bias_count);
-        if (free_nats > 0 && bnn_posterior_layer_kl(r->model->posterior, layer) <= free_nats) shares[l] = 0;
-    }
-    bnn_engine_set_kl_factors(r->engine, shares);
-}
-
-static bool is_finite(const bnn_real *values, size_t n)
-{
-    for (size_t j = 0; j < n; j++)
-        if (!isfinite(values[j])) return false;
-    return true;
-}
-
-/* Names the first layer whose parameters or gradients are not finite. */
-static bnn_status diverged(run *r, size_t epoch, double loss, bnn_error *error)
-{
-    const bnn_network *network = r->model->network;
-    const bnn_posterior *q = r->model->posterior;
-    const char *where = "the loss";
-    for (size_t l = network->layer_count; l-- > 0;) {
-        const bnn_layer *layer = &network->layers[l];
-        const size_t at = layer->weight_offset, count = layer->weight_count + layer->bias_count;
-        if (!is_finite(q->mu + at, count) || !is_finite(q->rho + at, count) ||
-            !is_finite(bnn_engine_mu_gradient(r->engine) + at, count) ||
-            !is_finite(bnn_engine_scale_gradient(r->engine) + at, count))
-            where = layer->name;
-    }
-    return bnn_fail(error, BNN_FAILED,
-                    "the loss became %g in epoch %zu, step %llu (first seen in %s); last good checkpoint: %s",
-                    loss, epoch + 1, (unsigned long long)r->step, where,
-                    r->checkpointed ? r->checkpoint_path : "none");
+    char what[80], where[256];
+    snprintf(what, sizeof what, "%s became %s", figure, bnn_number_text(value, (char[BNN_NUMBER_TEXT]){0}));
+    bnn_locate_divergence(r->model, gradient ? bnn_engine_mu_gradient(r->engine) : NULL,
+                          gradient ? bnn_engine_scale_gradient(r->engine) : NULL, where, sizeof where);
+    return stopped(r, epoch, what, where, error);
 }
 
 static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, bnn_error *error)
@@ -270,7 +232,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     bnn_batches_fill(r->batches, index, r->options->threads);
     bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
     bnn_posterior_learn_prior(r->model->posterior, bnn_engine_sigma(r->engine));
-    if (index == 0 || r->config->train.free_bits > 0) set_kl_shares(r, epoch);
+    if (index == 0 || r->config->train.free_bits > 0)
+        bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
     const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels,
                                           r->optimizer->rule->likelihood_only ? 0 : beta);
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
@@ -281,8 +244,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     }
     const double norm =
         bnn_gradient_norm(mu_gradient, scale_gradient, r->model->posterior->count, r->options->threads);
-    if (!isfinite(step.nll) || !isfinite(norm))
-        return diverged(r, epoch, isfinite(step.nll) ? norm : step.nll, error);
+    if (!isfinite(step.nll)) return diverged(r, epoch + 1, "the loss", step.nll, true, error);
+    if (!isfinite(norm)) return diverged(r, epoch + 1, "the norm of the gradient", norm, true, error);
     const bnn_descent descent = {.lr_scale = bnn_schedule_scale((bnn_schedule)r->config->train.schedule,
                                                                 epoch, r->config->train.epochs),
                                  .gradient_factor = r->optimizer->rule->clip_norm
@@ -310,8 +273,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
                        .stage = r->triggered ? 2 : 1,
                        .n = r->plan.count_factor * r->train->count,
                        .n_base = r->train->count};
-    log->kl_weight = whole_kl_weight(r, log->n) *
-                     ramp((double)epoch, (double)c->train.kl_warmup_epochs, (double)c->train.kl_ramp_end);
+    log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
     log->learning_rate = c->train.optimizer.options.lr *
                          bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
     bnn_batches_shuffle(r->batches, epoch);
@@ -330,84 +292,110 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     log->image_samples_per_second =
         (double)(batches * c->train.batch_size * r->plan.views * c->train.samples) / log->seconds;
     log->kl = bnn_posterior_kl(r->model->posterior);
-    log->elbo = -log->train_nll * (double)log->n - log->kl;
-    log->elbo_base = -log->train_nll * (double)log->n_base - log->kl;
+    log->objective = -log->train_nll * (double)log->n - log->kl;
+    log->elbo = -log->train_nll * (double)log->n_base - log->kl;
     return BNN_OK;
 }
 
-/* ---- what is written ----------------------------------------------------------------------------------- */
+/* ---- the end of an epoch ---------------------------------------------------------------------------------- */
 
-static bnn_status save_model(run *r, const bnn_epoch *log, bnn_error *error)
+static bnn_predict_options validation_options(const run *r)
 {
-    char *training = bnn_log_line(log, r->model, false);
-    bnn_status status = training ? bnn_model_save(r->model, r->model_path, training, NULL, 0, error)
-                                 : bnn_no_memory(error, "a log line", 1, 0);
-    free(training);
-    return status;
+    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
+    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
+                                 .samples = r->config->eval.samples,
+                                 .draws = (bnn_draws)r->config->eval.draws,
+                                 .seed = r->config->seed,
+                                 .purpose = BNN_STREAM_VALIDATION_NOISE,
+                                 .threads = r->options->threads};
 }
 
-static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error)
+/* Predictions, or the memory for them, have failed. */
+static bnn_status unpredictable(const run *r, size_t epoch, const char *reason, bnn_error *error)
 {
-    bnn_tensor extra[BNN_OPTIMIZER_MAX_STATES];
-    const size_t count = r->optimizer->state_count;
-    for (size_t i = 0; i < count; i++) {
-        extra[i] = (bnn_tensor){.rank = 1,
-                                .shape = {r->optimizer->count},
-                                .count = r->optimizer->count,
-                                .data = r->optimizer->state[i]};
-        snprintf(extra[i].name, sizeof extra[i].name, "optimizer.%s", r->optimizer->rule->states[i]);
-    }
-    char *training =
-        log->epoch ? bnn_log_line(log, r->model, false) : NULL; /* NULL before the first epoch's end */
-    bnn_status status = training || !log->epoch
-                            ? bnn_model_save(r->model, r->checkpoint_path, training, extra, count, error)
-                            : bnn_no_memory(error, "a log line", 1, 0);
-    free(training);
-    r->checkpointed = r->checkpointed || !status;
-    return status;
+    char where[256];
+    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
+    return stopped(r, epoch, reason, where, error);
+}
+
+/* Predicts some images: the parameters that an epoch ends with are seen by no step, and finite ones may predict NaN. */
+static bnn_status probe(const run *r, const bnn_dataset *data, size_t images, size_t epoch, bnn_error *error)
+{
+    const bnn_predict_options options = validation_options(r);
+    bnn_error reason;
+    if (!bnn_check_predictions(r->model, data, images, &options, &reason)) return BNN_OK;
+    return unpredictable(r, epoch, reason.message, error);
 }
 
 /* By the predictive that the model will be used with: the best model is that of the best predictions. */
-static bnn_status validate(run *r, bnn_epoch *log, bnn_error *error)
+static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
 {
-    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
-    const bnn_predict_options options = {.group = group_averaged ? r->model->group : NULL,
-                                         .samples = r->config->eval.samples,
-                                         .group_averaged = group_averaged,
-                                         .draws = (bnn_draws)r->config->eval.draws,
-                                         .seed = r->config->seed,
-                                         .purpose = BNN_STREAM_VALIDATION_NOISE,
-                                         .threads = r->options->threads};
+    const bnn_predict_options options = validation_options(r);
+    bnn_error reason;
     bnn_metrics *metrics;
-    bnn_status status = bnn_evaluate(r->model, r->validation, &options, &metrics, error);
-    if (status) return status;
+    if (bnn_evaluate(r->model, r->validation, &options, &metrics, &reason))
+        return unpredictable(r, log->epoch, reason.message, error);
     log->validated = true;
     log->validation_accuracy = metrics->accuracy;
     log->validation_nll = metrics->nll;
     bnn_metrics_free(metrics);
-    return BNN_OK;
+    if (isfinite(log->validation_nll)) return BNN_OK;
+    return diverged(r, log->epoch, "the validation loss", log->validation_nll, false, error);
 }
 
-/* After an epoch: validation, the model kept, the checkpoint, the log. */
+/* Every parameter, and the KL that they give. */
+static bnn_status check_posterior(const run *r, const bnn_epoch *log, bnn_error *error)
+{
+    bnn_error reason;
+    if (bnn_check_parameters(r->model, r->optimizer, &reason))
+        return stopped(r, log->epoch, reason.message, "", error);
+    return isfinite(log->kl) ? BNN_OK : diverged(r, log->epoch, "the KL", log->kl, false, error);
+}
+
+static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error)
+{
+    bnn_status status = bnn_checkpoint_save(r->model, r->optimizer, log, r->directory.checkpoint, error);
+    r->checkpointed = r->checkpointed || !status;
+    return status;
+}
+
+/* Nothing is saved before it has been found finite: the parameters and, on the images at hand, the predictions. */
 static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
 {
     const bool last = log->epoch == log->epochs;
     const bool due = last || log->epoch % r->config->eval.every == 0;
-    bnn_status status = BNN_OK;
-    if (r->validation && due) status = validate(r, log, error);
+    bnn_status status = check_posterior(r, log, error);
+    if (!status && due)
+        status = r->validation ? validate(r, log, error)
+                               : probe(r, r->train, last ? r->config->train.batch_size : PROBE_IMAGES,
+                                       log->epoch, error);
     const bool better = log->validated && log->validation_nll < r->best_nll;
     if (!status && (r->keep_best ? better : last)) {
         if (better) r->best_nll = log->validation_nll;
-        status = save_model(r, log, error);
+        status = bnn_checkpoint_save(r->model, NULL, log, r->directory.model, error);
     }
     if (!status && due) status = save_checkpoint(r, log, error);
     if (status) return status;
     char *line = bnn_log_line(log, r->model, true);
-    status = line ? bnn_append_line(r->metrics_path, line, error) : bnn_no_memory(error, "a log line", 1, 0);
+    status =
+        line ? bnn_append_line(r->directory.metrics, line, error) : bnn_no_memory(error, "a log line", 1, 0);
     free(line);
     if (!status && r->options->callbacks.epoch)
         r->options->callbacks.epoch(r->options->callbacks.context, log);
     return status;
+}
+
+/* Leaves a checkpoint in the midst of the epoch after `log`'s. */
+static bnn_status interrupt(run *r, const bnn_epoch *log, bnn_error *error)
+{
+    const size_t epoch = log->epoch + 1;
+    bnn_epoch now = {.epoch = epoch, .kl = bnn_posterior_kl(r->model->posterior)};
+    bnn_status status = check_posterior(r, &now, error);
+    if (!status) status = probe(r, r->train, PROBE_IMAGES, epoch, error);
+    if (!status) status = save_checkpoint(r, log, error);
+    if (status) return status;
+    return bnn_fail(error, BNN_INTERRUPTED, "interrupted in epoch %zu; checkpoint: %s", epoch,
+                    r->directory.checkpoint);
 }
 
 static bnn_status train_epochs(run *r, bnn_error *error)
@@ -418,13 +406,7 @@ static bnn_status train_epochs(run *r, bnn_error *error)
         bnn_epoch next;
         if (trigger_is_due(r, epoch, log.train_accuracy)) status = trigger(r, epoch, error);
         if (!status) status = run_epoch(r, epoch, &next, error);
-        if (status == BNN_INTERRUPTED) {
-            bnn_error failure;
-            if (save_checkpoint(r, &log, &failure))
-                return bnn_fail(error, failure.status, "%s", failure.message);
-            return bnn_fail(error, BNN_INTERRUPTED, "interrupted in epoch %zu; checkpoint: %s", epoch + 1,
-                            r->checkpoint_path);
-        }
+        if (status == BNN_INTERRUPTED) return interrupt(r, &log, error);
         if (!status) status = finish_epoch(r, &next, error);
         if (status) return status;
         log = next;
@@ -432,38 +414,87 @@ static bnn_status train_epochs(run *r, bnn_error *error)
     return BNN_OK;
 }
 
+/* ---- a run --------------------------------------------------------------------------------------------- */
+
+/* What the user should know before the epochs begin. */
+static void introduce(const run *r)
+{
+    const size_t n = r->plan.count_factor * r->train->count;
+    const char *unread;
+    char reason[512];
+    say(r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
+        bnn_network_type_row((size_t)r->config->model.type)->name, r->config->group, r->mode->row.name,
+        r->model->posterior->count, r->train->count, n, whole_kl_weight(r, n));
+    if (r->plan.count_factor > 1)
+        say(r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
+            r->plan.count_factor);
+    for (size_t i = 0; (unread = bnn_config_unread(r->config, &i));)
+        say(r, "%s is set, but nothing that is chosen reads it", unread);
+    if (r->mode->symmetrize &&
+        !bnn_network_commutes(r->model->group, r->model->network, reason, sizeof reason))
+        say(r, "no exact equivariance, whatever q: %s", reason);
+    if (!r->directory.locked)
+        say(r, "%s: cannot be locked on this file system, so start no second run there meanwhile",
+            r->options->directory);
+}
+
+/* What the data is like, as training begins. */
+static bnn_status describe_data(const run *r, bnn_error *error)
+{
+    const bnn_train_callbacks *to = &r->options->callbacks;
+    const bnn_range trained = r->train->pixels;
+    char line[BNN_LINE];
+    if (!to->message) return BNN_OK;
+    const bnn_status status =
+        bnn_describe_training_data(r->train, r->config->model.classes, to->message, to->context, error);
+    if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
+        say(r, "%s", line);
+    if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
+    if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
+    return status;
+}
+
+static void tear_down(run *r)
+{
+    unequip(r);
+    bnn_run_directory_close(&r->directory);
+    bnn_batches_free(r->batches);
+    bnn_grid_action_free(r->action);
+    bnn_model_free(r->model);
+    bnn_dataset_free(r->validation);
+    bnn_dataset_free(r->train);
+}
+
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
 {
+    run r = {.options = options, .directory = {.descriptor = -1}};
     bnn_config resolved;
-    run r = {.options = options};
-    bnn_status status = make_paths(&r, error);
-    if (!status) status = set_up(&r, config, &resolved, error);
-    if (!status) status = open_directory(&r, error);
+    char *text = NULL;
+    bnn_status status = set_up(&r, config, &resolved, &text, error);
+    if (!status)
+        status = bnn_run_directory_open(options->directory, options->write_config ? text : NULL,
+                                        options->overwrite, &r.directory, error);
+    free(text);
     if (!status) {
-        const size_t n = r.plan.count_factor * r.train->count;
-        say(&r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
-            bnn_network_type_row((size_t)config->model.type)->name, config->group, r.mode->row.name,
-            r.model->posterior->count, r.train->count, n, whole_kl_weight(&r, n));
-        if (r.plan.count_factor > 1)
-            say(&r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
-                r.plan.count_factor);
-        char reason[512];
-        const char *unread;
-        for (size_t i = 0; (unread = bnn_config_unread(config, &i));)
-            say(&r, "%s is set, but nothing that is chosen reads it", unread);
-        if (r.mode->symmetrize &&
-            !bnn_network_commutes(r.model->group, r.model->network, reason, sizeof reason))
-            say(&r, "no exact equivariance, whatever q: %s", reason);
+        introduce(&r);
+        status = describe_data(&r, error);
+    }
+    if (!status) {
         status = train_epochs(&r, error);
         if (!status && r.mode->symmetrize && !r.triggered)
             say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",
                 config->symmetrization.trigger_accuracy);
     }
-    unequip(&r);
-    bnn_batches_free(r.batches);
-    bnn_grid_action_free(r.action);
-    bnn_model_free(r.model);
-    bnn_dataset_free(r.validation);
-    bnn_dataset_free(r.train);
+    tear_down(&r);
+    return status;
+}
+
+bnn_status bnn_train_dry_run(const bnn_config *config, const bnn_train_options *options, char **text,
+                             bnn_error *error)
+{
+    run r = {.options = options, .directory = {.descriptor = -1}};
+    bnn_config resolved;
+    bnn_status status = set_up(&r, config, &resolved, text, error);
+    tear_down(&r);
     return status;
 }

@@ -5,66 +5,78 @@
 
 #include "symmetry/places.h"
 
-size_t bnn_layer_places(const bnn_layer *layer)
-{
-    return layer->kind == BNN_LAYER_CONV ? layer->kernel * layer->kernel : layer->in_height * layer->in_width;
-}
-
-static bnn_status grid_sources(const bnn_group *group, size_t height, size_t width, uint32_t **source,
-                               bnn_error *error)
-{
-    bnn_grid_action *action;
-    bnn_status status = bnn_grid_action_create(group, height, width, &action, error);
-    if (status) return status;
-    *source = action->source;
-    action->source = NULL;
-    if (!action->exact)
-        status = bnn_fail(
-            error, BNN_BAD_INPUT,
-            "%s has no exact action on the %zu x %zu grid of its inputs: expected C1, C2, C4, D1, D2, D4 "
-            "or T<k>",
-            group->name, height, width);
-    bnn_grid_action_free(action);
-    return status;
-}
-
 bnn_status bnn_layer_place_action(const bnn_group *group, const bnn_layer *layer, uint32_t **source,
                                   bnn_error *error)
 {
-    bnn_status status;
     *source = NULL;
-    if (layer->kind == BNN_LAYER_CONV)
-        status = bnn_group_kernel_action(group, layer->kernel, source, error);
-    else if (layer->in_layout == BNN_LAYOUT_FLAT)
-        status = bnn_group_kernel_action(group, 1, source, error);
-    else
-        status = grid_sources(group, layer->in_height, layer->in_width, source, error);
+    if (!layer->type->place_action)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: layers of type %s say of no group how it acts on their weights", layer->name,
+                        layer->type->row.name);
+    const bnn_status status = layer->type->place_action(group, layer, source, error);
     return status ? bnn_fail_in(error, status, layer->name) : BNN_OK;
 }
 
+/* How the elements of the acting group move hidden channels: as elements of the group that the channels carry. */
+typedef struct channel_action {
+    bnn_group *carried; /* of which regular channels are blocks; NULL where there are none */
+    uint16_t element[BNN_GROUP_MAX_ORDER]; /* (order of the acting group): their places in it */
+} channel_action;
+
+static bool has_regular_channels(const bnn_network *network)
+{
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (network->layers[l].out_representation == BNN_REGULAR) return true;
+    return false;
+}
+
+/* action->carried is the caller's to free, whatever the status. */
+static bnn_status create_channel_action(const bnn_group *group, const bnn_network *network,
+                                        channel_action *action, bnn_error *error)
+{
+    *action = (channel_action){0};
+    if (!has_regular_channels(network)) return BNN_OK;
+    const char *name = *network->spec.group ? network->spec.group : group->name;
+    const bnn_status status = bnn_group_create(name, &action->carried, error);
+    if (status || bnn_group_embedding(group, action->carried, action->element)) return status;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "not judged: the model's channels carry %s, of which %s is no subgroup", name,
+                    group->name);
+}
+
+bnn_status bnn_network_check_channels(const bnn_group *group, const bnn_network *network, bnn_error *error)
+{
+    channel_action action;
+    const bnn_status status = create_channel_action(group, network, &action, error);
+    bnn_group_free(action.carried);
+    return status;
+}
+
 /* h^-1 applied to a channel: c, or (c, k) -> (c, h^-1 k). */
-static size_t channel_source(const bnn_group *group, bnn_representation representation, size_t h,
+static size_t channel_source(const channel_action *action, bnn_representation representation, size_t h,
                              size_t channel)
 {
     if (representation == BNN_TRIVIAL) return channel;
-    const size_t k = channel % group->order;
-    return channel - k + bnn_group_product(group, group->inverse[h], k);
+    const bnn_group *carried = action->carried;
+    const size_t k = channel % carried->order;
+    return channel - k + bnn_group_product(carried, carried->inverse[action->element[h]], k);
 }
 
 /* One layer's part of the tables. */
-static void fill_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const uint32_t *place_source)
+static void fill_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const channel_action *action,
+                       const uint32_t *place_source)
 {
-    const bnn_group *group = symmetry->group;
-    const size_t places = bnn_layer_places(layer), inputs = layer->in_channels;
-    for (size_t h = 0; h < group->order; h++) {
+    const bnn_representation in_representation = bnn_layer_weight_representation(layer);
+    const size_t places = layer->places, inputs = bnn_layer_weight_inputs(layer);
+    for (size_t h = 0; h < symmetry->group->order; h++) {
         uint32_t *weight = symmetry->source + h * symmetry->count + layer->weight_offset;
         uint32_t *bias = symmetry->source + h * symmetry->count + layer->bias_offset;
         const uint32_t *place = place_source + h * places;
-        for (size_t o = 0; o < layer->out_channels; o++) {
-            const size_t from_o = channel_source(group, layer->out_representation, h, o);
+        for (size_t o = 0; o < layer->shape.out.channels; o++) {
+            const size_t from_o = channel_source(action, layer->out_representation, h, o);
             *bias++ = (uint32_t)(layer->bias_offset + from_o);
             for (size_t i = 0; i < inputs; i++) {
-                const size_t from_i = channel_source(group, layer->in_representation, h, i);
+                const size_t from_i = channel_source(action, in_representation, h, i);
                 const size_t from = layer->weight_offset + (from_o * inputs + from_i) * places;
                 for (size_t p = 0; p < places; p++) *weight++ = (uint32_t)(from + place[p]);
             }
@@ -72,24 +84,25 @@ static void fill_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const uin
     }
 }
 
-static bnn_status check_channels(const bnn_group *group, const bnn_layer *layer, bnn_error *error)
+static bnn_status check_width(const bnn_group *carried, const bnn_layer *layer, bnn_error *error)
 {
-    if (layer->out_representation == BNN_REGULAR && layer->out_channels % group->order != 0)
+    if (layer->out_representation == BNN_REGULAR && layer->shape.out.channels % carried->order != 0)
         return bnn_fail(
             error, BNN_BAD_INPUT,
             "%s: found %zu channels in the regular representation of %s, expected a multiple of %zu",
-            layer->name, layer->out_channels, group->name, group->order);
+            layer->name, layer->shape.out.channels, carried->name, carried->order);
     return BNN_OK;
 }
 
-static bnn_status add_layer(bnn_symmetry *symmetry, const bnn_layer *layer, bnn_error *error)
+static bnn_status add_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const channel_action *action,
+                            bnn_error *error)
 {
     uint32_t *place_source;
     if (layer->weight_count == 0) return BNN_OK;
-    bnn_status status = check_channels(symmetry->group, layer, error);
+    bnn_status status = check_width(action->carried, layer, error);
     if (!status) status = bnn_layer_place_action(symmetry->group, layer, &place_source, error);
     if (status) return status;
-    fill_layer(symmetry, layer, place_source);
+    fill_layer(symmetry, layer, action, place_source);
     free(place_source);
     return BNN_OK;
 }
@@ -126,6 +139,17 @@ static bnn_status create_orbits(bnn_symmetry *symmetry, bnn_error *error)
     return enough ? BNN_OK : bnn_no_memory(error, "orbits", count, sizeof *symmetry->orbit_member);
 }
 
+static bnn_status fill_tables(bnn_symmetry *symmetry, bnn_error *error)
+{
+    const bnn_network *network = symmetry->network;
+    channel_action action;
+    bnn_status status = create_channel_action(symmetry->group, network, &action, error);
+    for (size_t l = 0; !status && l < network->layer_count; l++)
+        status = add_layer(symmetry, &network->layers[l], &action, error);
+    bnn_group_free(action.carried);
+    return status;
+}
+
 bnn_status bnn_symmetry_create(const bnn_group *group, const bnn_network *network, bnn_symmetry **symmetry,
                                bnn_error *error)
 {
@@ -140,8 +164,7 @@ bnn_status bnn_symmetry_create(const bnn_group *group, const bnn_network *networ
     result->source = bnn_alloc(group->order * count, sizeof *result->source);
     if (!result->source)
         status = bnn_no_memory(error, "a group action", group->order * count, sizeof *result->source);
-    for (size_t l = 0; !status && l < network->layer_count; l++)
-        status = add_layer(result, &network->layers[l], error);
+    if (!status) status = fill_tables(result, error);
     if (!status) status = create_orbits(result, error);
     if (status) {
         bnn_symmetry_free(result);
@@ -166,40 +189,6 @@ void bnn_symmetry_apply(const bnn_symmetry *symmetry, size_t element, const bnn_
     for (size_t j = 0; j < symmetry->count; j++) out[j] = in[source[j]];
 }
 
-/* The least p for which height + 2p and width + 2p are multiples of `unit`, or `unit` when there is none. */
-static size_t least_padding(size_t height, size_t width, size_t unit)
-{
-    size_t p = 0;
-    while (p < unit && ((height + 2 * p) % unit != 0 || (width + 2 * p) % unit != 0)) p++;
-    return p;
-}
-
-/* Windows of 2 x 2 go to windows when no row or column is dropped (D1 moves only columns), and when
- * translations by in_height / k and in_width / k are by even numbers. */
-static bool pool_commutes(const bnn_group *group, const bnn_layer *layer)
-{
-    const size_t unit = 2 * (group->kind == BNN_GROUP_TRANSLATION ? group->n : 1);
-    const bool rows_move = group->kind != BNN_GROUP_DIHEDRAL || group->n > 1;
-    return !layer->pool || ((!rows_move || layer->in_height % unit == 0) && layer->in_width % unit == 0);
-}
-
-static void explain_pool(const bnn_group *group, const bnn_network *network, const bnn_layer *layer,
-                         char *reason, size_t size)
-{
-    const bool shifts = group->kind == BNN_GROUP_TRANSLATION;
-    const size_t unit = (shifts ? group->n : 1) << network->spec.width_count;
-    const size_t padding = least_padding(network->spec.input[1], network->spec.input[2], unit);
-    const int written =
-        snprintf(reason, size,
-                 "%s max-pools %zu x %zu pixels, which %s; fewer layers, or images with sides divisible by "
-                 "%zu, mend it",
-                 layer->name, layer->in_height, layer->in_width,
-                 shifts ? "the translations do not shift by whole windows" : "drops a row or column", unit);
-    if (padding < unit && written >= 0 && (size_t)written < size)
-        snprintf(reason + written, size - (size_t)written, " (%zu pixels of padding on every side give them)",
-                 padding);
-}
-
 bool bnn_network_commutes(const bnn_group *group, const bnn_network *network, char *reason, size_t size)
 {
     const size_t height = network->spec.input[1], width = network->spec.input[2];
@@ -213,17 +202,11 @@ bool bnn_network_commutes(const bnn_group *group, const bnn_network *network, ch
     }
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
-        if (layer->kind != BNN_LAYER_CONV) continue;
-        if (group->kind == BNN_GROUP_TRANSLATION && layer->kernel > 1 && !layer->circular) {
-            snprintf(reason, size,
-                     "%s pads with zeros, which translations move; expected model.padding \"circular\"",
-                     layer->name);
-            return false;
-        }
-        if (!pool_commutes(group, layer)) {
-            explain_pool(group, network, layer, reason, size);
-            return false;
-        }
+        if (layer->type->commutes && layer->type->commutes(group, network, layer, reason, size)) continue;
+        if (!layer->type->commutes)
+            snprintf(reason, size, "%s: layers of type %s do not say that they commute with a group",
+                     layer->name, layer->type->row.name);
+        return false;
     }
     return true;
 }

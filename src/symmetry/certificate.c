@@ -1,4 +1,4 @@
-/* How far a posterior is from invariance, without any data: see symmetry.h and DESIGN section 3. */
+/* How far a posterior is from invariance, without any data: see symmetry.h and src/README.md. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

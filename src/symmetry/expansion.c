@@ -1,5 +1,6 @@
 /* Orbit expansion: see symmetry.h for the formulas. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *sma
                         "orbit expansion: found no hidden layer, expected at least one");
     *expanded = *small;
     expanded->representation = BNN_REGULAR;
+    snprintf(expanded->group, sizeof expanded->group, "%s", group->name);
     for (size_t i = 0; i < small->width_count; i++)
         if (__builtin_mul_overflow(small->widths[i], group->order, &expanded->widths[i]))
             return bnn_fail(error, BNN_BAD_INPUT,
@@ -55,13 +57,6 @@ static size_t turn(const pair *p, size_t g, size_t k)
     return bnn_group_product(group, g, bnn_group_product(group, back, g));
 }
 
-static double scale_of(const pair *p)
-{
-    const double order = (double)p->group->order;
-    if (p->big->in_representation == BNN_TRIVIAL) return 1;
-    return p->big->out_representation == BNN_TRIVIAL ? 1 / order : 1 / sqrt(order);
-}
-
 static size_t copies(const pair *p, bnn_representation representation)
 {
     return representation == BNN_REGULAR ? p->group->order : 1;
@@ -70,12 +65,12 @@ static size_t copies(const pair *p, bnn_representation representation)
 /* big (O, g, I, k, places) <- turned copies of small (O, I, places), both whole parameter vectors. */
 static void copy_weights(const pair *p, const bnn_real *small, bnn_real *big)
 {
-    const size_t places = bnn_layer_places(p->small), inputs = p->small->in_channels;
+    const size_t places = p->small->places, inputs = bnn_layer_weight_inputs(p->small);
     const size_t out_copies = copies(p, p->big->out_representation);
-    const size_t in_copies = copies(p, p->big->in_representation);
+    const size_t in_copies = copies(p, bnn_layer_weight_representation(p->big));
     const bnn_real *from = small + p->small->weight_offset;
     bnn_real *to = big + p->big->weight_offset;
-    for (size_t o = 0; o < p->small->out_channels; o++, from += inputs * places)
+    for (size_t o = 0; o < p->small->shape.out.channels; o++, from += inputs * places)
         for (size_t g = 0; g < out_copies; g++)
             for (size_t i = 0; i < inputs; i++)
                 for (size_t k = 0; k < in_copies; k++) {
@@ -120,7 +115,8 @@ static void scale_rho(const bnn_layer *layer, double factor, const bnn_real *rho
 static void expand_layer(const pair *p, const bnn_posterior *small, bnn_real *scaled, bnn_posterior *big)
 {
     const bool logarithms = bnn_posterior_family(small, p->small)->signs;
-    const double factor = logarithms ? 1 : scale_of(p), shift = logarithms ? log(scale_of(p)) : 0;
+    const double scale = p->big->type->expansion_scale(p->group, p->big);
+    const double factor = logarithms ? 1 : scale, shift = logarithms ? log(scale) : 0;
     scale_weights(p->small, factor, shift, small->mu, scaled);
     copy_all(p, scaled, big->mu);
     scale_rho(p->small, factor, small->rho, scaled);
@@ -140,7 +136,9 @@ static bnn_status check_pair(const bnn_group *group, const bnn_posterior *small,
     if (status) return status;
     if (found->type != spec.type || memcmp(found->input, spec.input, sizeof spec.input) != 0 ||
         found->classes != spec.classes || found->width_count != spec.width_count ||
-        found->kernel != spec.kernel || found->representation != spec.representation ||
+        found->kernel != spec.kernel || (*found->group && strcmp(found->group, spec.group) != 0) ||
+        found->representation != spec.representation ||
+        memcmp(found->unpooled, spec.unpooled, sizeof spec.unpooled) != 0 ||
         memcmp(found->widths, spec.widths, spec.width_count * sizeof *spec.widths) != 0)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "orbit expansion: the larger network is not the smaller one expanded by %s",
@@ -163,7 +161,11 @@ bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangem
         uint32_t *place_source;
         pair p = {group, arrangement, &small->network->layers[l], &expanded->network->layers[l], NULL};
         if (p.small->weight_count == 0) continue;
-        status = bnn_layer_place_action(group, p.small, &place_source, error);
+        status = p.small->type->expansion_scale
+                     ? bnn_layer_place_action(group, p.small, &place_source, error)
+                     : bnn_fail(error, BNN_BAD_INPUT,
+                                "%s: layers of type %s say of no expansion how it scales them", p.small->name,
+                                p.small->type->row.name);
         if (status) break;
         p.place_source = place_source;
         expand_layer(&p, small, scaled, expanded);

@@ -17,6 +17,15 @@ void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values)
     }
 }
 
+bool bnn_symmetry_is_invariant(const bnn_symmetry *symmetry, const bnn_real *values)
+{
+    for (size_t o = 0; o < symmetry->orbit_count; o++)
+        for (size_t i = symmetry->orbit_start[o]; i < symmetry->orbit_start[o + 1]; i++)
+            if (values[symmetry->orbit_member[i]] != values[symmetry->orbit_member[symmetry->orbit_start[o]]])
+                return false;
+    return true;
+}
+
 /* An orbit's means and standard deviations, and what becomes of them. Sums are relative to the first entry:
  * an orbit whose entries agree then gives back exactly what it holds. */
 typedef struct orbit_entries {

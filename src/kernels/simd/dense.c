@@ -18,27 +18,21 @@ static size_t in_panels(size_t rows, size_t columns)
     return (columns + panel - 1) / panel * panel * rows;
 }
 
-static bool supports(const bnn_layer *layer)
+static bool supports(const bnn_kernel_shape *shape)
 {
-    return layer->kind == BNN_LAYER_DENSE && layer->in_layout != BNN_LAYOUT_CHANNELS_LAST &&
-           bnn_layer_in_count(layer) % BNN_CHANNEL_UNIT == 0;
+    return shape->in.layout != BNN_LAYOUT_CHANNELS_LAST &&
+           bnn_activation_count(&shape->in) % BNN_CHANNEL_UNIT == 0;
 }
 
-static size_t packed_count(const bnn_layer *layer)
+static size_t packed_count(const bnn_kernel_shape *shape)
 {
-    return layer->weight_count + layer->bias_count;
-}
-
-static size_t saved_count(const bnn_layer *layer, size_t images)
-{
-    (void)layer, (void)images;
-    return 0;
+    return shape->out.channels * (bnn_activation_count(&shape->in) + 1);
 }
 
 /* What a product reads, in panels, and what it gives. */
-static size_t scratch_count(const bnn_layer *layer, size_t images)
+static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 {
-    const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
+    const size_t inputs = bnn_activation_count(&shape->in), outputs = shape->out.channels;
     const size_t forward = in_panels(inputs, images) + outputs * padded(images);
     const size_t backward = in_panels(outputs, images) + inputs * padded(images);
     return forward > backward ? forward : backward;
@@ -125,49 +119,43 @@ static void multiply_images(const bnn_real *a, size_t a_row, size_t a_column, si
     transpose(out_transposed, whole, rows, images, out, rows);
 }
 
-static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
-                    bnn_real *out, bnn_real *saved, bnn_real *scratch)
+static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
-    (void)saved;
-    multiply_images(packed, inputs, 1, outputs, inputs, in, images, out, scratch);
-    dense_finish(layer, packed + layer->weight_count, images, out);
+    const size_t inputs = bnn_activation_count(&shape->in), outputs = shape->out.channels;
+    multiply_images(pass->packed, inputs, 1, outputs, inputs, pass->in[0], pass->images, pass->out,
+                    pass->scratch);
+    dense_finish(shape, pass->packed + outputs * inputs, pass->images, pass->out);
 }
 
-static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
-                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
+static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t inputs = bnn_layer_in_count(layer), outputs = layer->out_channels;
+    const size_t inputs = bnn_activation_count(&shape->in), outputs = shape->out.channels;
     const bnn_product weights = {.m = outputs,
                                  .n = inputs,
-                                 .k = images,
-                                 .a = out_gradient,
+                                 .k = pass->images,
+                                 .a = pass->out_gradient,
                                  .a_row = 1,
                                  .a_column = outputs,
-                                 .b = in,
+                                 .b = pass->in[0],
                                  .b_row = inputs,
                                  .b_panel = NAME(bnn_panel),
-                                 .c = packed_gradient,
+                                 .c = pass->packed_gradient,
                                  .c_row = inputs,
-                                 .add = add};
-    (void)saved;
-    dense_start_backward(layer, out, out_gradient, images, add, packed_gradient + layer->weight_count);
+                                 .add = pass->add};
+    dense_start_backward(shape, pass, pass->packed_gradient + outputs * inputs);
     NAME(bnn_multiply)(&weights);
-    if (in_gradient)
-        multiply_images(packed, 1, inputs, inputs, outputs, out_gradient, images, in_gradient, scratch);
+    if (pass->in_gradient[0])
+        multiply_images(pass->packed, 1, inputs, inputs, outputs, pass->out_gradient, pass->images,
+                        pass->in_gradient[0], pass->scratch);
 }
 
-const bnn_layer_ops NAME(bnn_dense_ops) = {
+const bnn_kernel NAME(bnn_dense) = {
     .name = "dense-" ISA_NAME,
+    .set = ISA_NAME,
     .runs_here = NAME(bnn_runs_here),
     .supports = supports,
     .packed_count = packed_count,
-    .saved_count = saved_count,
     .scratch_count = scratch_count,
-    .pack = bnn_dense_pack,
     .forward = forward,
     .backward = backward,
-    .unpack_gradient = bnn_dense_unpack_gradient,
-    .in_place = true,
 };

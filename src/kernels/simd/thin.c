@@ -14,44 +14,44 @@ enum { TAPS = 9 };
 #define VECTORS 1
 #endif
 
-static bool supports(const bnn_layer *layer)
+static bool supports(const bnn_kernel_shape *shape)
 {
-    return layer->kind == BNN_LAYER_CONV && layer->kernel == 3 && layer->in_layout == BNN_LAYOUT_PLANAR &&
-           layer->in_channels <= 4;
+    return shape->kernel == 3 && shape->in.layout == BNN_LAYOUT_PLANAR && shape->in.channels <= 4;
 }
 
-static size_t packed_count(const bnn_layer *layer)
+static size_t packed_count(const bnn_kernel_shape *shape)
 {
-    return (layer->in_channels * TAPS + 1) * bnn_channel_stride(layer->out_channels);
+    return (shape->in.channels * TAPS + 1) * bnn_channel_stride(shape->out.channels);
 }
 
-static size_t saved_count(const bnn_layer *layer, size_t images)
+static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
 {
-    return bnn_code_reals(images * bnn_layer_out_count(layer));
+    return bnn_code_reals(images * bnn_activation_count(&shape->out));
 }
 
 /* One padded image. */
-static size_t scratch_count(const bnn_layer *layer, size_t images)
+static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 {
     (void)images;
-    return bnn_conv_padded_count(layer);
+    return bnn_conv_padded_count(shape);
 }
 
-static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
+                 bnn_real *packed)
 {
-    const size_t rows = layer->in_channels * TAPS, stride = bnn_channel_stride(layer->out_channels);
-    memset(packed, 0, packed_count(layer) * sizeof *packed);
-    for (size_t o = 0; o < layer->out_channels; o++) {
+    const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
+    memset(packed, 0, packed_count(shape) * sizeof *packed);
+    for (size_t o = 0; o < shape->out.channels; o++) {
         for (size_t i = 0; i < rows; i++) packed[i * stride + o] = weight[o * rows + i];
         packed[rows * stride + o] = bias[o];
     }
 }
 
-static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient)
+static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
+                            bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
-    const size_t rows = layer->in_channels * TAPS, stride = bnn_channel_stride(layer->out_channels);
-    for (size_t o = 0; o < layer->out_channels; o++) {
+    const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
+    for (size_t o = 0; o < shape->out.channels; o++) {
         for (size_t i = 0; i < rows; i++) weight_gradient[o * rows + i] = packed_gradient[i * stride + o];
         bias_gradient[o] = packed_gradient[rows * stride + o];
     }
@@ -59,18 +59,18 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
 
 /* One image and one or two vectors of output channels; `pool`, `vectors` and, where it is 1, `channels` are
  * constants. `weights`, `out` and `codes` are those of the first vector. */
-INLINE void forward_channels(bool pool, size_t vectors, size_t channels, const bnn_layer *layer,
+INLINE void forward_channels(bool pool, size_t vectors, size_t channels, const bnn_kernel_shape *shape,
                              const bnn_real *weights, const bnn_real *padded, bnn_real *out, bnn_code *codes)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels), window = pool ? 2 : 1;
-    const size_t width = layer->in_width + 2, plane = width * (layer->in_height + 2);
+    const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
+    const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
     vec first[2][TAPS], bias[2]; /* the first channel's weights stay in registers */
     for (size_t j = 0; j < vectors; j++) {
         for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights + t * stride + j * LANES);
         bias[j] = load(weights + channels * TAPS * stride + j * LANES);
     }
-    for (size_t y = 0; y < layer->out_height; y++)
-        for (size_t x = 0; x < layer->out_width; x++, out += stride) {
+    for (size_t y = 0; y < shape->out.height; y++)
+        for (size_t x = 0; x < shape->out.width; x++, out += stride) {
             const bnn_real *patch = padded + window * (y * width + x);
             vec values[2][4] = {{{0}}};
             for (size_t c = 0; c < channels; c++, patch += plane)
@@ -87,7 +87,7 @@ INLINE void forward_channels(bool pool, size_t vectors, size_t channels, const b
                     }
 #pragma GCC unroll 2
             for (size_t j = 0; j < vectors; j++)
-                finish_window(pool, layer->relu, values[j], 2, bias[j], out + j * LANES,
+                finish_window(pool, shape->relu, values[j], 2, bias[j], out + j * LANES,
                               codes ? codes + j * LANES : NULL);
             codes += codes ? stride : 0;
         }
@@ -97,22 +97,25 @@ INLINE void forward_channels(bool pool, size_t vectors, size_t channels, const b
 #define CHANNELS(pool, vectors, channels)                                                                    \
     do {                                                                                                     \
         if (to)                                                                                              \
-            forward_channels(pool, vectors, channels, layer, packed + o, scratch, out + o, to);              \
+            forward_channels(pool, vectors, channels, shape, pass->packed + o, pass->scratch, out + o, to);  \
         else                                                                                                 \
-            forward_channels(pool, vectors, channels, layer, packed + o, scratch, out + o, NULL);            \
+            forward_channels(pool, vectors, channels, shape, pass->packed + o, pass->scratch, out + o,       \
+                             NULL);                                                                          \
     } while (0)
 
-static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
-                    bnn_real *out, bnn_real *saved, bnn_real *scratch)
+static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels), channels = layer->in_channels;
-    bnn_code *codes = (bnn_code *)saved;
-    for (; images > 0; images--, in += bnn_layer_in_count(layer), out += bnn_layer_out_count(layer)) {
-        bnn_conv_pad(layer, in, scratch);
+    const size_t stride = bnn_channel_stride(shape->out.channels), channels = shape->in.channels;
+    const size_t in_count = bnn_activation_count(&shape->in), out_count = bnn_activation_count(&shape->out);
+    const bnn_real *in = pass->in[0];
+    bnn_real *out = pass->out;
+    bnn_code *codes = (bnn_code *)pass->saved;
+    for (size_t n = 0; n < pass->images; n++, in += in_count, out += out_count) {
+        bnn_conv_pad(shape, in, pass->scratch);
         for (size_t o = 0, vectors; o < stride; o += vectors * LANES) {
             bnn_code *to = codes ? codes + o : NULL;
-            vectors = layer->pool && channels == 1 && stride - o >= VECTORS * LANES ? VECTORS : 1;
-            if (!layer->pool)
+            vectors = shape->pool && channels == 1 && stride - o >= VECTORS * LANES ? VECTORS : 1;
+            if (!shape->pool)
                 CHANNELS(false, 1, channels);
             else if (channels > 1)
                 CHANNELS(true, 1, channels);
@@ -121,21 +124,21 @@ static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_re
             else
                 CHANNELS(true, VECTORS, 1);
         }
-        codes += codes ? bnn_layer_out_count(layer) : 0;
+        codes += codes ? out_count : 0;
     }
 }
 
 /* Adds the gradient of one image to the weights of one input channel, whose padded plane is given, and one
  * vector of output channels; and, if it is not NULL, to the bias. */
-INLINE void weights_gradient(bool pool, const bnn_layer *layer, const bnn_real *plane,
+INLINE void weights_gradient(bool pool, const bnn_kernel_shape *shape, const bnn_real *plane,
                              const bnn_real *out_gradient, const bnn_code *codes, bnn_real *weights,
                              bnn_real *bias)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels), window = pool ? 2 : 1;
-    const size_t width = layer->in_width + 2;
+    const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
+    const size_t width = shape->in.width + 2;
     vec sum[TAPS] = {{0}}, bias_sum = {0};
-    for (size_t y = 0; y < layer->out_height; y++)
-        for (size_t x = 0; x < layer->out_width; x++, out_gradient += stride, codes += stride) {
+    for (size_t y = 0; y < shape->out.height; y++)
+        for (size_t x = 0; x < shape->out.width; x++, out_gradient += stride, codes += stride) {
             const bnn_real *patch = plane + window * (y * width + x);
             vec values[4];
             finish_window_adjoint(pool, out_gradient, codes, values, 2);
@@ -154,52 +157,53 @@ INLINE void weights_gradient(bool pool, const bnn_layer *layer, const bnn_real *
 
 /* padded <- the gradient of one padded image. Only a first layer is planar, and nothing asks for the gradient
  * of the network's input in training: plain loops. */
-static void inputs_gradient(const bnn_layer *layer, const bnn_real *packed, const bnn_real *out_gradient,
-                            const bnn_code *codes, bnn_real *padded)
+static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packed,
+                            const bnn_real *out_gradient, const bnn_code *codes, bnn_real *padded)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels), window = layer->pool ? 2 : 1;
-    const size_t width = layer->in_width + 2, plane = width * (layer->in_height + 2);
-    memset(padded, 0, bnn_conv_padded_count(layer) * sizeof *padded);
-    for (size_t i = 0; i < bnn_layer_out_count(layer); i++) {
+    const size_t stride = bnn_channel_stride(shape->out.channels), window = shape->pool ? 2 : 1;
+    const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
+    memset(padded, 0, bnn_conv_padded_count(shape) * sizeof *padded);
+    for (size_t i = 0; i < bnn_activation_count(&shape->out); i++) {
         const size_t o = i % stride, pixel = i / stride;
-        const size_t y = pixel / layer->out_width * window + codes[i] / 2,
-                     x = pixel % layer->out_width * window + codes[i] % 2;
+        const size_t y = pixel / shape->out.width * window + codes[i] / 2,
+                     x = pixel % shape->out.width * window + codes[i] % 2;
         if (codes[i] == BNN_CODE_DEAD) continue;
-        for (size_t k = 0; k < layer->in_channels * TAPS; k++)
+        for (size_t k = 0; k < shape->in.channels * TAPS; k++)
             padded[k / TAPS * plane + (y + k % TAPS / 3) * width + x + k % 3] +=
                 out_gradient[i] * packed[k * stride + o];
     }
 }
 
-static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
-                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
+static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t stride = bnn_channel_stride(layer->out_channels), out_count = bnn_layer_out_count(layer);
-    const size_t height = layer->in_height + 2, width = layer->in_width + 2;
-    const bnn_code *codes = (const bnn_code *)saved;
-    (void)out;
-    if (!add) memset(packed_gradient, 0, packed_count(layer) * sizeof *packed_gradient);
-    for (size_t n = 0; n < images; n++, out_gradient += out_count, codes += out_count) {
-        bnn_conv_pad(layer, in + n * bnn_layer_in_count(layer), scratch);
+    const size_t stride = bnn_channel_stride(shape->out.channels),
+                 out_count = bnn_activation_count(&shape->out);
+    const size_t height = shape->in.height + 2, width = shape->in.width + 2;
+    const bnn_code *codes = (const bnn_code *)pass->saved;
+    const bnn_real *out_gradient = pass->out_gradient;
+    bnn_real *scratch = pass->scratch, *packed_gradient = pass->packed_gradient;
+    if (!pass->add) memset(packed_gradient, 0, packed_count(shape) * sizeof *packed_gradient);
+    for (size_t n = 0; n < pass->images; n++, out_gradient += out_count, codes += out_count) {
+        bnn_conv_pad(shape, pass->in[0] + n * bnn_activation_count(&shape->in), scratch);
         for (size_t o = 0; o < stride; o += LANES)
-            for (size_t c = 0; c < layer->in_channels; c++) {
+            for (size_t c = 0; c < shape->in.channels; c++) {
                 bnn_real *weights = packed_gradient + c * TAPS * stride + o;
-                bnn_real *bias = c == 0 ? packed_gradient + layer->in_channels * TAPS * stride + o : NULL;
+                bnn_real *bias = c == 0 ? packed_gradient + shape->in.channels * TAPS * stride + o : NULL;
                 const bnn_real *plane = scratch + c * height * width;
-                if (layer->pool)
-                    weights_gradient(true, layer, plane, out_gradient + o, codes + o, weights, bias);
+                if (shape->pool)
+                    weights_gradient(true, shape, plane, out_gradient + o, codes + o, weights, bias);
                 else
-                    weights_gradient(false, layer, plane, out_gradient + o, codes + o, weights, bias);
+                    weights_gradient(false, shape, plane, out_gradient + o, codes + o, weights, bias);
             }
-        if (!in_gradient) continue;
-        inputs_gradient(layer, packed, out_gradient, codes, scratch);
-        bnn_conv_unpad(layer, scratch, in_gradient + n * bnn_layer_in_count(layer));
+        if (!pass->in_gradient[0]) continue;
+        inputs_gradient(shape, pass->packed, out_gradient, codes, scratch);
+        bnn_conv_unpad(shape, scratch, pass->in_gradient[0] + n * bnn_activation_count(&shape->in));
     }
 }
 
-const bnn_layer_ops NAME(bnn_conv_thin_ops) = {
+const bnn_kernel NAME(bnn_conv_thin) = {
     .name = "thin-" ISA_NAME,
+    .set = ISA_NAME,
     .runs_here = NAME(bnn_runs_here),
     .supports = supports,
     .packed_count = packed_count,

@@ -18,7 +18,7 @@
 #include "kernels/simd/window.h"
 
 /* The sizes of one block, and what it has in memory. A tile is long (6) or short (4 or 2), by height and by width. */
-typedef struct shape {
+typedef struct tiling {
     size_t in_stride, out_stride; /* channels of a pixel */
     size_t height, width;         /* outputs before pooling, without an odd row that pooling drops */
     size_t long_y, long_x;        /* long tiles above and beside each other */
@@ -27,7 +27,7 @@ typedef struct shape {
     size_t images, tiles;         /* tiles of the block */
     size_t v_plane, m_plane;      /* steps between planes of V (tiles, in_stride) and M (tiles, out_stride) */
     size_t u_plane, ut_plane;     /* of U (in_channels, out_stride) and its transpose, in panels */
-} shape;
+} tiling;
 
 /* Planes lie an odd number of cache lines apart: a power of two would map them all to the same few cache
  * sets. */
@@ -42,13 +42,13 @@ static size_t panels(size_t rows, size_t columns)
     return plane(rows * ((columns + panel - 1) / panel * panel));
 }
 
-static shape shape_of(const bnn_layer *layer, size_t images)
+static tiling tiling_of(const bnn_kernel_shape *shape, size_t images)
 {
-    shape s = {.in_stride = bnn_channel_stride(layer->in_channels),
-               .out_stride = bnn_channel_stride(layer->out_channels),
-               .height = layer->out_height * (layer->pool ? 2 : 1),
-               .width = layer->out_width * (layer->pool ? 2 : 1),
-               .images = images};
+    tiling s = {.in_stride = bnn_channel_stride(shape->in.channels),
+                .out_stride = bnn_channel_stride(shape->out.channels),
+                .height = shape->out.height * (shape->pool ? 2 : 1),
+                .width = shape->out.width * (shape->pool ? 2 : 1),
+                .images = images};
     s.long_y = (s.height + 1) / LENGTH;
     s.long_x = (s.width + 1) / LENGTH;
     s.short_y = s.height > LENGTH * s.long_y;
@@ -58,14 +58,14 @@ static shape shape_of(const bnn_layer *layer, size_t images)
     s.tiles = images * (s.long_y + s.short_y) * (s.long_x + s.short_x);
     s.v_plane = plane(s.tiles * s.in_stride);
     s.m_plane = plane(s.tiles * s.out_stride);
-    s.u_plane = panels(layer->in_channels, s.out_stride);
-    s.ut_plane = panels(layer->out_channels, s.in_stride);
+    s.u_plane = panels(shape->in.channels, s.out_stride);
+    s.ut_plane = panels(shape->out.channels, s.in_stride);
     return s;
 }
 
 /* Tile (y, x) of an image: those long by height and short by width come first, then the long, then those
  * short by height alone, then the short. */
-static size_t tile_number(const shape *s, size_t image, size_t y, size_t x)
+static size_t tile_number(const tiling *s, size_t image, size_t y, size_t x)
 {
     const size_t long_tiles = s->images * s->long_y * s->short_x;
     if (y < s->long_y)
@@ -74,18 +74,18 @@ static size_t tile_number(const shape *s, size_t image, size_t y, size_t x)
     return short_tiles + (x < s->long_x ? image * s->long_x + x : s->images * s->long_x + image);
 }
 
-static size_t length_y(const shape *s, size_t y)
+static size_t length_y(const tiling *s, size_t y)
 {
     return y < s->long_y ? LENGTH : s->rest_y;
 }
 
-static size_t length_x(const shape *s, size_t x)
+static size_t length_x(const tiling *s, size_t x)
 {
     return x < s->long_x ? LENGTH : s->rest_x;
 }
 
 /* The tiles that have a plane: *first and their count. */
-static size_t tiles_of_plane(const shape *s, size_t p, size_t *first)
+static size_t tiles_of_plane(const tiling *s, size_t p, size_t *first)
 {
     const size_t i = p / POINTS, j = p % POINTS;
     const bool tall = i > s->rest_y && i != LAST, broad = j > s->rest_x && j != LAST; /* long tiles only */
@@ -93,17 +93,16 @@ static size_t tiles_of_plane(const shape *s, size_t p, size_t *first)
     return s->images * (s->long_y + (tall ? 0 : s->short_y)) * (s->long_x + (broad ? 0 : s->short_x));
 }
 
-static bool supports(const bnn_layer *layer)
+static bool supports(const bnn_kernel_shape *shape)
 {
-    return layer->kind == BNN_LAYER_CONV && layer->kernel == 3 &&
-           layer->in_layout == BNN_LAYOUT_CHANNELS_LAST;
+    return shape->kernel == 3 && shape->in.layout == BNN_LAYOUT_CHANNELS_LAST;
 }
 
 /* Packed: U, then its transpose, both in panels (product.h), then the bias. Packed gradient: dU (C_in,
  * out_stride) with U's step between planes, and the bias where the packed one is. */
-static size_t packed_count(const bnn_layer *layer)
+static size_t packed_count(const bnn_kernel_shape *shape)
 {
-    const shape s = shape_of(layer, 1);
+    const tiling s = tiling_of(shape, 1);
     return PLANES * (s.u_plane + s.ut_plane) + s.out_stride;
 }
 
@@ -130,10 +129,11 @@ static void pack_side(const bnn_real *weight, size_t rows, size_t row, size_t co
         }
 }
 
-static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real *bias, bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
+                 bnn_real *packed)
 {
-    const shape s = shape_of(layer, 1);
-    const size_t in = layer->in_channels, out = layer->out_channels;
+    const tiling s = tiling_of(shape, 1);
+    const size_t in = shape->in.channels, out = shape->out.channels;
     bnn_real *transposed = packed + PLANES * s.u_plane, *packed_bias = transposed + PLANES * s.ut_plane;
     pack_side(weight, in, 9, out, in * 9, packed, s.u_plane);
     pack_side(weight, out, in * 9, in, 9, transposed, s.ut_plane);
@@ -141,11 +141,11 @@ static void pack(const bnn_layer *layer, const bnn_real *weight, const bnn_real 
     memcpy(packed_bias, bias, out * sizeof *packed_bias);
 }
 
-static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, bnn_real *weight_gradient,
-                            bnn_real *bias_gradient)
+static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
+                            bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
-    const shape s = shape_of(layer, 1);
-    const size_t in = layer->in_channels, out = layer->out_channels;
+    const tiling s = tiling_of(shape, 1);
+    const size_t in = shape->in.channels, out = shape->out.channels;
     for (size_t c = 0; c < in; c++)
         for (size_t o = 0; o < out; o += LANES) {
             const bnn_real *from = packed_gradient + c * s.out_stride + o;
@@ -168,14 +168,15 @@ static void unpack_gradient(const bnn_layer *layer, bnn_real *packed_gradient, b
 
 /* Saved: V, then the codes of the outputs. Scratch: a pixel for what lies outside the image, M (or dM), V (or
  * dV). */
-static size_t saved_count(const bnn_layer *layer, size_t images)
+static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
 {
-    return PLANES * shape_of(layer, images).v_plane + bnn_code_reals(images * bnn_layer_out_count(layer));
+    return PLANES * tiling_of(shape, images).v_plane +
+           bnn_code_reals(images * bnn_activation_count(&shape->out));
 }
 
-static size_t scratch_count(const bnn_layer *layer, size_t images)
+static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 {
-    const shape s = shape_of(layer, images);
+    const tiling s = tiling_of(shape, images);
     return s.in_stride + PLANES * (s.m_plane + s.v_plane);
 }
 
@@ -183,7 +184,7 @@ typedef struct buffers {
     bnn_real *outside, *m, *v;
 } buffers;
 
-static buffers buffers_in(const shape *s, bnn_real *scratch)
+static buffers buffers_in(const tiling *s, bnn_real *scratch)
 {
     buffers b = {.outside = scratch, .m = scratch + s->in_stride};
     b.v = b.m + PLANES * s->m_plane;
@@ -191,15 +192,15 @@ static buffers buffers_in(const shape *s, bnn_real *scratch)
 }
 
 /* pixel <- where the inputs of tile (y, x) are in an image, or `outside`. */
-static void find_pixels(const bnn_layer *layer, const shape *s, bnn_real *image, size_t y, size_t x,
+static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real *image, size_t y, size_t x,
                         bnn_real *outside, bnn_real *pixel[POINTS][POINTS])
 {
-    const size_t height = layer->in_height, width = layer->in_width, beyond = width * s->in_stride;
+    const size_t height = shape->in.height, width = shape->in.width, beyond = width * s->in_stride;
     size_t columns[POINTS];
     for (size_t j = 0; j < POINTS; j++)
-        columns[j] = bnn_conv_source(layer, LENGTH * x + j, width) * s->in_stride;
+        columns[j] = bnn_conv_source(shape, LENGTH * x + j, width) * s->in_stride;
     for (size_t i = 0; i < POINTS; i++) {
-        const size_t row = bnn_conv_source(layer, LENGTH * y + i, height);
+        const size_t row = bnn_conv_source(shape, LENGTH * y + i, height);
         const size_t end = row < height ? beyond : 0; /* of the columns inside */
         bnn_real *line = image + (row < height ? row : 0) * beyond;
         for (size_t j = 0; j < POINTS; j++) pixel[i][j] = columns[j] < end ? line + columns[j] : outside;
@@ -207,31 +208,31 @@ static void find_pixels(const bnn_layer *layer, const shape *s, bnn_real *image,
 }
 
 /* V <- the transformed inputs of a block. */
-static void transform_inputs(const bnn_layer *layer, const shape *s, const bnn_real *in, bnn_real *outside,
-                             bnn_real *v)
+static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *in,
+                             bnn_real *outside, bnn_real *v)
 {
     memset(outside, 0, s->in_stride * sizeof *outside);
-    for (size_t n = 0; n < s->images; n++, in += bnn_layer_in_count(layer))
+    for (size_t n = 0; n < s->images; n++, in += bnn_activation_count(&shape->in))
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 bnn_real *pixel[POINTS][POINTS], *to = v + tile_number(s, n, y, x) * s->in_stride;
-                find_pixels(layer, s, (bnn_real *)in, y, x, outside, pixel);
+                find_pixels(shape, s, (bnn_real *)in, y, x, outside, pixel);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
                     BY_LENGTHS(input_tile, length_y(s, y), length_x(s, x), pixel, c, to + c, s->v_plane);
             }
 }
 
 /* The adjoint: in_gradient <- from dV. What falls outside is dropped. */
-static void transform_inputs_adjoint(const bnn_layer *layer, const shape *s, const bnn_real *v,
+static void transform_inputs_adjoint(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *v,
                                      bnn_real *outside, bnn_real *in_gradient)
 {
-    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_layer_in_count(layer)) {
-        memset(in_gradient, 0, bnn_layer_in_count(layer) * sizeof *in_gradient);
+    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_activation_count(&shape->in)) {
+        memset(in_gradient, 0, bnn_activation_count(&shape->in) * sizeof *in_gradient);
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 const bnn_real *from = v + tile_number(s, n, y, x) * s->in_stride;
                 bnn_real *pixel[POINTS][POINTS];
-                find_pixels(layer, s, in_gradient, y, x, outside, pixel);
+                find_pixels(shape, s, in_gradient, y, x, outside, pixel);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
                     BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
                                pixel, c);
@@ -245,45 +246,45 @@ typedef struct outputs {
     size_t at, row, column, rows, columns;
 } outputs;
 
-static outputs outputs_of(const bnn_layer *layer, const shape *s, size_t image, size_t y, size_t x)
+static outputs outputs_of(const bnn_kernel_shape *shape, const tiling *s, size_t image, size_t y, size_t x)
 {
-    const size_t most = layer->pool ? LENGTH / 2 : LENGTH, column = s->out_stride,
-                 row = layer->out_width * column;
-    outputs o = {(image * layer->out_height + most * y) * row + most * x * column, row, column,
-                 layer->out_height - most * y, layer->out_width - most * x};
+    const size_t most = shape->pool ? LENGTH / 2 : LENGTH, column = s->out_stride,
+                 row = shape->out.width * column;
+    outputs o = {(image * shape->out.height + most * y) * row + most * x * column, row, column,
+                 shape->out.height - most * y, shape->out.width - most * x};
     if (o.rows > most) o.rows = most;
     if (o.columns > most) o.columns = most;
     return o;
 }
 
 /* out, codes <- from the tile of M at `m`. */
-INLINE void finish_tile(size_t height, size_t width, const bnn_layer *layer, const bnn_real *m,
+INLINE void finish_tile(size_t height, size_t width, const bnn_kernel_shape *shape, const bnn_real *m,
                         size_t m_plane, vec bias, const outputs *o, bnn_real *out, bnn_code *codes)
 {
     vec tile[LENGTH][LENGTH];
     output_tile(height, width, m, m_plane, tile);
-    if (layer->pool) {
+    if (shape->pool) {
         UNROLL
         for (size_t i = 0; i < height / 2; i++) UNROLL
         for (size_t j = 0; j < width / 2; j++)
-            finish_window(true, layer->relu, &tile[2 * i][2 * j], LENGTH, bias,
+            finish_window(true, shape->relu, &tile[2 * i][2 * j], LENGTH, bias,
                           out + i * o->row + j * o->column,
                           codes ? codes + i * o->row + j * o->column : NULL);
     } else
         for (size_t i = 0; i < height && i < o->rows; i++)
             for (size_t j = 0; j < width && j < o->columns; j++)
-                finish_window(false, layer->relu, &tile[i][j], LENGTH, bias, out + i * o->row + j * o->column,
+                finish_window(false, shape->relu, &tile[i][j], LENGTH, bias, out + i * o->row + j * o->column,
                               codes ? codes + i * o->row + j * o->column : NULL);
 }
 
 /* dM at `m` <- from the gradient of the tile's outputs; adds up d loss / d bias: a tile's sum is its
  * transform at the points (1, 1). */
-INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_layer *layer,
+INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_kernel_shape *shape,
                                 const bnn_real *out_gradient, const bnn_code *codes, const outputs *o,
                                 bnn_real *m, size_t m_plane, bnn_real *bias_gradient)
 {
     vec tile[LENGTH][LENGTH];
-    if (layer->pool) {
+    if (shape->pool) {
         UNROLL
         for (size_t i = 0; i < height / 2; i++) UNROLL
         for (size_t j = 0; j < width / 2; j++)
@@ -300,85 +301,84 @@ INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_layer *la
     store(bias_gradient, load(bias_gradient) + load(m + (POINTS + 1) * m_plane));
 }
 
-static void transform_outputs(const bnn_layer *layer, const shape *s, const bnn_real *m, const bnn_real *bias,
-                              bnn_real *out, bnn_code *codes)
+static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *m,
+                              const bnn_real *bias, bnn_real *out, bnn_code *codes)
 {
     for (size_t n = 0; n < s->images; n++)
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 const bnn_real *from = m + tile_number(s, n, y, x) * s->out_stride;
-                const outputs o = outputs_of(layer, s, n, y, x);
+                const outputs o = outputs_of(shape, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
                     if (codes)
-                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), layer, from + c, s->m_plane,
+                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), shape, from + c, s->m_plane,
                                    load(bias + c), &o, out + o.at + c, codes + o.at + c);
                     else
-                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), layer, from + c, s->m_plane,
+                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), shape, from + c, s->m_plane,
                                    load(bias + c), &o, out + o.at + c, NULL);
             }
 }
 
-static void transform_outputs_adjoint(const bnn_layer *layer, const shape *s, const bnn_real *out_gradient,
-                                      const bnn_code *codes, bnn_real *m, bnn_real *bias_gradient)
+static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tiling *s,
+                                      const bnn_real *out_gradient, const bnn_code *codes, bnn_real *m,
+                                      bnn_real *bias_gradient)
 {
     for (size_t n = 0; n < s->images; n++)
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 bnn_real *to = m + tile_number(s, n, y, x) * s->out_stride;
-                const outputs o = outputs_of(layer, s, n, y, x);
+                const outputs o = outputs_of(shape, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
-                    BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), layer,
+                    BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), shape,
                                out_gradient + o.at + c, codes + o.at + c, &o, to + c, s->m_plane,
                                bias_gradient + c);
             }
 }
 
-static void forward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, size_t images,
-                    bnn_real *out, bnn_real *saved, bnn_real *scratch)
+static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const shape s = shape_of(layer, images);
-    const buffers b = buffers_in(&s, scratch);
+    const tiling s = tiling_of(shape, pass->images);
+    const buffers b = buffers_in(&s, pass->scratch);
     const size_t panel = NAME(bnn_panel);
-    bnn_real *v = saved ? saved : b.v;
-    transform_inputs(layer, &s, in, b.outside, v);
+    const bnn_real *packed = pass->packed;
+    bnn_real *v = pass->saved ? pass->saved : b.v;
+    transform_inputs(shape, &s, pass->in[0], b.outside, v);
     for (size_t p = 0; p < PLANES; p++) {
         size_t first, tiles = tiles_of_plane(&s, p, &first);
         const bnn_product product = {tiles,
                                      s.out_stride,
-                                     layer->in_channels,
+                                     shape->in.channels,
                                      v + p * s.v_plane + first * s.in_stride,
                                      s.in_stride,
                                      1,
                                      packed + p * s.u_plane,
                                      panel,
-                                     panel * layer->in_channels,
+                                     panel * shape->in.channels,
                                      b.m + p * s.m_plane + first * s.out_stride,
                                      s.out_stride,
                                      false};
         NAME(bnn_multiply)(&product);
     }
-    transform_outputs(layer, &s, b.m, packed + PLANES * (s.u_plane + s.ut_plane), out,
-                      saved ? (bnn_code *)(saved + PLANES * s.v_plane) : NULL);
+    transform_outputs(shape, &s, b.m, packed + PLANES * (s.u_plane + s.ut_plane), pass->out,
+                      pass->saved ? (bnn_code *)(pass->saved + PLANES * s.v_plane) : NULL);
 }
 
-static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_real *in, const bnn_real *out,
-                     bnn_real *out_gradient, size_t images, bnn_real *in_gradient, bool add,
-                     bnn_real *packed_gradient, const bnn_real *saved, bnn_real *scratch)
+static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const shape s = shape_of(layer, images);
-    const buffers b = buffers_in(&s, scratch);
+    const tiling s = tiling_of(shape, pass->images);
+    const buffers b = buffers_in(&s, pass->scratch);
     const size_t panel = NAME(bnn_panel);
-    const bnn_real *transposed = packed + PLANES * s.u_plane;
+    const bnn_real *saved = pass->saved, *transposed = pass->packed + PLANES * s.u_plane;
+    bnn_real *packed_gradient = pass->packed_gradient, *in_gradient = pass->in_gradient[0];
     bnn_real *bias_gradient = packed_gradient + PLANES * (s.u_plane + s.ut_plane);
-    (void)in, (void)out;
-    if (!add) memset(bias_gradient, 0, s.out_stride * sizeof *bias_gradient);
-    transform_outputs_adjoint(layer, &s, out_gradient, (const bnn_code *)(saved + PLANES * s.v_plane), b.m,
-                              bias_gradient);
+    if (!pass->add) memset(bias_gradient, 0, s.out_stride * sizeof *bias_gradient);
+    transform_outputs_adjoint(shape, &s, pass->out_gradient, (const bnn_code *)(saved + PLANES * s.v_plane),
+                              b.m, bias_gradient);
     for (size_t p = 0; p < PLANES; p++) {
         size_t first, tiles = tiles_of_plane(&s, p, &first);
         const bnn_real *v = saved + p * s.v_plane + first * s.in_stride;
         const bnn_real *m = b.m + p * s.m_plane + first * s.out_stride;
-        const bnn_product weights = {layer->in_channels,
+        const bnn_product weights = {shape->in.channels,
                                      s.out_stride,
                                      tiles,
                                      v,
@@ -389,28 +389,29 @@ static void backward(const bnn_layer *layer, const bnn_real *packed, const bnn_r
                                      panel,
                                      packed_gradient + p * s.u_plane,
                                      s.out_stride,
-                                     add};
+                                     pass->add};
         NAME(bnn_multiply)(&weights);
         if (!in_gradient) continue;
         const bnn_product inputs = {tiles,
                                     s.in_stride,
-                                    layer->out_channels,
+                                    shape->out.channels,
                                     m,
                                     s.out_stride,
                                     1,
                                     transposed + p * s.ut_plane,
                                     panel,
-                                    panel * layer->out_channels,
+                                    panel * shape->out.channels,
                                     b.v + p * s.v_plane + first * s.in_stride,
                                     s.in_stride,
                                     false};
         NAME(bnn_multiply)(&inputs);
     }
-    if (in_gradient) transform_inputs_adjoint(layer, &s, b.v, b.outside, in_gradient);
+    if (in_gradient) transform_inputs_adjoint(shape, &s, b.v, b.outside, in_gradient);
 }
 
-const bnn_layer_ops NAME(bnn_conv_winograd_ops) = {
+const bnn_kernel NAME(bnn_conv_winograd) = {
     .name = "winograd-" ISA_NAME,
+    .set = ISA_NAME,
     .runs_here = NAME(bnn_runs_here),
     .supports = supports,
     .packed_count = packed_count,

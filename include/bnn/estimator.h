@@ -1,0 +1,64 @@
+/* Estimators: how the weight noise of a training step reaches the activations; one row of bnn_estimators, one file each.
+ *
+ * A layer that an estimator perturbs runs twice, f(in; W) = W in + b without noise of its own:
+ *     out = A + psi(B)    A = f(in; mu)    B = f(phi(in); spread)
+ * with a spread of the weights, made of sigma and the draw's noise eps, and noise of each image in phi and psi. Floor 3. */
+#ifndef BNN_ESTIMATOR_H
+#define BNN_ESTIMATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bnn/layer.h"
+#include "bnn/real.h"
+#include "bnn/rng.h"
+#include "bnn/row.h"
+
+typedef struct bnn_estimator {
+    bnn_row row;
+    bool
+        shares_draws; /* the views of an item are seen under one weight draw, as an objective over orbits needs */
+    bool normal;      /* needs a family with w = mu + sigma eps, eps ~ N(0, 1): bnn_family.normal */
+
+    /* Whether it perturbs the layer; others have their weights drawn. NULL: none. The rest is NULL then. */
+    bool (*perturbs)(const bnn_layer *layer);
+
+    /* Of n parameters: spread <-, and sigma_gradient += d loss / d sigma through it. */
+    void (*spread)(size_t n, const bnn_real *sigma, const bnn_real *eps, bnn_real *spread);
+    void (*pull_back)(size_t n, const bnn_real *sigma, const bnn_real *eps, const bnn_real *spread_gradient,
+                      bnn_real *sigma_gradient);
+
+    /* in_noise, out_noise <- the noise of one image, in the layouts of the layer's input and output. */
+    void (*noise)(const bnn_layer *layer, bnn_stream stream, bnn_real *in_noise, bnn_real *out_noise);
+
+    /* Element by element: to <- phi(in); in_gradient += its adjoint of the gradient of phi(in). */
+    void (*phi)(size_t n, const bnn_real *in, const bnn_real *in_noise, bnn_real *to);
+    void (*phi_adjoint)(size_t n, const bnn_real *in, const bnn_real *in_noise, const bnn_real *gradient,
+                        bnn_real *in_gradient);
+
+    /* out += psi(b); b_gradient <- its adjoint of the gradient of out. */
+    void (*psi)(size_t n, const bnn_real *b, const bnn_real *out_noise, bnn_real *out);
+    void (*psi_adjoint)(size_t n, const bnn_real *b, const bnn_real *out_noise, const bnn_real *out_gradient,
+                        bnn_real *b_gradient);
+} bnn_estimator;
+
+/* One weight draw, shared by the images of a sample. */
+extern const bnn_estimator bnn_estimator_weight;
+
+/* Pre-activations are drawn: mu x + sqrt(sigma^2 x^2) zeta, zeta ~ N(0, 1) an image and output (Kingma, Salimans and Welling
+ * 2015, eq. 6): phi(x) = x^2, psi(B) = zeta sqrt(B), spread = sigma^2. Layers whose weights are used once an image. */
+extern const bnn_estimator bnn_estimator_local;
+
+/* mu x + r (dW (s x)), dW = sigma eps shared, r and s random signs of an image (Wen et al. 2018, eq. 4): phi(x) = s x, psi(B)
+ * = r B, spread = dW. Where pixels share weights they share signs: one a channel. */
+extern const bnn_estimator bnn_estimator_flipout;
+
+/* Every estimator, NULL-terminated, the default first. */
+extern const bnn_estimator *const bnn_estimators[];
+const bnn_row *bnn_estimator_row(size_t i); /* a bnn_registry */
+const bnn_estimator *bnn_estimator_find(const char *name);
+
+/* Whether the estimator (NULL: weight draws) gives the layer a second stream of its own. */
+bool bnn_estimator_perturbs(const bnn_estimator *estimator, const bnn_layer *layer);
+
+#endif

@@ -1,0 +1,41 @@
+/* The training, validation and test set of a configuration, checked against each other, and what is worth saying of them. */
+#ifndef BNN_SPLITS_H
+#define BNN_SPLITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bnn/config.h"
+#include "bnn/dataset.h"
+
+/* What a configuration tells of images before they are read. */
+bnn_data_options bnn_config_data_options(const bnn_config *config);
+
+/* The training split, a seeded subset of train_size, padded; and the validation set: that of the source or, where it has none,
+ * validation_size other images of the training split (NULL when that is 0). Both have one background: data.background or,
+ * where that is auto, the smallest value of the whole training split. */
+bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_dataset **validation,
+                             bnn_error *error);
+
+/* The padded test set, cut to test_size; NULL where the source has none. */
+bnn_status bnn_test_data(const bnn_config *config, bnn_dataset **test, bnn_error *error);
+
+/* Whether the test set of a resolved configuration can be read and has the shape of `train`, so that training is not in vain.
+ * *pixels <- its range; NaN where the source has no test set. */
+bnn_status bnn_check_test_data(const bnn_config *config, const bnn_dataset *train, bnn_range *pixels,
+                               bnn_error *error);
+
+#define BNN_LINE 512 /* bytes of a line that is told */
+
+/* Whether images of a range are hardly scaled as those of the range `training`: a range less than 3/4 or more than 4/3 as
+ * wide, or one that reaches out by more than a third of its width; `line` <- a warning that names both. False where one of
+ * them is not known. */
+bool bnn_range_warning(const char *name, bnn_range training, bnn_range other, char line[BNN_LINE]);
+
+/* Tells, a line a call of `tell`, what training images are like (type, range, background, examples a class) and what of that
+ * looks like a mistake: classes of the model's without an example, values far from zero, uint8 that are hardly intensities. */
+bnn_status bnn_describe_training_data(const bnn_dataset *train, size_t classes,
+                                      void (*tell)(void *context, const char *line), void *context,
+                                      bnn_error *error);
+
+#endif

@@ -1,0 +1,43 @@
+/* Texts of messages: built piece by piece in a buffer of fixed size, lists of names, and the name that was meant.
+ * Floor 0. */
+#ifndef BNN_SRC_TEXT_H
+#define BNN_SRC_TEXT_H
+
+#include <stddef.h>
+
+#include "bnn/row.h"
+
+/* Appends to the zero-terminated text in a buffer of `size` bytes, and returns it. What does not fit is left out; "..."
+ * then ends the text, and further calls change nothing. */
+char *bnn_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The edits that turn one text into the other (Levenshtein 1966: a letter put in, left out or replaced), in thirds: a
+ * letter in the other case is a third of an edit. SIZE_MAX where b is longer than a name. */
+size_t bnn_edit_distance(const char *a, const char *b);
+
+/* The names that would have been right where another was found:
+ *     bnn_choices choices = bnn_choices_for(found);
+ *     for (each row) bnn_choices_add(&choices, row->name);
+ *     bnn_fail(error, BNN_BAD_INPUT, "key: found \"%s\", expected %s", found, bnn_choices_text(&choices)); */
+typedef struct bnn_choices {
+    const char *found; /* borrowed, as the names are */
+    const char
+        *nearest; /* of the names, the one that was probably meant; NULL where none is like what was found */
+    size_t distance, count;
+    char text[640];
+} bnn_choices;
+
+bnn_choices bnn_choices_for(const char *found);
+void bnn_choices_add(bnn_choices *choices, const char *name);
+
+/* Adds every name of a list that ends with NULL, or of a registry. */
+void bnn_choices_add_all(bnn_choices *choices, const char *const *names);
+void bnn_choices_add_rows(bnn_choices *choices, bnn_registry *registry);
+
+/* one of "sgd", "adamw" (did you mean "adamw"?) */
+const char *bnn_choices_text(bnn_choices *choices);
+
+/* "a", "b": the names of a list that ends with NULL, in quotes. Returns `text`, a buffer of `size` bytes. */
+char *bnn_join(char *text, size_t size, const char *const *names);
+
+#endif
