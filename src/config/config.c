@@ -688,7 +688,7 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
     if (refusal) return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, refusal);
     if (bnn_estimators[c->train.estimator]->normal && !bnn_family_find(c->posterior.family)->normal)
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: train.estimator: found \"%s\" with family %s, expected a gaussian one", name,
+                        "%s: train.estimator: found \"%s\" with family %s, expected one whose noise is normal", name,
                         bnn_estimator_row((size_t)c->train.estimator)->name, c->posterior.family);
     return BNN_OK;
 }

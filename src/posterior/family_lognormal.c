@@ -27,7 +27,7 @@ static void pull_back(const bnn_slice *slice, const bnn_real *eps, const bnn_rea
 
 const bnn_family bnn_family_lognormal = {
     .row = {.name = "lognormal",
-            .summary = "the size of w is lognormal, its sign fixed; the last layer is gaussian"},
+            .summary = "the size of w is lognormal, its sign fixed; the last layer is normal"},
     .signs = true,
     .head = &bnn_family_gaussian,
     .noise = bnn_normals,

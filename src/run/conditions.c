@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/mode.h"
 
 #define EXACT_GROUPS                                                                                         \
@@ -34,6 +35,54 @@ static void broken(bnn_condition *condition, const char *name, const char *reaso
     snprintf(condition->reason, sizeof condition->reason, "%s", reason);
     snprintf(condition->mend, sizeof condition->mend, "%s", mend);
 }
+
+/* ---- what would mend it, from the rows ------------------------------------------------------------------- */
+
+static const bnn_mode *mode_of_row(const bnn_row *row)
+{
+    return (const bnn_mode *)row; /* begins with it */
+}
+
+static bool moves_signs(const bnn_row *row)
+{
+    return !((const bnn_family *)row)->signs;
+}
+
+static bool survives_averages(const bnn_row *row)
+{
+    return moves_signs(row) && !((const bnn_family *)row)->averages_leave;
+}
+
+static bool makes_invariant(const bnn_row *row)
+{
+    return mode_of_row(row)->symmetrize;
+}
+
+static bool keeps_factors(const bnn_row *row)
+{
+    return makes_invariant(row) && !mode_of_row(row)->averages_factors;
+}
+
+static bool can_hold(const bnn_row *row)
+{
+    return bnn_row_reads(row, "symmetrization.hold");
+}
+
+/* Appends the names of the rows that pass the test, and returns the text. */
+static const char *append_rows(char *text, size_t size, bnn_registry *registry,
+                               bool (*test)(const bnn_row *row))
+{
+    const bnn_row *row;
+    bool first = true;
+    for (size_t i = 0; (row = registry(i)); i++) {
+        if (!test(row)) continue;
+        bnn_append(text, size, "%s%s", first ? "" : ", ", row->name);
+        first = false;
+    }
+    return text;
+}
+
+/* ---- one condition after the other ----------------------------------------------------------------------- */
 
 static void not_judged(bnn_condition *condition, const char *name, const judged *j)
 {
@@ -72,20 +121,23 @@ static void check_family(const judged *j, bool averages, bnn_condition *conditio
     const char *name = "family closed";
     const bnn_family *family = j->model->posterior->family;
     const char *factors = family->row.name;
-    char reason[256];
+    char reason[256], mend[256] = "posterior.family: ";
     if (signs_differ(j) && j->unknown)
         not_judged(condition, name, j);
     else if (signs_differ(j))
         broken(condition, name,
                "each weight has a fixed sign, which differs within orbits: rho(h) q has other signs and "
                "lies outside the family",
-               "posterior.family: gaussian");
-    else if (family->averages_leave && averages)
-        broken(condition, name,
-               "laplace factors are permuted into laplace factors, but an average of them is none: mode "
-               "average leaves the family",
-               "posterior.family: gaussian, or mode project");
-    else {
+               append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
+    else if (family->averages_leave && averages) {
+        snprintf(reason, sizeof reason,
+                 "%s factors are permuted into %s factors, but an average of them is none: mode %s leaves "
+                 "the family",
+                 factors, factors, bnn_mode_of(j->config)->row.name);
+        append_rows(mend, sizeof mend, bnn_family_row, survives_averages);
+        bnn_append(mend, sizeof mend, "; or symmetrization.mode: ");
+        broken(condition, name, reason, append_rows(mend, sizeof mend, bnn_mode_row, keeps_factors));
+    } else {
         snprintf(reason, sizeof reason, "%s factors are permuted into %s factors%s", factors, factors,
                  family->averages_leave ? "; averages of them leave the family, permutations do not" : "");
         kept(condition, name, reason);
@@ -113,11 +165,11 @@ static void check_initial(const judged *j, bnn_condition *condition)
     const bnn_mode *mode = bnn_mode_of(config);
     const bool zero = config->posterior.mean_init == BNN_INIT_ZERO ||
                       (config->posterior.mean_init == BNN_INIT_PRIOR && config->prior.mean == 0);
-    char reason[256];
+    char reason[256], mend[256] = "posterior.family: ";
     if (j->group->order == 1)
         kept(condition, name, "the group is trivial");
     else if (signs_differ(j))
-        broken(condition, name, SIGNS_DIFFER, "posterior.family: gaussian");
+        broken(condition, name, SIGNS_DIFFER, append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
     else if (symmetrizes(config) && !may_never_trigger(config)) {
         snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger", mode->row.name);
         kept(condition, name, reason);
@@ -131,9 +183,11 @@ static void check_initial(const judged *j, bnn_condition *condition)
                "symmetrization.trigger_epoch beside trigger_accuracy: the trigger at the latest");
     } else if (mode->symmetrize)
         broken(condition, name, mode->not_invariant(config), "symmetrization.arrangement: gcnn");
-    else
+    else {
+        snprintf(mend, sizeof mend, "posterior.mean_init: zero; or symmetrization.mode: ");
         broken(condition, name, "initial means are random, and nothing symmetrizes q later",
-               "symmetrization.mode: project, average, orbit-expansion or tie, or posterior.mean_init: zero");
+               append_rows(mend, sizeof mend, bnn_mode_row, makes_invariant));
+    }
 }
 
 /* The first element of the judged group that the training's has not, in words; false where it has all. */
@@ -186,7 +240,7 @@ static void check_data(const judged *j, bnn_condition *condition)
                "symmetrization.augmentation: full");
     else
         broken(condition, name, "training sees no g.x but x itself",
-               "symmetrization.mode: augment or another, with symmetrization.augmentation: full");
+               "symmetrization.augmentation: full, with a mode that reads it");
 }
 
 static bnn_status check_action(const judged *j, bnn_condition *condition, bnn_error *error)
@@ -251,7 +305,7 @@ static void check_optimizer(const judged *j, bnn_condition *condition)
 static void check_noise(const judged *j, bnn_condition *condition)
 {
     const char *name = "gradient noise symmetric";
-    char reason[256], mend[64];
+    char reason[256], mend[256];
     if (j->group->order == 1)
         kept(condition, name, "the group is trivial");
     else if (bnn_mode_holds(j->config) && !bnn_group_embedding(j->group, j->trained, NULL)) {
@@ -261,16 +315,18 @@ static void check_noise(const judged *j, bnn_condition *condition)
         broken(condition, name, reason, mend);
     } else if (bnn_mode_holds(j->config))
         kept(condition, name, "every gradient is projected from the trigger on");
-    else
+    else {
+        snprintf(mend, sizeof mend, "symmetrization.hold: true, with mode ");
         broken(condition, name, "Monte-Carlo draws and batches make single gradients asymmetric: q drifts",
-               "symmetrization.hold: true (average, project, orbit-expansion) or mode tie");
+               append_rows(mend, sizeof mend, bnn_mode_row, can_hold));
+    }
 }
 
 /* As it is now, in the place of the initial q. */
 static void check_q(const judged *j, const bnn_certificate *certificate, bnn_condition *condition)
 {
     const char *name = "q invariant";
-    char text[128];
+    char text[128], mend[256] = "posterior.family: ";
     if (j->unknown)
         not_judged(condition, name, j);
     else if (!certificate)
@@ -279,7 +335,7 @@ static void check_q(const judged *j, const bnn_certificate *certificate, bnn_con
     else if (certificate->residual == 0 && certificate->kl_max == 0)
         kept(condition, name, "the posterior equals its projection bit for bit");
     else if (isinf(certificate->kl_max))
-        broken(condition, name, SIGNS_DIFFER, "posterior.family: gaussian");
+        broken(condition, name, SIGNS_DIFFER, append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
     else {
         snprintf(text, sizeof text, "residual |theta - P theta|/|theta| = %.3e", certificate->residual);
         broken(condition, name, text, "bnn symmetrize --project, or train with hold");

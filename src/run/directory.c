@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "bnn/io.h"
 
 enum { FILES = 4 }; /* config.json last: it may be the user's own */
@@ -60,10 +61,8 @@ static bnn_status look_for_run(bnn_run_directory *directory, size_t count, bool 
 static bnn_status holds_a_run(const char *path, const bool *found, bnn_error *error)
 {
     char list[80] = "";
-    for (size_t i = 0, length = 0; i < FILES && length < sizeof list; i++)
-        if (found[i])
-            length +=
-                (size_t)snprintf(list + length, sizeof list - length, "%s%s", length ? ", " : "", names[i]);
+    for (size_t i = 0; i < FILES; i++)
+        if (found[i]) bnn_append(list, sizeof list, "%s%s", *list ? ", " : "", names[i]);
     return bnn_fail(error, BNN_BAD_INPUT,
                     "%s: holds a run already (%s), expected --overwrite to replace it, or another --out",
                     path, list);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/rng.h"
 
 bnn_data_options bnn_config_data_options(const bnn_config *config)
@@ -188,16 +189,10 @@ static void warn_of_pixels(const bnn_dataset *data, const speech *to)
 static void warn_of_missing(const size_t *counts, size_t classes, const speech *to)
 {
     char list[256] = "";
-    size_t missing = 0, end = 0;
-    for (size_t c = 0; c < classes; c++) {
-        if (counts[c]) continue;
-        if (end < sizeof list)
-            end += (size_t)snprintf(list + end, sizeof list - end, missing ? ", %zu" : "%zu", c);
-        missing++;
-    }
-    if (missing)
-        say(to, "warning: %zu of %zu classes have no training image: %s%s", missing, classes, list,
-            end < sizeof list ? "" : "...");
+    size_t missing = 0;
+    for (size_t c = 0; c < classes; c++)
+        if (!counts[c]) bnn_append(list, sizeof list, "%s%zu", missing++ ? ", " : "", c);
+    if (missing) say(to, "warning: %zu of %zu classes have no training image: %s", missing, classes, list);
 }
 
 bnn_status bnn_describe_training_data(const bnn_dataset *train, size_t classes,
