@@ -9,7 +9,7 @@ BUILD ?= build
 VERSION := 0.1.0
 
 # All cores, unless -j says otherwise.
-ifeq (,$(filter -j% --jobserver%,$(MAKEFLAGS)))
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 

@@ -74,7 +74,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(c.eval.draws, BNN_DRAWS_SHARED);
 }
 
-/* The example of DESIGN section 8, word for word. */
+/* A configuration that sets every section. */
 static const char example[] =
     "{\"seed\": 13, \"data\": {\"name\": \"fashion-mnist\", \"train_size\": 5000, \"validation_size\": 1000},"
     " \"group\": \"C4\", \"model\": {\"type\": \"fcnn\", \"channels\": [32, 64]},"

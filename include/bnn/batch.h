@@ -1,4 +1,4 @@
-/* Batches: the items of an epoch in a shuffled order, each image moved by its group element. Floor 7. */
+/* Batches: the items of an epoch in a shuffled order, each image moved by its group element. */
 #ifndef BNN_BATCH_H
 #define BNN_BATCH_H
 

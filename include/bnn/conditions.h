@@ -1,5 +1,5 @@
 /* The conditions for exact equivariance (arXiv:2606.26273), each kept or broken by a configuration or a model, with the
- * reason and the mend. Floor 8. */
+ * reason and the mend. */
 #ifndef BNN_CONDITIONS_H
 #define BNN_CONDITIONS_H
 

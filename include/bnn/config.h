@@ -1,5 +1,5 @@
 /* The configuration of a run (README.md): one table of keys gives defaults, types, the resolved dump and the help text. It
- * loads and types; what a combination is worth, modes and data judge (bnn_settings_read). Floor 6. */
+ * loads and types; what a combination is worth, modes and data judge (bnn_settings_read). */
 #ifndef BNN_CONFIG_H
 #define BNN_CONFIG_H
 

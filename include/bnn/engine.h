@@ -1,7 +1,7 @@
 /* One step of variational inference: draws, forward and backward passes of every Monte-Carlo sample, and the
  * gradient of the loss
  *     mean_batch( -1/S sum_s log p(y | x, w_s) ) + beta KL(q || p)
- * with respect to mu and rho or sigma (src/README.md; Blundell et al. 2015, section 3.2). Floor 6.
+ * with respect to mu and rho or sigma (src/README.md; Blundell et al. 2015, section 3.2).
  *
  * Work is cut into units (Monte-Carlo sample x chunk of the batch), the same whatever the number of threads;
  * each unit has a gradient of its own and units are added up in one fixed order, so results are bit-identical

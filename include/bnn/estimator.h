@@ -2,7 +2,7 @@
  *
  * A layer that an estimator perturbs runs twice, f(in; W) = W in + b without noise of its own:
  *     out = A + psi(B)    A = f(in; mu)    B = f(phi(in); spread)
- * with a spread of the weights, made of sigma and the draw's noise eps, and noise of each image in phi and psi. Floor 3. */
+ * with a spread of the weights, made of sigma and the draw's noise eps, and noise of each image in phi and psi. */
 #ifndef BNN_ESTIMATOR_H
 #define BNN_ESTIMATOR_H
 

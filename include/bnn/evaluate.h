@@ -1,5 +1,5 @@
 /* Predictions over images, weight draws and the orbit, in one pass and in bounded memory; and the figures of
- * an evaluation made from them. Floor 8.
+ * an evaluation made from them.
  *
  * The predictive is F(x) = 1/T sum_t softmax f(x; w_t), or, group-averaged, F_G(x) = 1/|G| sum_h F(h.x), under the same
  * draws: the mixture over T |G| members (draw, element). Where G permutes pixels, F_G(g.x) = F_G(x) bit for bit: one pass

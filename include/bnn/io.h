@@ -1,4 +1,4 @@
-/* Checked reads and atomic writes. Floor 1. */
+/* Checked reads and atomic writes. */
 #ifndef BNN_IO_H
 #define BNN_IO_H
 

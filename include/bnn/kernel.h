@@ -1,5 +1,5 @@
 /* Kernels: the arithmetic of layers for given weights, behind one interface. They know shapes and numbers; names, parameter
- * vectors, posteriors and groups are their callers' affair. Floor 2.
+ * vectors, posteriors and groups are their callers' affair.
  *
  * Layouts of one image's activation:
  *   planar         (C, H, W)                      the network's input

@@ -1,5 +1,5 @@
 /* Layers, and their types: one row of bnn_layer_types and one file each. A type's row says all that the rest needs to know of
- * it: shapes, arithmetic, parameters and their first values, and how a group acts on it. Floor 3. */
+ * it: shapes, arithmetic, parameters and their first values, and how a group acts on it. */
 #ifndef BNN_LAYER_H
 #define BNN_LAYER_H
 

@@ -1,4 +1,4 @@
-/* Every figure of an evaluation, from probabilities alone: arrays in, numbers out. Floor 1: knows no network, so
+/* Every figure of an evaluation, from probabilities alone: arrays in, numbers out. It knows no network, so
  * `bnn eval` and `bnn score` share it, and predictions of any framework can be measured.
  *
  * Notation: p[t][g][i][c], T draws (T = 1 when only the mean predictive is known), G group elements (element

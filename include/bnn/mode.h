@@ -1,6 +1,6 @@
 /* The pluggable stage between the data and the optimiser (src/README.md): what a step sees, what the objective counts, and what
  * happens to the posterior at the trigger. A mode is one file and one row of bnn_modes, which holds all that anybody needs to
- * know of it. Floor 7. */
+ * know of it. */
 #ifndef BNN_MODE_H
 #define BNN_MODE_H
 

@@ -1,5 +1,5 @@
 /* A model: a configuration, the group, the network and the posterior on it; and model.bin, its safetensors
- * file (DESIGN section 8). Floor 7. */
+ * file. */
 #ifndef BNN_MODEL_H
 #define BNN_MODEL_H
 
@@ -31,7 +31,7 @@ void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *po
 /* Tiles the model's network and posterior over its group (bnn_posterior_expand), in place; on failure the model is as it was. */
 bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_error *error);
 
-/* Tensors are named and shaped as DESIGN section 8 says; tensors under "optimizer." belong to a checkpoint
+/* Tensors are named and shaped as the published code's state_dict has them (README.md); tensors under "optimizer." belong to a checkpoint
  * and are passed over. Missing, unknown or misshapen tensors and non-finite figures are errors that name the
  * tensor. `file`, where not NULL, receives the whole file (the caller frees it). */
 bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error);

@@ -1,4 +1,4 @@
-/* Networks: layers over one parameter vector, each of which names its inputs. Floor 3: knows weights, not posteriors. */
+/* Networks: layers over one parameter vector, each of which names its inputs. It knows weights, not posteriors. */
 #ifndef BNN_NETWORK_H
 #define BNN_NETWORK_H
 

@@ -1,4 +1,4 @@
-/* Numerically stable elementary functions. Floor 1. */
+/* Numerically stable elementary functions. */
 #ifndef BNN_NUMERIC_H
 #define BNN_NUMERIC_H
 

@@ -1,5 +1,5 @@
 /* The likelihood term of the objective, for an image seen under one weight draw in one or several views (the
- * elements of its orbit). Floor 3. */
+ * elements of its orbit). */
 #ifndef BNN_OBJECTIVE_H
 #define BNN_OBJECTIVE_H
 

@@ -1,5 +1,5 @@
 /* Optimisers: rules that update q from the gradient of the loss, learning-rate schedules, and clipping of the global gradient
- * norm. A rule is one file and one row of bnn_optimizers. Floor 4. */
+ * norm. A rule is one file and one row of bnn_optimizers. */
 #ifndef BNN_OPTIMIZER_H
 #define BNN_OPTIMIZER_H
 

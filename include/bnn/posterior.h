@@ -1,6 +1,6 @@
 /* The mean-field variational posterior q(w) = prod_j q(w_j; mu_j, sigma_j), sigma = softplus(rho), its prior
- * and its families. DESIGN section 1; Blundell et al., "Weight Uncertainty in Neural Networks" (2015), eq.
- * 3-8. Floor 4: knows a network's parameter vector. */
+ * and its families. The mathematics: src/README.md; Blundell et al., "Weight Uncertainty in Neural Networks" (2015), eq.
+ * 3-8. It knows a network's parameter vector. */
 #ifndef BNN_POSTERIOR_H
 #define BNN_POSTERIOR_H
 

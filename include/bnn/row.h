@@ -1,5 +1,5 @@
 /* Registries: modes, data sources, families, optimisers, ... are lists of rows, one file a row, and each row begins with what
- * everybody may ask of it. Help texts, error messages and the check that no setting is ignored are made from that. Floor 0. */
+ * everybody may ask of it. Help texts, error messages and the check that no setting is ignored are made from that. */
 #ifndef BNN_ROW_H
 #define BNN_ROW_H
 

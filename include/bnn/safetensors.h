@@ -1,4 +1,4 @@
-/* safetensors files: 8-byte little-endian header length, JSON header, raw little-endian data. Floor 2.
+/* safetensors files: 8-byte little-endian header length, JSON header, raw little-endian data.
  * F32 and F64 are read into bnn_real; F32 is written (F64 by the double build). */
 #ifndef BNN_SAFETENSORS_H
 #define BNN_SAFETENSORS_H

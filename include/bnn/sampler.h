@@ -1,5 +1,5 @@
 /* Draws from a posterior: where its noise comes from, and what becomes of it. Training and evaluation draw by the same
- * sampler. Floor 4. */
+ * sampler. */
 #ifndef BNN_SAMPLER_H
 #define BNN_SAMPLER_H
 

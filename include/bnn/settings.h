@@ -1,4 +1,4 @@
-/* The configuration of a run, read and judged: what the table of keys loads and types (config.h), modes check. Floor 8. */
+/* The configuration of a run, read and judged: what the table of keys loads and types (config.h), modes check. */
 #ifndef BNN_SETTINGS_H
 #define BNN_SETTINGS_H
 

@@ -1,4 +1,4 @@
-/* Status codes, error messages with context, and checked allocation. Floor 0: includes nothing of bnn.
+/* Status codes, error messages with context, and checked allocation. Includes nothing of bnn.
  *
  * Every function that can fail returns a bnn_status and, where it takes a bnn_error *, leaves there one line
  * that names the file or key, the place, what was found and what was expected. `error` may be NULL. */

@@ -1,5 +1,5 @@
 /* The sample sweep: the defect as a function of the number of draws, with independent repeats, to see the
- * Monte-Carlo error of the plug-in and of the unbiased estimate fall. Floor 1: arrays in, numbers out. */
+ * Monte-Carlo error of the plug-in and of the unbiased estimate fall. Arrays in, numbers out. */
 #ifndef BNN_SWEEP_H
 #define BNN_SWEEP_H
 

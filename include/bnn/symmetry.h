@@ -1,5 +1,5 @@
 /* The action of a group on the parameter vector, and every operator on a posterior that is a loop over it.
- * The mathematics: src/README.md. Floor 5.
+ * The mathematics: src/README.md.
  *
  * Each activation carries a permutation of its channels: trivial (fixed) or regular (channels in blocks of
  * |G|, index (c, k) -> c*|G| + k, h.(c, k) = (c, hk)). Then rho(h) is a permutation of the parameter vector

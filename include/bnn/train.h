@@ -1,4 +1,4 @@
-/* Training: wires data, mode, engine and optimiser, and writes a run's directory (DESIGN section 7). Floor 8.
+/* Training: wires data, mode, engine and optimiser, and writes a run's directory.
  * Prints nothing: what happens is reported through callbacks. */
 #ifndef BNN_TRAIN_H
 #define BNN_TRAIN_H

@@ -1,5 +1,4 @@
-/* Texts of messages: built piece by piece in a buffer of fixed size, lists of names, and the name that was meant.
- * Floor 0. */
+/* Texts of messages: built piece by piece in a buffer of fixed size, lists of names, and the name that was meant. */
 #ifndef BNN_SRC_TEXT_H
 #define BNN_SRC_TEXT_H
 

@@ -1,4 +1,4 @@
-/* What a file is, by its first bytes: one place for everybody who reads files that users name. Floor 1. */
+/* What a file is, by its first bytes: one place for everybody who reads files that users name. */
 #ifndef BNN_SRC_SNIFF_H
 #define BNN_SRC_SNIFF_H
 

@@ -1,0 +1,216 @@
+#include "config/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const bnn_predictive_names[] = {"posterior", "group-averaged", NULL};
+const char *const bnn_draws_names[] = {"shared", "independent", NULL};
+static const char *const padding_names[] = {"zero", "circular", NULL};
+static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
+static const char *const prior_mean_names[] = {"zero", "random", NULL};
+const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
+static const char *const select_names[] = {"validation", "last", NULL};
+
+#define AT(member) .offset = offsetof(bnn_config, member), .size = sizeof(((bnn_config *)0)->member)
+#define KEY(path_, type_, member, ...)                                                                       \
+    {                                                                                                        \
+        .path = path_, .type = type_, AT(member), __VA_ARGS__                                                \
+    }
+#define SIZE(path, member, from, to, fallback_, meaning_, ...)                                               \
+    KEY(path, KEY_SIZE, member, .least = from, .most = to, .fallback = fallback_, .meaning = meaning_,       \
+        __VA_ARGS__)
+#define REAL(path, member, from, to, fallback_, meaning_, ...)                                               \
+    KEY(path, KEY_REAL, member, .least = from, .most = to, .fallback = fallback_, .meaning = meaning_,       \
+        __VA_ARGS__)
+#define AUTO(path, member, from, to, meaning_, ...)                                                          \
+    KEY(path, KEY_REAL_OR_AUTO, member, .least = from, .most = to, .fallback = "\"auto\"",                   \
+        .meaning = meaning_, __VA_ARGS__)
+#define TEXT(path, member, fallback_, meaning_, ...)                                                         \
+    KEY(path, KEY_TEXT, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define PATH(path, member, meaning_)                                                                         \
+    KEY(path, KEY_PATH, member, .fallback = "\"\"", .meaning = meaning_, OF_DATA)
+#define FLAG(path, member, fallback_, meaning_, ...)                                                         \
+    KEY(path, KEY_BOOL, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define CHOICE(path, member, names_, fallback_, meaning_, ...)                                               \
+    KEY(path, KEY_CHOICE, member, .names = names_, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define SIZES(path, member, to, fallback_, meaning_, ...)                                                    \
+    KEY(path, KEY_SIZES, member, .least = 1, .most = to, .fallback = fallback_, .meaning = meaning_,         \
+        __VA_ARGS__)
+/* A row of a registry, by its name. */
+#define ROW(path, member, registry_, meaning_)                                                               \
+    KEY(path, KEY_NAME, member, .registry = registry_, .fallback = "\"\"", .meaning = meaning_)
+#define OF(path) .owner = path
+#define OF_DATA OF("data.name")
+#define OF_TYPE OF("model.type"), .tolerated = true
+#define OF_MODE OF("symmetrization.mode")
+#define OF_OPTIMIZER OF("train.optimizer.name")
+
+/* clang-format off */
+const config_key config_keys[] = {
+    SIZE("seed", seed, 0, CONFIG_ANY, "0", "seed of every random stream"),
+    KEY("data.name", KEY_NAME, data.paths.name, .registry = bnn_data_row, .fallback = "\"\"", .meaning = "the data set", .optional = true),
+    PATH("data.dir", data.paths.dir, "folder of its files; otherwise data/NAME, then the system's"),
+    PATH("data.train_images", data.paths.train_images, "file of images"),
+    PATH("data.train_labels", data.paths.train_labels, "file of labels"),
+    PATH("data.validation_images", data.paths.validation_images, "file of images, instead of data.validation_size"),
+    PATH("data.validation_labels", data.paths.validation_labels, "file of labels"),
+    PATH("data.test_images", data.paths.test_images, "file of images; without it, bnn eval needs --images"),
+    PATH("data.test_labels", data.paths.test_labels, "file of labels"),
+    CHOICE("data.labels", data.paths.labels, bnn_label_names, "\"fine\"", "classes, or superclasses of them", OF_DATA),
+    SIZE("data.train_size", data.train_size, 0, CONFIG_ANY, "0", "training images, a seeded subset; 0 for all"),
+    SIZE("data.validation_size", data.validation_size, 0, CONFIG_ANY, "0", "validation images, cut from the rest of the training set"),
+    SIZE("data.test_size", data.test_size, 0, CONFIG_ANY, "0", "the first so many test images; 0 for all"),
+    SIZE("data.pad", data.pad, 0, 64, "0", "background pixels added on every side"),
+    CHOICE("data.scale", data.scale, bnn_scale_names, "\"auto\"", "auto: uint8 pixels to -1..1, others as they are; none: all as they are"),
+    AUTO("data.background", data.background, -1e30, 1e30,
+         "value around an image, seen when it is padded or turned; auto: the smallest of the training images, scaled"),
+    TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
+    KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
+    SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
+    SIZE("model.classes", model.classes, 0, 65536, "0", "classes; 0: from the data"),
+    SIZES("model.channels", model.channels, 65536, "[32, 64]", "channels of the conv layers", OF_TYPE),
+    KEY("model.pool", KEY_FLAGS, model.pool, .fallback = "[]",
+        .meaning = "whether a 2 x 2 max-pool follows, one a conv layer; []: after every one", OF_TYPE),
+    SIZES("model.hidden", model.hidden, 1048576, "[400, 400]", "hidden units", OF_TYPE),
+    SIZE("model.kernel", model.kernel, 1, 31, "3", "side of the conv kernels, odd", OF_TYPE),
+    CHOICE("model.padding", model.padding, padding_names, "\"zero\"", "conv padding", OF_TYPE),
+    CHOICE("model.channel_representation", model.representation, representation_names, "\"auto\"",
+           "how the group acts on hidden channels; auto: as the mode has it"),
+    CHOICE("prior.mean", prior.mean, prior_mean_names, "\"zero\"", "zero, or a draw from N(0, std^2) a weight"),
+    REAL("prior.std", prior.std, 1e-30, 1e30, "1.0", "standard deviation of the prior"),
+    ROW("posterior.family", posterior.family, bnn_family_row, "family of q"),
+    CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
+    REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
+    ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
+    CHOICE("symmetrization.augmentation", symmetrization.augmentation, bnn_augmentation_names, "\"full\"",
+           "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
+    TEXT("symmetrization.average", symmetrization.average, "\"\"",
+         "what is averaged, and how", OF_MODE),
+    SIZE("symmetrization.trigger_epoch", symmetrization.trigger_epoch, 0, CONFIG_ANY, "0",
+         "epochs before q is symmetrized; 0: right after initialisation", OF_MODE),
+    REAL("symmetrization.trigger_accuracy", symmetrization.trigger_accuracy, 0, 1, "0.0",
+         "training accuracy at which q is symmetrized; beside trigger_epoch or stage1_epochs, what comes first; 0: none", OF_MODE),
+    SIZE("symmetrization.stage1_epochs", symmetrization.stage1_epochs, 0, CONFIG_ANY, "100",
+         "epochs of the small network", OF_MODE),
+    CHOICE("symmetrization.arrangement", symmetrization.arrangement, bnn_arrangement_names, "\"gcnn\"",
+           "how inner kernels are turned", OF_MODE),
+    FLAG("symmetrization.hold", symmetrization.hold, "false", "project every gradient after the trigger", OF_MODE),
+    FLAG("symmetrization.keep_optimizer_state", symmetrization.keep_optimizer_state, "false",
+         "keep momentum across the trigger", OF_MODE),
+    SIZE("train.epochs", train.epochs, 1, CONFIG_ANY, "500", "epochs in all"),
+    SIZE("train.batch_size", train.batch_size, 1, 1048576, "128", "items a step"),
+    SIZE("train.samples", train.samples, 1, 65536, "10", "Monte-Carlo samples a step"),
+    ROW("train.optimizer.name", train.optimizer.name, bnn_optimizer_row, "rule that updates q"),
+    REAL("train.optimizer.lr", train.optimizer.options.lr, 0, 1e6, "0.01", "learning rate of mu"),
+    REAL("train.optimizer.momentum", train.optimizer.options.momentum, 0, 1, "0.9", "of the velocity", OF_OPTIMIZER),
+    FLAG("train.optimizer.nesterov", train.optimizer.options.nesterov, "true", "whether the step looks ahead along the velocity", OF_OPTIMIZER),
+    AUTO("train.optimizer.rho_lr_factor", train.optimizer.options.rho_lr_factor, 0, 1e6,
+         "learning rate of rho over that of mu; auto: the optimiser's own", OF_OPTIMIZER),
+    REAL("train.optimizer.weight_decay", train.optimizer.options.weight_decay, 0, 1e6, "0.0", "of mu, and of rho where the optimiser decays both", OF_OPTIMIZER),
+    REAL("train.optimizer.beta1", train.optimizer.options.beta1, 0, 0.999999, "0.9", "decay of the first moment", OF_OPTIMIZER),
+    REAL("train.optimizer.beta2", train.optimizer.options.beta2, 0, 0.9999999, "0.999", "decay of the second moment", OF_OPTIMIZER),
+    REAL("train.optimizer.epsilon", train.optimizer.options.epsilon, 0, 1, "1e-8", "added to the root of the second moment", OF_OPTIMIZER),
+    CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"constant\"", "learning-rate schedule over the epochs"),
+    REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping"),
+    AUTO("train.kl_weight", train.kl_weight, 0, 1e30, "beta, the weight of the KL in nats; auto: 1/N"),
+    SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, CONFIG_ANY, "0", "epochs with beta = 0"),
+    SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, CONFIG_ANY, "0", "epochs after which beta, rising linearly from the warm-up on, is whole; 0: at once"),
+    AUTO("train.kl_head_warmup_epochs", train.kl_head_warmup_epochs, 0, 1e9, "kl_warmup_epochs of the last layer; auto: as the others"),
+    AUTO("train.kl_head_ramp_end", train.kl_head_ramp_end, 0, 1e9, "kl_ramp_end of the last layer; auto: as the others"),
+    REAL("train.free_bits", train.free_bits, 0, 1e6, "0.0",
+         "nats a parameter that a layer's KL may have for free: below, its KL pulls no more"),
+    KEY("train.estimator", KEY_CHOICE, train.estimator, .registry = bnn_estimator_row, .fallback = "\"weight\"",
+        .meaning = "how weight noise reaches the activations"),
+    CHOICE("train.select", train.select, select_names, "\"validation\"",
+           "the model kept: best on the validation split, or last"),
+    SIZE("eval.samples", eval.samples, 1, 1048576, "16", "weight draws a prediction"),
+    SIZE("eval.every", eval.every, 1, CONFIG_ANY, "5", "epochs between validations"),
+    CHOICE("eval.predictive", eval.predictive, bnn_predictive_names, "\"posterior\"", "of validation and evaluation; group-averaged: the mean over the orbit"),
+    CHOICE("eval.draws", eval.draws, bnn_draws_names, "\"shared\"", "weight draws over the orbit"),
+};
+/* clang-format on */
+const size_t config_key_count = sizeof config_keys / sizeof *config_keys;
+_Static_assert(sizeof config_keys / sizeof *config_keys <= BNN_CONFIG_KEYS,
+               "bnn_config holds a flag for every key");
+
+/* ---- names --------------------------------------------------------------------------------------------- */
+
+/* Whether some key lies inside the object `path`. */
+bool config_is_object(const char *path)
+{
+    const size_t length = strlen(path);
+    for (size_t i = 0; i < config_key_count; i++)
+        if (strncmp(config_keys[i].path, path, length) == 0 && config_keys[i].path[length] == '.')
+            return true;
+    return false;
+}
+
+bool config_is_text(const config_key *row)
+{
+    return row->type == KEY_TEXT || row->type == KEY_NAME || row->type == KEY_PATH;
+}
+
+const config_key *config_find_key(const char *path)
+{
+    for (size_t i = 0; i < config_key_count; i++)
+        if (strcmp(config_keys[i].path, path) == 0) return &config_keys[i];
+    return NULL;
+}
+
+/* Offers every prefix of a key ("train", "train.optimizer", ...) that has as many parts as `path`. */
+bnn_status config_unknown_key(const char *name, const char *path, bnn_error *error)
+{
+    char best[128] = "", candidate[128];
+    size_t least = SIZE_MAX, dots = 0;
+    for (const char *c = path; *c; c++) dots += *c == '.';
+    for (size_t i = 0; i < config_key_count; i++) {
+        size_t seen = 0;
+        snprintf(candidate, sizeof candidate, "%s", config_keys[i].path);
+        for (char *c = candidate; *c; c++)
+            if (*c == '.' && seen++ == dots) {
+                *c = '\0';
+                break;
+            }
+        const size_t distance = bnn_edit_distance(path, candidate);
+        if (distance < least) {
+            least = distance;
+            memcpy(best, candidate, sizeof best);
+        }
+    }
+    for (size_t i = 0; least > 6 && i < config_key_count; i++) { /* the right name in the wrong object */
+        const char *last = strrchr(config_keys[i].path, '.'), *wanted = strrchr(path, '.');
+        if (last && strcmp(last + 1, wanted ? wanted + 1 : path) == 0) {
+            snprintf(best, sizeof best, "%s", config_keys[i].path);
+            break;
+        }
+    }
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: unknown key; the nearest valid key is %s", name, path,
+                    best);
+}
+
+/* The i-th name that a choice has, or NULL. */
+const char *config_name_at(const config_key *key, size_t i)
+{
+    if (key->names) return key->names[i];
+    const bnn_row *row = key->registry ? key->registry(i) : NULL;
+    return row ? row->name : NULL;
+}
+
+/* "a", "b": the names that a choice has; "" where it has none. */
+char *config_list_names(const config_key *key, char *text, size_t size)
+{
+    const char *name;
+    *text = '\0';
+    for (size_t i = 0; (name = config_name_at(key, i)); i++)
+        bnn_append(text, size, "%s\"%s\"", i ? ", " : "", name);
+    return text;
+}
+
+/* What a choice expects where `found` was found. */
+bnn_choices config_choices_of(const config_key *key, const char *found)
+{
+    const char *name;
+    bnn_choices choices = bnn_choices_for(found);
+    for (size_t i = 0; (name = config_name_at(key, i)); i++) bnn_choices_add(&choices, name);
+    return choices;
+}
