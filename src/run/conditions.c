@@ -281,10 +281,9 @@ static void check_architecture(const judged *j, bnn_condition *condition)
         broken(condition, name, reason, EXACT_GROUPS);
     else
         broken(condition, name, reason,
-               shifts
-                   ? "model.padding: circular, and data.pad or fewer conv layers, so that translations shift "
-                     "every pool by whole windows"
-                   : "data.pad or fewer conv layers, so that every size before a pool is even");
+               shifts ? "model.padding: circular, and data.pad or fewer pools (model.pool), so that "
+                        "translations shift every pool by whole windows"
+                      : "data.pad or fewer pools (model.pool), so that every size before a pool is even");
 }
 
 static void check_optimizer(const judged *j, bnn_condition *condition)
