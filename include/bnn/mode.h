@@ -40,8 +40,9 @@ typedef struct bnn_mode {
      * `fresh`: the posterior has not been trained yet. */
     bnn_status (*symmetrize)(const bnn_symmetry *symmetry, bool fresh, bnn_model *model, bnn_error *error);
 
-    /* Why q is not exactly invariant after the trigger, and NULL when it is; a NULL function: it is. */
-    const char *(*not_invariant)(const bnn_config *config);
+    /* Why q is not exactly invariant after the trigger, with *mend <- what would make it so; NULL when it is. A NULL function:
+     * it is. */
+    const char *(*not_invariant)(const bnn_config *config, const char **mend);
 
     /* What of the model the file does not hold, after it has been read; NULL: nothing. */
     bnn_status (*restore)(bnn_model *model, bnn_error *error);

@@ -148,7 +148,8 @@ static void check_family(const judged *j, bool averages, bnn_condition *conditio
 static bool symmetrizes(const bnn_config *config)
 {
     const bnn_mode *mode = bnn_mode_of(config);
-    return mode->symmetrize && (!mode->not_invariant || !mode->not_invariant(config));
+    const char *ignored;
+    return mode->symmetrize && (!mode->not_invariant || !mode->not_invariant(config, &ignored));
 }
 
 /* Whether the mode waits for an accuracy that training may never reach. */
@@ -181,9 +182,11 @@ static void check_initial(const judged *j, bnn_condition *condition)
                  config->symmetrization.trigger_accuracy);
         broken(condition, name, reason,
                "symmetrization.trigger_epoch beside trigger_accuracy: the trigger at the latest");
-    } else if (mode->symmetrize)
-        broken(condition, name, mode->not_invariant(config), "symmetrization.arrangement: gcnn");
-    else {
+    } else if (mode->symmetrize) {
+        const char *make_so;
+        const char *why = mode->not_invariant(config, &make_so);
+        broken(condition, name, why, make_so);
+    } else {
         snprintf(mend, sizeof mend, "posterior.mean_init: zero; or symmetrization.mode: ");
         broken(condition, name, "initial means are random, and nothing symmetrizes q later",
                append_rows(mend, sizeof mend, bnn_mode_row, makes_invariant));
