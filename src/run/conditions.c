@@ -338,8 +338,12 @@ static void check_q(const judged *j, const bnn_certificate *certificate, bnn_con
                "another group or representation");
     else if (certificate->residual == 0 && certificate->kl_max == 0)
         kept(condition, name, "the posterior equals its projection bit for bit");
-    else if (isinf(certificate->kl_max))
+    else if (signs_differ(j))
         broken(condition, name, SIGNS_DIFFER, append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
+    else if (isinf(certificate->kl_max))
+        broken(condition, name,
+               "weights share noise that the group does not take to weights that share noise",
+               "the group of the training, or a mode without shared noise");
     else {
         snprintf(text, sizeof text, "residual |theta - P theta|/|theta| = %.3e", certificate->residual);
         broken(condition, name, text, "bnn symmetrize --project, or train with hold");
