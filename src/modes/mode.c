@@ -155,5 +155,6 @@ bnn_status bnn_mode_restore(const char *path, bnn_model *model, bnn_error *error
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: config: symmetrization.mode: found \"%s\", which this bnn does not know", path,
                         model->config.symmetrization.mode);
-    return mode->restore ? mode->restore(model, error) : BNN_OK;
+    const bnn_status status = mode->restore ? mode->restore(model, error) : BNN_OK;
+    return status ? bnn_fail_in(error, status, path) : BNN_OK;
 }
