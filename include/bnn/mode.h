@@ -29,6 +29,7 @@ typedef struct bnn_mode {
     bool replaces_network;             /* the model has another network after the trigger */
     bool averages_factors;             /* q's factors are averaged, which not every family survives */
     bool orbit_a_draw;                 /* a step needs an image's orbit under one weight draw */
+    bool ties_weights;                 /* weights share noise (bnn_ties) after the trigger */
     bnn_representation representation; /* of hidden channels, where the configuration says auto */
 
     void (*plan)(const bnn_config *config, size_t order, bnn_plan *plan);
@@ -40,8 +41,9 @@ typedef struct bnn_mode {
      * `fresh`: the posterior has not been trained yet. */
     bnn_status (*symmetrize)(const bnn_symmetry *symmetry, bool fresh, bnn_model *model, bnn_error *error);
 
-    /* Why q is not exactly invariant after the trigger, and NULL when it is; a NULL function: it is. */
-    const char *(*not_invariant)(const bnn_config *config);
+    /* Why q is not exactly invariant after the trigger, with *mend <- what would make it so; NULL when it is. A NULL function:
+     * it is. */
+    const char *(*not_invariant)(const bnn_config *config, const char **mend);
 
     /* What of the model the file does not hold, after it has been read; NULL: nothing. */
     bnn_status (*restore)(bnn_model *model, bnn_error *error);
@@ -78,6 +80,10 @@ bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error
 
 /* For modes that see base images only: refuses an augmentation that the user has set, but for "none", and settles it. */
 bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_error *error);
+
+/* For modes that always hold: refuses a hold that the user has set to false, and settles it, with what bnn_settle_unaugmented
+ * does. */
+bnn_status bnn_settle_held(const char *name, bnn_config *config, bnn_error *error);
 
 /* To be called on a model that has been read from a file: checks that its mode exists, and lets it add what files do not hold;
  * `path` for messages. */
