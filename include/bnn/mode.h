@@ -32,12 +32,13 @@ typedef struct bnn_mode {
     bool ties_weights;                 /* weights share noise (bnn_ties) after the trigger */
     bnn_representation representation; /* of hidden channels, where the configuration says auto */
 
+    /* Asked once, before training: a trigger does not change it. */
     void (*plan)(const bnn_config *config, size_t order, bnn_plan *plan);
 
     /* NULL for modes without a trigger. The epochs before it; SIZE_MAX when only the accuracy decides. */
     size_t (*trigger_epoch)(const bnn_config *config);
 
-    /* What happens to q at the trigger; NULL: nothing. `symmetry` is that of the model's network, NULL unless needs_action.
+    /* What happens to q at the trigger; NULL for modes without one. `symmetry` is that of the model's network, NULL unless needs_action.
      * `fresh`: the posterior has not been trained yet. */
     bnn_status (*symmetrize)(const bnn_symmetry *symmetry, bool fresh, bnn_model *model, bnn_error *error);
 
@@ -45,7 +46,8 @@ typedef struct bnn_mode {
      * it is. */
     const char *(*not_invariant)(const bnn_config *config, const char **mend);
 
-    /* What of the model the file does not hold, after it has been read; NULL: nothing. */
+    /* What of the model the file does not hold, after it has been read; NULL: nothing. A file may be a checkpoint from before
+     * the trigger: whether q has been symmetrized, its figures tell. */
     bnn_status (*restore)(bnn_model *model, bnn_error *error);
 
     /* The mode's own checks of a configuration of a run, with `name` before every message; settles what the mode leaves no
