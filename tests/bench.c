@@ -63,6 +63,7 @@ static bnn_model *model_for(const struct row *row)
     bnn_model *model;
     bnn_error error;
     bnn_config_default(&config);
+    snprintf(config.posterior.family, sizeof config.posterior.family, "%s", bnn_family_row(0)->name);
     check(bnn_model_create(&config, &spec, &model, &error), &error);
     return model;
 }
