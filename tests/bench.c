@@ -63,6 +63,7 @@ static bnn_model *model_for(const struct row *row)
     bnn_model *model;
     bnn_error error;
     bnn_config_default(&config);
+    snprintf(config.posterior.family, sizeof config.posterior.family, "%s", bnn_family_row(0)->name);
     check(bnn_model_create(&config, &spec, &model, &error), &error);
     return model;
 }
@@ -84,7 +85,6 @@ static parts time_step(bnn_model *model, bnn_engine *engine, bnn_optimizer *opti
     const double norm = bnn_gradient_norm(mu, rho, model->posterior->count, threads);
     const bnn_descent descent = {.lr_scale = 1,
                                  .gradient_factor = bnn_clip_factor(norm, 1),
-                                 .n = 1e4,
                                  .mu_gradient = mu,
                                  .scale_gradient = rho,
                                  .sigma = bnn_engine_sigma(engine),

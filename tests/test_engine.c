@@ -340,6 +340,48 @@ static void objective_follows_its_definition(void **state)
     assert_close(out[1], exp(mean_logits[1]) / sum, 1e-12, 0);
 }
 
+/* What the KL adds to a gradient is, parameter by parameter, its weight times the derivative of KL(q_j || p_j): beta, a
+ * layer's factor, and the share of a tie. */
+static void the_kl_may_be_left_to_the_rule(void **state)
+{
+    const double factors[] = {0.5, 0, 2}, beta = 0.25;
+    bnn_engine_options options = {
+        .samples = 1, .items = ITEMS, .views = 1, .threads = 1, .gradient = BNN_GRADIENT_OF_SIGMA};
+    fixture whole, part;
+    (void)state;
+    set_up(&whole, &specs[0], &bnn_family_gaussian, options);
+    options.likelihood_only = true;
+    set_up(&part, &specs[0], &bnn_family_gaussian, options);
+    bnn_posterior *q = part.posterior;
+    const fixture *both[] = {&whole, &part};
+    for (size_t i = 0; i < 2; i++) {
+        bnn_ties *ties = both[i]->posterior->ties = bnn_ties_create(q->count);
+        for (size_t j = 0; j < q->count; j++) ties->leader[j] = (uint32_t)j, ties->share[j] = 1;
+        for (size_t j = 1; j < 5; j++) ties->leader[j] = 1, ties->share[j] = (bnn_real)0.25;
+        for (size_t l = 0, n = 0; l < both[i]->network->layer_count; l++)
+            if (both[i]->network->layers[l].bias_count > 0)
+                bnn_engine_kl_factors(both[i]->engine)[l] = factors[n++];
+        bnn_engine_draw(both[i]->engine, 1, BNN_STREAM_TRAIN_NOISE, 2);
+        bnn_engine_step(both[i]->engine, both[i]->in, both[i]->labels, beta);
+    }
+    const bnn_real *weight = bnn_engine_kl_weight(part.engine), *sigma = bnn_engine_sigma(part.engine);
+    assert_null(bnn_engine_kl_weight(whole.engine));
+    for (size_t j = 0; j < q->count; j++) {
+        const double s = (double)q->prior_std[j], away = (double)(q->mu[j] - q->prior_mean[j]);
+        const double w = (double)weight[j];
+        const double factor = j < (size_t)(7 * 12 + 7) ? 0.5 : j < (size_t)(7 * 12 + 7 + 5 * 7 + 5) ? 0 : 2;
+        assert_close(w, beta * factor * (j >= 1 && j < 5 ? 0.25 : 1), 1e-6, 0);
+        assert_close(bnn_engine_mu_gradient(whole.engine)[j],
+                     (double)bnn_engine_mu_gradient(part.engine)[j] + w * away / (s * s), 1e-5, 0.1);
+        assert_close(bnn_engine_scale_gradient(whole.engine)[j],
+                     (double)bnn_engine_scale_gradient(part.engine)[j] +
+                         w * ((double)sigma[j] / (s * s) - 1 / (double)sigma[j]),
+                     1e-5, 0.1);
+    }
+    tear_down(&part);
+    tear_down(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +395,7 @@ int main(void)
         cmocka_unit_test(fast_kernels_cost_no_accuracy),
         cmocka_unit_test(sets_that_nobody_has_are_refused),
         cmocka_unit_test(objective_follows_its_definition),
+        cmocka_unit_test(the_kl_may_be_left_to_the_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,7 +214,6 @@ static void follow_trajectory(const cJSON *trajectory, const char *rule_name, do
         assert_close(norm, setting(step, "norm_before_clip", 0), TOLERANCE / 10, 0);
         const bnn_descent descent = {.lr_scale = 1,
                                      .gradient_factor = bnn_clip_factor(norm, clip),
-                                     .n = 1,
                                      .mu_gradient = mu_gradient,
                                      .scale_gradient = rho_gradient,
                                      .sigma = sigma,

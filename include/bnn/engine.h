@@ -9,6 +9,7 @@
 #ifndef BNN_ENGINE_H
 #define BNN_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ typedef struct bnn_engine_options {
     const bnn_estimator *estimator; /* NULL: weight draws */
     int threads;
     bnn_scale_gradient gradient; /* of rho, or of sigma */
+    bool likelihood_only;        /* the gradient leaves the KL out: see bnn_engine_kl_weight */
     const char *kernels;         /* NULL, or a set of kernels: see bnn_workspace_options */
 } bnn_engine_options;
 
@@ -56,6 +58,10 @@ double *bnn_engine_kl_factors(bnn_engine *engine);
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);    /* (parameter_count) */
 bnn_real *bnn_engine_scale_gradient(bnn_engine *engine); /* (parameter_count) as options.gradient says */
+
+/* (parameter_count) The weight of each parameter's KL in the last step's loss: beta, times its layer's factor, times its share
+ * of a tie. Where options.likelihood_only, for rules that have the KL in closed form; else NULL. */
+const bnn_real *bnn_engine_kl_weight(const bnn_engine *engine);
 
 /* (parameter_count) sigma of the last draw's posterior. */
 const bnn_real *bnn_engine_sigma(const bnn_engine *engine);

@@ -31,7 +31,7 @@ typedef struct bnn_predict_options {
     uint64_t seed;
     bnn_purpose purpose; /* of the stream of draws */
     int threads;
-    const char *kernels; /* NULL, or a name for bnn_layer_ops_for */
+    const char *kernels; /* NULL, or a set of kernels: see bnn_workspace_options */
 } bnn_predict_options;
 
 /* The predictions of `images` consecutive images from `first` on. */

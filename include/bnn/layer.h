@@ -25,10 +25,9 @@ typedef struct bnn_layer {
     const bnn_layer_type *type;
     char name[40]; /* "conv_layers.0", "classifier": the prefix of its tensors; "conv_layers.0.relu" */
 
-    size_t inputs
-        [BNN_MAX_INPUTS];   /* (type->inputs) the layers before it whose outputs it takes, or BNN_IMAGES */
-    size_t uses;            /* how many inputs its own output is */
-    bnn_kernel_shape shape; /* the layer's alone, without what is run together with it */
+    size_t inputs[BNN_MAX_INPUTS]; /* (type->inputs) layers before it, by their number, or BNN_IMAGES */
+    size_t uses;                   /* how many inputs its own output is */
+    bnn_kernel_shape shape;        /* the layer's alone, without what is run together with it */
     bnn_representation in_representation, out_representation;
 
     /* Parameters: a weight tensor, as files write it, row-major, whose first dimension is the output channels and whose
@@ -88,10 +87,9 @@ struct bnn_layer_type {
     double (*expansion_scale)(const bnn_group *group, const bnn_layer *layer);
 };
 
-extern const bnn_layer_type bnn_layer_conv; /* kernel x kernel, stride 1, "same" padding, bias */
-extern const bnn_layer_type
-    bnn_layer_dense; /* W x + b over the whole input in (C, H, W) order; weight_rank 4: W is
-                                                 * written to files as (out, in, 1, 1), a convolution of one pixel */
+/* A layer that is asked for with weight_rank 4 has its W written to files as (out, in, 1, 1), a convolution of one pixel. */
+extern const bnn_layer_type bnn_layer_dense;    /* W x + b over the whole input in (C, H, W) order */
+extern const bnn_layer_type bnn_layer_conv;     /* kernel x kernel, stride 1, "same" padding, bias */
 extern const bnn_layer_type bnn_layer_relu;     /* max(0, x) */
 extern const bnn_layer_type bnn_layer_max_pool; /* 2 x 2, stride 2, an odd last row or column dropped */
 extern const bnn_layer_type bnn_layer_mean;     /* over the pixels of a channels-last activation: flat (C) */

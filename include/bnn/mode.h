@@ -29,21 +29,25 @@ typedef struct bnn_mode {
     bool replaces_network;             /* the model has another network after the trigger */
     bool averages_factors;             /* q's factors are averaged, which not every family survives */
     bool orbit_a_draw;                 /* a step needs an image's orbit under one weight draw */
+    bool ties_weights;                 /* weights share noise (bnn_ties) after the trigger */
     bnn_representation representation; /* of hidden channels, where the configuration says auto */
 
+    /* Asked once, before training: a trigger does not change it. */
     void (*plan)(const bnn_config *config, size_t order, bnn_plan *plan);
 
     /* NULL for modes without a trigger. The epochs before it; SIZE_MAX when only the accuracy decides. */
     size_t (*trigger_epoch)(const bnn_config *config);
 
-    /* What happens to q at the trigger; NULL: nothing. `symmetry` is that of the model's network, NULL unless needs_action.
+    /* What happens to q at the trigger; NULL for modes without one. `symmetry` is that of the model's network, NULL unless needs_action.
      * `fresh`: the posterior has not been trained yet. */
     bnn_status (*symmetrize)(const bnn_symmetry *symmetry, bool fresh, bnn_model *model, bnn_error *error);
 
-    /* Why q is not exactly invariant after the trigger, and NULL when it is; a NULL function: it is. */
-    const char *(*not_invariant)(const bnn_config *config);
+    /* Why q is not exactly invariant after the trigger, with *mend <- what would make it so; NULL when it is. A NULL function:
+     * it is. */
+    const char *(*not_invariant)(const bnn_config *config, const char **mend);
 
-    /* What of the model the file does not hold, after it has been read; NULL: nothing. */
+    /* What of the model the file does not hold, after it has been read; NULL: nothing. A file may be a checkpoint from before
+     * the trigger: whether q has been symmetrized, its figures tell. */
     bnn_status (*restore)(bnn_model *model, bnn_error *error);
 
     /* The mode's own checks of a configuration of a run, with `name` before every message; settles what the mode leaves no
@@ -78,6 +82,10 @@ bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error
 
 /* For modes that see base images only: refuses an augmentation that the user has set, but for "none", and settles it. */
 bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_error *error);
+
+/* For modes that always hold: refuses a hold that the user has set to false, and settles it, with what bnn_settle_unaugmented
+ * does. */
+bnn_status bnn_settle_held(const char *name, bnn_config *config, bnn_error *error);
 
 /* To be called on a model that has been read from a file: checks that its mode exists, and lets it add what files do not hold;
  * `path` for messages. */

@@ -29,13 +29,15 @@ typedef struct bnn_update {
     size_t step;     /* counts from 1 since the last reset */
     bnn_real factor; /* on both gradients: clipping */
     bool trained;    /* q had been trained before the first step since the last reset */
-    double n;        /* the items that the objective counts, 1/beta where beta is 1/N */
     size_t count;
     const bnn_real *mu_gradient, *scale_gradient; /* (count) of the loss; the second as the row asks for it */
-    const bnn_real *sigma;                        /* (count) before the update */
-    const bnn_real *prior_mean, *prior_std;       /* (count) */
-    bnn_real *mu, *rho;                           /* (count) updated in place */
-    bnn_real *const *state;                       /* the row's arrays, (count) each */
+    /* (count) The weight of each parameter's KL in the loss, where the row asks for the likelihood alone: 1/N, or what a
+     * schedule, free bits or a tie make of it, 0 included; else NULL. */
+    const bnn_real *kl_weight;
+    const bnn_real *sigma;                  /* (count) before the update */
+    const bnn_real *prior_mean, *prior_std; /* (count) */
+    bnn_real *mu, *rho;                     /* (count) updated in place */
+    bnn_real *const *state;                 /* the row's arrays, (count) each */
 } bnn_update;
 
 /* A rule acts element by element, and so commutes with every permutation of the parameters. */
@@ -44,8 +46,9 @@ typedef struct bnn_optimizer_rule {
     const char *const
         *states; /* names of its arrays of state in checkpoints, NULL-terminated; zero at first */
     bnn_scale_gradient gradient;  /* what the second gradient is taken in */
-    bool likelihood_only;         /* the gradient is to leave the KL out, which the rule has in closed form */
+    bool likelihood_only;         /* the gradient is to leave the KL out: the rule has it in closed form */
     bool clip_norm;               /* the global norm of its gradients may be clipped */
+    bool normal;                  /* needs a family of normal distributions: bnn_family.normal */
     double default_rho_lr_factor; /* of options.rho_lr_factor, where the rule reads it */
 
     /* The reason why the options are impossible, or NULL. May be NULL. */
@@ -84,8 +87,8 @@ void bnn_optimizer_reset(bnn_optimizer *optimizer);
 typedef struct bnn_descent {
     double lr_scale;                              /* on the options' learning rate */
     double gradient_factor;                       /* on both gradients */
-    double n;                                     /* as in bnn_update */
     const bnn_real *mu_gradient, *scale_gradient; /* (count) */
+    const bnn_real *kl_weight;                    /* (count) or NULL, as in bnn_update */
     const bnn_real *sigma;                        /* (count) */
     int threads;
 } bnn_descent;

@@ -99,7 +99,7 @@ bnn_status bnn_posterior_create(const bnn_network *network, const bnn_family *fa
                                 bnn_posterior **posterior, bnn_error *error);
 void bnn_posterior_free(bnn_posterior *posterior); /* NULL is legal */
 
-/* Deep copy of src's figures into dst of the same network. */
+/* Deep copy of src's figures into dst, of the same network or one with the same tensors; dst keeps its ties. */
 void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src);
 
 /* Initial figures. */
@@ -170,6 +170,9 @@ void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w);
 /* KL(q || p) in nats, summed in double; of one layer (weights and biases), and of all. */
 double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *layer);
 double bnn_posterior_kl(const bnn_posterior *posterior);
+
+/* The free parameters of a layer: all, or of each tie one. */
+double bnn_posterior_layer_free(const bnn_posterior *posterior, const bnn_layer *layer);
 
 /* The mean of sigma_j / s_j over a layer's parameters: 1 at the prior, near 0 for a vanishing variance. */
 double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_layer *layer);

@@ -25,7 +25,7 @@ typedef struct bnn_sampler {
     size_t run_count;
 } bnn_sampler;
 
-/* The posterior must outlive it, and keep its ties. */
+/* The posterior must outlive it; it may be tied, or untied, between draws. */
 bnn_status bnn_sampler_create(const bnn_posterior *posterior, bnn_sampler **sampler, bnn_error *error);
 void bnn_sampler_free(bnn_sampler *sampler); /* NULL is legal */
 

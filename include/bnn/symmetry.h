@@ -107,7 +107,8 @@ bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangem
  * exactly when q is invariant. `kl` = KL(q || rho(h) q) in nats; `l1_bound`: for every input x, with F the
  * predictive,
  *     ||F(h.x) - F(x)||_1 <= 2 TV(q, rho(h) q) <= 2 sqrt(1 - BC^2),  BC the Bhattacharyya coefficient.
- * That needs f(h.x; rho(h) w) = f(x; w): where bnn_network_commutes says no, the bound is the trivial 2. */
+ * That needs f(h.x; rho(h) w) = f(x; w): where bnn_network_commutes says no, the bound is the trivial 2. Of weights that share
+ * noise each tie counts once; where rho(h) does not take ties to ties, q and rho(h) q share no values: infinity, and 2. */
 typedef struct bnn_certificate_layer {
     char name[40];
     double residual;

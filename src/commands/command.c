@@ -10,8 +10,8 @@
 
 #include "base/text.h"
 #include "bnn/io.h"
-#include "bnn/utf8.h"
 #include "bnn/mode.h"
+#include "bnn/utf8.h"
 
 void cmd_print_help(const subcommand *command)
 {
@@ -250,6 +250,11 @@ bnn_status cmd_derive(const cmd_line *line, cmd_derivation *derivation, bnn_erro
     bnn_group *group = NULL, *trained = NULL;
     *derivation = (cmd_derivation){0};
     bnn_status status = cmd_load_model(line->operands[0], &derivation->model, &derivation->file, error);
+    if (!status && derivation->model->posterior->ties)
+        status = bnn_fail(
+            error, BNN_BAD_INPUT,
+            "bnn %s: %s: mode %s lets weights share noise, which a model made from it would not",
+            line->command->name, line->operands[0], bnn_mode_of(&derivation->model->config)->row.name);
     if (!status) status = cmd_trained_group(derivation->model, derivation->file, &trained, error);
     if (!status) status = cmd_group(line, derivation->model, &group, error);
     if (!status) {

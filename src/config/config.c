@@ -260,25 +260,35 @@ static bnn_status check_ramp(const char *name, const char *which, double warmup,
                     name, which, end, which, warmup);
 }
 
+/* `needs`: whether the row that `key` names is made for families of normal distributions. */
+static bnn_status check_family(const char *name, const char *key, const bnn_row *row, bool needs,
+                               const bnn_config *c, bnn_error *error)
+{
+    if (!needs || bnn_family_find(c->posterior.family)->normal) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: %s: found \"%s\" with family %s, expected one whose noise is normal", name, key,
+                    row->name, c->posterior.family);
+}
+
 static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *error)
 {
+    const bnn_estimator *estimator = bnn_estimators[c->train.estimator];
+    const bnn_optimizer_rule *rule = bnn_optimizer_find(c->train.optimizer.name);
     const double warmup = (double)c->train.kl_warmup_epochs, end = (double)c->train.kl_ramp_end;
     bnn_status status = check_ramp(name, "kl", warmup, end, error);
     if (!status)
         status = check_ramp(name, "kl_head", auto_or(c->train.kl_head_warmup_epochs, warmup),
                             auto_or(c->train.kl_head_ramp_end, end), error);
     if (status) return status;
-    const char *refusal =
-        bnn_optimizer_find(c->train.optimizer.name)->refuse
-            ? bnn_optimizer_find(c->train.optimizer.name)->refuse(&c->train.optimizer.options)
-            : NULL;
-    if (refusal) return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, refusal);
-    if (bnn_estimators[c->train.estimator]->normal && !bnn_family_find(c->posterior.family)->normal)
+    if (bnn_optimizer_find(c->train.optimizer.name)->likelihood_only && c->train.kl_weight == 0)
         return bnn_fail(
             error, BNN_BAD_INPUT,
-            "%s: train.estimator: found \"%s\" with family %s, expected one whose noise is normal", name,
-            bnn_estimator_row((size_t)c->train.estimator)->name, c->posterior.family);
-    return BNN_OK;
+            "%s: train.kl_weight: found 0 with optimiser %s, expected more: its sigma is that of N = 1/beta",
+            name, c->train.optimizer.name);
+    const char *refusal = rule->refuse ? rule->refuse(&c->train.optimizer.options) : NULL;
+    if (refusal) return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, refusal);
+    status = check_family(name, "train.estimator", &estimator->row, estimator->normal, c, error);
+    return status ? status : check_family(name, "train.optimizer.name", &rule->row, rule->normal, c, error);
 }
 
 /* What `auto` stands for, where no data is needed to know. */

@@ -1,7 +1,6 @@
 #include "bnn/mode.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -93,22 +92,27 @@ static bnn_status check_trigger(const char *name, const bnn_config *config, bnn_
     return BNN_OK;
 }
 
+/* Why an estimator does not serve a mode; NULL: it does. */
+static const char *unfit(const bnn_mode *mode, const bnn_estimator *estimator)
+{
+    if (mode->orbit_a_draw && !estimator->shares_draws)
+        return "an orbit has to be seen under one weight draw";
+    if (mode->ties_weights && estimator->perturbs)
+        return "weights that share noise have to be drawn, and images of a sample to share the draw";
+    return NULL;
+}
+
 static bnn_status check_estimator(const char *name, const bnn_config *config, bnn_error *error)
 {
     const bnn_mode *mode = bnn_mode_of(config);
     const bnn_estimator *found = bnn_estimators[config->train.estimator];
     char expected[128] = "";
-    size_t length = 0;
-    if (!mode->orbit_a_draw || found->shares_draws) return BNN_OK;
-    for (const bnn_estimator *const *e = bnn_estimators; *e && length < sizeof expected; e++)
-        if ((*e)->shares_draws)
-            length += (size_t)snprintf(expected + length, sizeof expected - length, "%s\"%s\"",
-                                       length ? " or " : "", (*e)->row.name);
-    return bnn_fail(
-        error, BNN_BAD_INPUT,
-        "%s: train.estimator: found \"%s\" with mode %s, expected %s: an orbit has to be seen under one "
-        "weight draw",
-        name, found->row.name, mode->row.name, expected);
+    if (!unfit(mode, found)) return BNN_OK;
+    for (const bnn_estimator *const *e = bnn_estimators; *e; e++)
+        if (!unfit(mode, *e))
+            bnn_append(expected, sizeof expected, "%s\"%s\"", *expected ? " or " : "", (*e)->row.name);
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: train.estimator: found \"%s\" with mode %s, expected %s: %s",
+                    name, found->row.name, mode->row.name, expected, unfit(mode, found));
 }
 
 bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_error *error)
@@ -123,6 +127,16 @@ bnn_status bnn_settle_unaugmented(const char *name, bnn_config *config, bnn_erro
                         bnn_augmentation_names[BNN_AUGMENT_NONE]);
     *augmentation = BNN_AUGMENT_NONE;
     return BNN_OK;
+}
+
+bnn_status bnn_settle_held(const char *name, bnn_config *config, bnn_error *error)
+{
+    if (bnn_config_gives(config, "symmetrization.hold") && !config->symmetrization.hold)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: symmetrization.hold: found false with mode %s, which always holds", name,
+                        bnn_mode_of(config)->row.name);
+    config->symmetrization.hold = true;
+    return bnn_settle_unaugmented(name, config, error);
 }
 
 bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error)
@@ -141,5 +155,6 @@ bnn_status bnn_mode_restore(const char *path, bnn_model *model, bnn_error *error
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: config: symmetrization.mode: found \"%s\", which this bnn does not know", path,
                         model->config.symmetrization.mode);
-    return mode->restore ? mode->restore(model, error) : BNN_OK;
+    const bnn_status status = mode->restore ? mode->restore(model, error) : BNN_OK;
+    return status ? bnn_fail_in(error, status, path) : BNN_OK;
 }

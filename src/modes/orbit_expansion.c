@@ -13,8 +13,9 @@ static bnn_status symmetrize(const bnn_symmetry *symmetry, bool fresh, bnn_model
     return bnn_model_expand(model, (bnn_arrangement)model->config.symmetrization.arrangement, error);
 }
 
-static const char *not_invariant(const bnn_config *config)
+static const char *not_invariant(const bnn_config *config, const char **mend)
 {
+    *mend = "symmetrization.arrangement: gcnn";
     return config->symmetrization.arrangement == BNN_GCNN
                ? NULL
                : "only the gcnn arrangement of an orbit expansion is invariant";
@@ -27,7 +28,7 @@ static bnn_status check(const char *name, bnn_config *config, bnn_error *error)
                         "%s: model.channel_representation: found \"regular\", expected \"auto\" or "
                         "\"trivial\" for the small network of %s",
                         name, bnn_mode_orbit_expansion.row.name);
-    if (config->symmetrization.hold && not_invariant(config))
+    if (config->symmetrization.hold && config->symmetrization.arrangement != BNN_GCNN)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: symmetrization.arrangement: found \"%s\" with hold, expected \"%s\": only that "
                         "expansion is invariant",

@@ -15,16 +15,6 @@ static void plan(const bnn_config *config, size_t order, bnn_plan *plan)
     *plan = (bnn_plan){.augmentation = BNN_AUGMENT_NONE, .repeats = 1, .views = 1, .count_factor = 1};
 }
 
-static bnn_status check(const char *name, bnn_config *config, bnn_error *error)
-{
-    if (bnn_config_gives(config, "symmetrization.hold") && !config->symmetrization.hold)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: symmetrization.hold: found false with mode %s, which always holds", name,
-                        bnn_mode_tie.row.name);
-    config->symmetrization.hold = true;
-    return bnn_settle_unaugmented(name, config, error);
-}
-
 static const char *const keys[] = {"symmetrization.augmentation", "symmetrization.hold", NULL};
 
 const bnn_mode bnn_mode_tie = {
@@ -37,5 +27,5 @@ const bnn_mode bnn_mode_tie = {
     .plan = plan,
     .trigger_epoch = at_once,
     .symmetrize = bnn_symmetrize_projected,
-    .check = check,
+    .check = bnn_settle_held,
 };

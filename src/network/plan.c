@@ -2,11 +2,6 @@
 
 #include <stdlib.h>
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static bnn_status check_complete(const bnn_network *network, bnn_error *error)
 {
     if (network->layer_count == 0) return bnn_fail(error, BNN_BAD_INPUT, "found a network without layers");

@@ -9,6 +9,11 @@
 
 #include "bnn/network.h"
 
+static inline size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* A figure that is kept from one time to another, both included, in buffer `slot`. */
 typedef struct plan_range {
     bool kept;

@@ -6,14 +6,12 @@
 #include "network/runner.h"
 
 struct bnn_workspace {
-    const bnn_network *network;
     plan plan;
     runner *runners;            /* (steps) unused where a layer is perturbed */
     perturbation **perturbed;   /* (steps) NULL: runs by its runner */
     bnn_real **out, **gradient; /* (slots of the plan) */
     bnn_real *extra[BNN_MAX_INPUTS];
     bnn_real *scratch;
-    bnn_unit unit;
     const bnn_real *in; /* the block that forward saw last */
     size_t images;
     bool add; /* whether this unit has gradients already */
@@ -63,11 +61,6 @@ static const bnn_kernel *kernel_for(const plan_step *step, const char *set, size
     const bnn_kernel *asked = bnn_kernel_of_set(kernels, &step->shape, set);
     *of_set += asked != NULL;
     return asked ? asked : bnn_kernel_of_set(kernels, &step->shape, NULL);
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
 }
 
 /* The runners and perturbations of all steps; *scratch <- the largest that they ask for. */
@@ -121,7 +114,6 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
     *workspace = NULL;
     bnn_workspace *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a workspace", 1, sizeof *result);
-    result->network = network;
     bnn_status status = plan_create(network, options->train ? options->estimator : NULL, options->train,
                                     &result->plan, error);
     if (!status) {
@@ -165,7 +157,6 @@ size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
 
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
 {
-    workspace->unit = *unit;
     workspace->add = false;
     for (size_t s = 0; s < workspace->plan.step_count; s++)
         if (workspace->perturbed[s])

@@ -23,6 +23,7 @@ struct bnn_engine {
     bnn_stream stream;              /* of the step's estimator noise */
     double *kl_factors;             /* (layers) */
     bnn_real *mu_gradient, *scale_gradient;
+    bnn_real *kl_weight;      /* (count) where the gradient leaves the KL out, else NULL */
     bnn_real *logits;         /* (samples, items, views, classes) */
     bnn_real *logit_gradient; /* (threads, block, classes) */
     double *probabilities;    /* (samples, items, classes) */
@@ -56,6 +57,7 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
         {&engine->unit_spread_gradient, perturbs(o) ? engine->units * all : 0},
         {&engine->mu_gradient, all},
         {&engine->scale_gradient, all},
+        {&engine->kl_weight, o->likelihood_only ? all : 0},
         {&engine->logits, o->samples * rows * engine->classes},
         {&engine->logit_gradient, (size_t)o->threads * engine->block * engine->classes},
     };
@@ -125,6 +127,7 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->kl_factors);
     free(engine->mu_gradient);
     free(engine->scale_gradient);
+    free(engine->kl_weight);
     free(engine->logits);
     free(engine->logit_gradient);
     free(engine->probabilities);
@@ -242,6 +245,14 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_ru
                                          sigma_gradient);
 }
 
+/* The KL's weight in the loss, for a rule that has its gradient in closed form. */
+static void weigh_kl(bnn_engine *engine, const bnn_run *part, double beta)
+{
+    const bnn_ties *ties = engine->posterior->ties;
+    for (size_t j = part->from; j < part->from + part->count; j++)
+        engine->kl_weight[j] = (bnn_real)beta * (ties ? ties->share[j] : 1);
+}
+
 /* Adds up the units of one run of parameters and pulls the gradient back to mu and rho. */
 static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
 {
@@ -262,7 +273,9 @@ static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
                               sum_chunks(engine, engine->unit_gradient, s, part), mu_gradient,
                               scale_gradient);
     }
-    if (beta != 0)
+    if (engine->options.likelihood_only)
+        weigh_kl(engine, part, beta);
+    else if (beta != 0)
         bnn_posterior_kl_gradient(engine->posterior, family, &slice, part->from, (bnn_real)beta, mu_gradient,
                                   scale_gradient);
     for (size_t j = 0; engine->options.gradient == BNN_GRADIENT_OF_RHO && j < part->count; j++)
@@ -317,6 +330,11 @@ bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)
 bnn_real *bnn_engine_scale_gradient(bnn_engine *engine)
 {
     return engine->scale_gradient;
+}
+
+const bnn_real *bnn_engine_kl_weight(const bnn_engine *engine)
+{
+    return engine->options.likelihood_only ? engine->kl_weight : NULL;
 }
 
 const bnn_real *bnn_engine_sigma(const bnn_engine *engine)

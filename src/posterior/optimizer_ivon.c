@@ -7,16 +7,18 @@
  *     f  = (dL/dsigma)/sigma = mean(dL/dw (w - mu)) N (h + delta)          the curvature that a step's draws see
  *     h <- b2 h + (1 - b2) f + (1 - b2)^2 (h - f)^2 / (2 (h + delta))      which stays positive by itself
  *     mu <- mu - lr (h0 + delta) clip((g/(1 - b1^t) + delta (mu - m)) / (h + delta))
- * with L that likelihood alone: the KL is in delta. The sign of lr (h0 + delta) is that of a rate at the first step. */
+ * with L that likelihood alone: the KL is in delta. With lr (h0 + delta), lr is the rate of the first step. A KL whose weight is 0
+ * for a while, or in part, leaves no N: schedules and free bits are not read. */
 #include <math.h>
 
 #include "bnn/numeric.h"
 #include "posterior/optimizers.h"
 
+/* delta, from the weight of the KL, which is 1/N. */
 static double delta_of(const bnn_update *u, size_t j)
 {
     const double std = (double)u->prior_std[j];
-    return 1 / (u->n * std * std);
+    return (double)u->kl_weight[j] / (std * std);
 }
 
 /* h begins at h0, or where q has been trained before, so that sigma is what it is. */
@@ -25,7 +27,8 @@ static void start(const bnn_update *u)
     bnn_real *h = u->state[1];
     for (size_t j = 0; j < u->count; j++) {
         const double sigma = (double)u->sigma[j];
-        h[j] = (bnn_real)(u->trained ? fmax(1 / (u->n * sigma * sigma) - delta_of(u, j), 0) : u->options->h0);
+        h[j] = (bnn_real)(u->trained ? fmax((double)u->kl_weight[j] / (sigma * sigma) - delta_of(u, j), 0)
+                                     : u->options->h0);
     }
 }
 
@@ -45,7 +48,7 @@ static void update(const bnn_update *u)
         const double step = ((double)g[j] * correction + delta * distance) / (curvature + delta);
         h[j] = (bnn_real)curvature;
         u->mu[j] -= (bnn_real)(u->lr * (o->h0 + delta) * fmax(fmin(step, most), -most));
-        u->rho[j] = (bnn_real)bnn_softplus_inverse(1 / sqrt(u->n * (curvature + delta)));
+        u->rho[j] = (bnn_real)bnn_softplus_inverse(sqrt((double)u->kl_weight[j] / (curvature + delta)));
     }
 }
 
@@ -58,6 +61,7 @@ const bnn_optimizer_rule bnn_optimizer_ivon = {
     .states = states,
     .gradient = BNN_GRADIENT_OF_SIGMA,
     .likelihood_only = true,
+    .normal = true,
     .start = start,
     .update = update,
 };

@@ -28,7 +28,12 @@ static const char *refuse(const bnn_optimizer_options *options)
 }
 
 static const char *const states[] = {"mu.0", "rho.0", NULL};
-static const char *const keys[] = {"train.clip_norm",
+static const char *const keys[] = {"train.kl_warmup_epochs",
+                                   "train.kl_ramp_end",
+                                   "train.kl_head_warmup_epochs",
+                                   "train.kl_head_ramp_end",
+                                   "train.free_bits",
+                                   "train.clip_norm",
                                    "train.optimizer.momentum",
                                    "train.optimizer.nesterov",
                                    "train.optimizer.rho_lr_factor",

@@ -316,6 +316,16 @@ double bnn_posterior_kl(const bnn_posterior *posterior)
     return sum;
 }
 
+double bnn_posterior_layer_free(const bnn_posterior *posterior, const bnn_layer *layer)
+{
+    const size_t count = layer->weight_count + layer->bias_count;
+    double sum = 0;
+    if (!posterior->ties) return (double)count;
+    for (size_t j = layer->weight_offset; j < layer->weight_offset + count; j++)
+        sum += (double)posterior->ties->share[j];
+    return sum;
+}
+
 double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_layer *layer)
 {
     const size_t count = layer->weight_count + layer->bias_count;

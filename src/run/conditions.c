@@ -148,7 +148,8 @@ static void check_family(const judged *j, bool averages, bnn_condition *conditio
 static bool symmetrizes(const bnn_config *config)
 {
     const bnn_mode *mode = bnn_mode_of(config);
-    return mode->symmetrize && (!mode->not_invariant || !mode->not_invariant(config));
+    const char *ignored;
+    return mode->symmetrize && (!mode->not_invariant || !mode->not_invariant(config, &ignored));
 }
 
 /* Whether the mode waits for an accuracy that training may never reach. */
@@ -181,9 +182,11 @@ static void check_initial(const judged *j, bnn_condition *condition)
                  config->symmetrization.trigger_accuracy);
         broken(condition, name, reason,
                "symmetrization.trigger_epoch beside trigger_accuracy: the trigger at the latest");
-    } else if (mode->symmetrize)
-        broken(condition, name, mode->not_invariant(config), "symmetrization.arrangement: gcnn");
-    else {
+    } else if (mode->symmetrize) {
+        const char *make_so;
+        const char *why = mode->not_invariant(config, &make_so);
+        broken(condition, name, why, make_so);
+    } else {
         snprintf(mend, sizeof mend, "posterior.mean_init: zero; or symmetrization.mode: ");
         broken(condition, name, "initial means are random, and nothing symmetrizes q later",
                append_rows(mend, sizeof mend, bnn_mode_row, makes_invariant));
@@ -281,10 +284,9 @@ static void check_architecture(const judged *j, bnn_condition *condition)
         broken(condition, name, reason, EXACT_GROUPS);
     else
         broken(condition, name, reason,
-               shifts
-                   ? "model.padding: circular, and data.pad or fewer conv layers, so that translations shift "
-                     "every pool by whole windows"
-                   : "data.pad or fewer conv layers, so that every size before a pool is even");
+               shifts ? "model.padding: circular, and data.pad or fewer pools (model.pool), so that "
+                        "translations shift every pool by whole windows"
+                      : "data.pad or fewer pools (model.pool), so that every size before a pool is even");
 }
 
 static void check_optimizer(const judged *j, bnn_condition *condition)
@@ -335,8 +337,12 @@ static void check_q(const judged *j, const bnn_certificate *certificate, bnn_con
                "another group or representation");
     else if (certificate->residual == 0 && certificate->kl_max == 0)
         kept(condition, name, "the posterior equals its projection bit for bit");
-    else if (isinf(certificate->kl_max))
+    else if (signs_differ(j))
         broken(condition, name, SIGNS_DIFFER, append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
+    else if (isinf(certificate->kl_max))
+        broken(condition, name,
+               "weights share noise that the group does not take to weights that share noise",
+               "the group of the training, or a mode without shared noise");
     else {
         snprintf(text, sizeof text, "residual |theta - P theta|/|theta| = %.3e", certificate->residual);
         broken(condition, name, text, "bnn symmetrize --project, or train with hold");

@@ -18,7 +18,7 @@ void bnn_kl_factors(const bnn_config *config, const bnn_posterior *posterior, si
     for (size_t l = 0; l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
         const bool head = layer == bnn_network_head(network);
-        const double free_nats = config->train.free_bits * (double)(layer->weight_count + layer->bias_count);
+        const double free_nats = config->train.free_bits * bnn_posterior_layer_free(posterior, layer);
         factors[l] =
             head ? ramp((double)epoch, config->train.kl_head_warmup_epochs, config->train.kl_head_ramp_end)
                  : bnn_kl_ramp(config, epoch);

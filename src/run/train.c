@@ -107,7 +107,8 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .average = r->plan.average,
                                         .estimator = bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
-                                        .gradient = rule->gradient};
+                                        .gradient = rule->gradient,
+                                        .likelihood_only = rule->likelihood_only};
     bnn_status status = BNN_OK;
     unequip(r);
     if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
@@ -234,8 +235,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     bnn_posterior_learn_prior(r->model->posterior, bnn_engine_sigma(r->engine));
     if (index == 0 || r->config->train.free_bits > 0)
         bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
-    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels,
-                                          r->optimizer->rule->likelihood_only ? 0 : beta);
+    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
     bnn_real *scale_gradient = bnn_engine_scale_gradient(r->engine);
     if (r->triggered && bnn_mode_holds(r->config)) {
@@ -251,9 +251,9 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
                                  .gradient_factor = r->optimizer->rule->clip_norm
                                                         ? bnn_clip_factor(norm, r->config->train.clip_norm)
                                                         : 1,
-                                 .n = 1 / beta,
                                  .mu_gradient = mu_gradient,
                                  .scale_gradient = scale_gradient,
+                                 .kl_weight = bnn_engine_kl_weight(r->engine),
                                  .sigma = bnn_engine_sigma(r->engine),
                                  .threads = r->options->threads};
     bnn_optimizer_step(r->optimizer, &descent, r->model->posterior);

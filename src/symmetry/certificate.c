@@ -13,20 +13,30 @@ typedef struct moments {
     bnn_real *sigma, *mu_projected, *sigma_projected; /* (count) */
 } moments;
 
-/* Adds KL(q_a || q_b) and the log of the Bhattacharyya coefficient of two parameters of one family; weights of opposite
- * signs share no values. */
-static void divergence(const moments *q, const bnn_family *family, size_t a, size_t b, double *kl,
-                       double *log_bhattacharyya)
+/* Whether rho(h), given by its table, takes the weights that share noise with j to weights that share noise. If not, q and
+ * rho(h) q lie in different subspaces. */
+static bool moves_tie(const bnn_ties *ties, const uint32_t *source, size_t j)
 {
+    return ties->leader[source[j]] == ties->leader[source[ties->leader[j]]];
+}
+
+/* Adds, of parameter j and the one that rho(h) puts in its place, KL(q_j || q_h) and the log of the Bhattacharyya coefficient;
+ * each tie counts once. Weights of opposite signs share no values. */
+static void divergence(const moments *q, const bnn_family *family, const uint32_t *source, size_t j,
+                       double *kl, double *log_bhattacharyya)
+{
+    const bnn_ties *ties = q->posterior->ties;
+    const size_t h = source[j];
+    const double share = ties ? (double)ties->share[j] : 1;
     double log_bc;
-    if (q->sign && q->sign[a] != q->sign[b]) {
+    if ((q->sign && q->sign[j] != q->sign[h]) || (ties && !moves_tie(ties, source, j))) {
         *kl = INFINITY;
         *log_bhattacharyya = -INFINITY;
         return;
     }
-    *kl += family->divergence((double)q->mu[a], (double)q->sigma[a], (double)q->mu[b], (double)q->sigma[b],
-                              &log_bc);
-    *log_bhattacharyya += log_bc;
+    *kl += share * family->divergence((double)q->mu[j], (double)q->sigma[j], (double)q->mu[h],
+                                      (double)q->sigma[h], &log_bc);
+    *log_bhattacharyya += share * log_bc;
 }
 
 /* sum over a range of (v - P v)^2 and of v^2 */
@@ -60,7 +70,7 @@ static void certify_layer(const bnn_symmetry *symmetry, const bnn_layer *layer, 
     for (size_t h = 0; h < symmetry->group->order; h++) {
         const uint32_t *source = symmetry->source + h * symmetry->count;
         double log_bc = 0;
-        for (size_t j = begin; j < end; j++) divergence(q, family, j, source[j], &result->kl[h], &log_bc);
+        for (size_t j = begin; j < end; j++) divergence(q, family, source, j, &result->kl[h], &log_bc);
         result->kl_max = fmax(result->kl_max, result->kl[h]);
         result->log_bhattacharyya_min = fmin(result->log_bhattacharyya_min, log_bc);
         log_bhattacharyya[h] += log_bc;

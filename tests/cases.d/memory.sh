@@ -1,8 +1,11 @@
 # Out of memory: whichever allocation fails, a command ends with 1 and a line on standard error, or does its work as if none
 # had (the libraries that it loads can do without some). It never calls the input bad, and never leaves out part of a result.
-# Where the C library has no other names for its allocators, there is nothing to check.
+# Where the C library has no other names for its allocators, or the program brings allocators of its own (the sanitizers), there is
+# nothing to check.
 cc=${CC:-cc}
 $cc -shared -fPIC -o shim.so "$here/out_of_memory.c" 2> /dev/null || return 0
+OUT_OF_MEMORY_AT=0 LD_PRELOAD=./shim.so "$BNN" --version > out 2> err || return 0
+[ ! -s err ] || return 0
 export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # every NAME STEP COMMAND...: lets every STEP-th allocation of the command fail, up to the last that it makes.

@@ -1,5 +1,5 @@
 /* The small matrix products of Winograd's convolution: C <- A B or C += A B, by outer products that stay in
- * registers. Exists once for each instruction set: see simd.h. */
+ * registers. Exists once for each instruction set: see base/cpu.h. */
 #ifndef BNN_SRC_SIMD_PRODUCT_H
 #define BNN_SRC_SIMD_PRODUCT_H
 

@@ -1,4 +1,4 @@
-/* The transforms of Winograd's F(6x6, 3x3) and, for what is left of a line, F(4, 3) and F(2, 3): see simd_winograd.c for
+/* The transforms of Winograd's F(6x6, 3x3) and, for what is left of a line, F(4, 3) and F(2, 3): see winograd.c for
  * the formulas and their source. A line of `length` outputs has length + 2 inputs and as many points: of 0, 1, -1, 2, -2,
  * 1/2, -1/2, infinity the first length + 1 and the last. The scales of the points are those of length 6 for any length,
  * so that all share one U. A tile is transformed for a vector of channels at a time, first its columns, then its rows. */
