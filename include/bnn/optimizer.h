@@ -28,7 +28,7 @@ typedef struct bnn_update {
     double lr;       /* of this step */
     size_t step;     /* counts from 1 since the last reset */
     bnn_real factor; /* on both gradients: clipping */
-    bool trained;    /* q had been trained before the first step since the last reset */
+    bool trained;    /* q had been trained before the first step */
     size_t count;
     const bnn_real *mu_gradient, *scale_gradient; /* (count) of the loss; the second as the row asks for it */
     /* (count) The weight of each parameter's KL in the loss, where the row asks for the likelihood alone: 1/N, or what a
@@ -54,7 +54,7 @@ typedef struct bnn_optimizer_rule {
     /* The reason why the options are impossible, or NULL. May be NULL. */
     const char *(*refuse)(const bnn_optimizer_options *options);
 
-    /* The state before the first step, and what of q has to change with it; may be NULL. */
+    /* The state before the first step, and before the next where q was set by others in between; may be NULL. */
     void (*start)(const bnn_update *update);
 
     void (*update)(const bnn_update *update);
@@ -71,7 +71,8 @@ typedef struct bnn_optimizer {
     bnn_optimizer_options options;
     size_t count;                              /* parameters */
     size_t step;                               /* updates done */
-    bool trained;                              /* as in bnn_update; the caller sets it */
+    bool begins;                               /* q was set by others since the last step */
+    bool trained;                              /* q had been trained before that; the caller sets it */
     size_t state_count;                        /* of the rule */
     bnn_real *state[BNN_OPTIMIZER_MAX_STATES]; /* (count) each */
 } bnn_optimizer;

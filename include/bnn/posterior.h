@@ -53,8 +53,10 @@ typedef struct bnn_family {
     void (*kl_gradient)(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
                         bnn_real *sigma_gradient);
 
-    /* The prior std for which a slice's KL is least, given all else: empirical Bayes. */
-    double (*best_prior_std)(const bnn_slice *slice);
+    /* Empirical Bayes: given all else, KL is least at the prior std s with s^prior_power = the mean over the weights of the
+     * moment, which is summed over a slice. */
+    int prior_power;
+    double (*prior_moment)(const bnn_slice *slice);
 
     /* Of one parameter: KL(q_j || q'_j) in nats between two members of the family, exactly 0 when they are equal,
      * and the log of their Bhattacharyya coefficient. */
@@ -125,9 +127,8 @@ typedef struct bnn_prior_std {
 bnn_status bnn_posterior_set_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
                                    uint64_t seed, bnn_error *error);
 
-/* Gives each layer the prior std for which its KL is least, where the prior is learned; sigma (count) is that of the
- * posterior. */
-void bnn_posterior_learn_prior(bnn_posterior *posterior, const bnn_real *sigma);
+/* Where the prior is learned: gives each layer's weights, and its biases, the prior std for which their KL is least. */
+void bnn_posterior_learn_prior(bnn_posterior *posterior);
 
 /* Sets the prior std of a layer's weights and biases. */
 void bnn_posterior_set_layer_std(bnn_posterior *posterior, const bnn_layer *layer, double weight,

@@ -52,7 +52,7 @@ static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gr
 }
 
 /* d/ds of sum_j [log s + (b_j e^(-|d_j|/b_j) + |d_j|)/s] is 0 at the mean of the bracket's numerator. */
-static double best_prior_std(const bnn_slice *slice)
+static double prior_moment(const bnn_slice *slice)
 {
     double sum = 0;
     for (size_t j = 0; j < slice->count; j++) {
@@ -60,7 +60,7 @@ static double best_prior_std(const bnn_slice *slice)
                      b = (double)slice->sigma[j];
         sum += b * exp(-d / b) + d;
     }
-    return sum / (double)slice->count;
+    return sum;
 }
 
 const bnn_family bnn_family_laplace = {
@@ -71,6 +71,7 @@ const bnn_family bnn_family_laplace = {
     .pull_back = bnn_gaussian_pull_back,
     .kl = kl,
     .kl_gradient = kl_gradient,
-    .best_prior_std = best_prior_std,
+    .prior_power = 1,
+    .prior_moment = prior_moment,
     .divergence = divergence,
 };

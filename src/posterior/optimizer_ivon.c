@@ -7,8 +7,8 @@
  *     f  = (dL/dsigma)/sigma = mean(dL/dw (w - mu)) N (h + delta)          the curvature that a step's draws see
  *     h <- b2 h + (1 - b2) f + (1 - b2)^2 (h - f)^2 / (2 (h + delta))      which stays positive by itself
  *     mu <- mu - lr (h0 + delta) clip((g/(1 - b1^t) + delta (mu - m)) / (h + delta))
- * with L that likelihood alone: the KL is in delta. With lr (h0 + delta), lr is the rate of the first step. A KL whose weight is 0
- * for a while, or in part, leaves no N: schedules and free bits are not read. */
+ * with L that likelihood alone: the KL is in delta. A KL whose weight is 0 for a while, or in part, leaves no N: schedules and free
+ * bits are not read. Of tied weights, N is that over their number: L is then shared by as many. */
 #include <math.h>
 
 #include "bnn/numeric.h"
@@ -57,7 +57,10 @@ static const char *const keys[] = {"train.optimizer.beta1", "train.optimizer.bet
                                    "train.optimizer.clip_radius", NULL};
 
 const bnn_optimizer_rule bnn_optimizer_ivon = {
-    .row = {.name = "ivon", .summary = "a natural-gradient rule for mu and sigma at once", .keys = keys},
+    .row = {.name = "ivon",
+            .summary = "natural gradients for mu and sigma at once",
+            .keys = keys,
+            .reason = "its sigma is that of the whole KL, and its steps are scaled by the curvature"},
     .states = states,
     .gradient = BNN_GRADIENT_OF_SIGMA,
     .likelihood_only = true,

@@ -145,20 +145,6 @@ bnn_status bnn_posterior_set_prior(bnn_posterior *posterior, const bnn_prior_std
     return BNN_OK;
 }
 
-void bnn_posterior_learn_prior(bnn_posterior *posterior, const bnn_real *sigma)
-{
-    for (size_t l = 0; posterior->learned_prior && l < posterior->network->layer_count; l++) {
-        const bnn_layer *layer = &posterior->network->layers[l];
-        const bnn_family *family = bnn_posterior_family(posterior, layer);
-        if (layer->bias_count == 0) continue;
-        const bnn_slice weights =
-            bnn_posterior_slice(posterior, sigma, layer->weight_offset, layer->weight_count);
-        const bnn_slice biases = bnn_posterior_slice(posterior, sigma, layer->bias_offset, layer->bias_count);
-        bnn_posterior_set_layer_std(posterior, layer, family->best_prior_std(&weights),
-                                    family->best_prior_std(&biases));
-    }
-}
-
 double bnn_posterior_prior_std(const bnn_posterior *posterior, const bnn_layer *layer, bool bias)
 {
     return (double)posterior->prior_std[bias ? layer->bias_offset : layer->weight_offset];
@@ -289,6 +275,39 @@ static double slice_kl(const bnn_posterior *posterior, const bnn_family *family,
         sum += (double)posterior->ties->share[from + j] * family->kl(&entry);
     }
     return sum;
+}
+
+/* The prior std for which the KL of the parameters from .. from + count - 1 is least. */
+static double best_prior_std(const bnn_posterior *posterior, const bnn_family *family, size_t from,
+                             size_t count)
+{
+    bnn_real sigma[BNN_RUN], slope[BNN_RUN];
+    double moment = 0, weights = 0;
+    for (size_t done = 0; done < count; done += BNN_RUN) {
+        const size_t at = from + done, n = count - done < BNN_RUN ? count - done : BNN_RUN;
+        bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, at, n);
+        bnn_softplus_array(posterior->rho + at, n, sigma, slope);
+        slice.sigma = sigma;
+        if (!posterior->ties) moment += family->prior_moment(&slice), weights += (double)n;
+        for (size_t j = 0; posterior->ties && j < n; j++) {
+            const bnn_slice entry = entry_of(&slice, j);
+            const double share = (double)posterior->ties->share[at + j];
+            moment += share * family->prior_moment(&entry), weights += share;
+        }
+    }
+    return pow(moment / weights, 1.0 / family->prior_power);
+}
+
+void bnn_posterior_learn_prior(bnn_posterior *posterior)
+{
+    for (size_t l = 0; posterior->learned_prior && l < posterior->network->layer_count; l++) {
+        const bnn_layer *layer = &posterior->network->layers[l];
+        const bnn_family *family = bnn_posterior_family(posterior, layer);
+        if (layer->bias_count == 0) continue;
+        bnn_posterior_set_layer_std(
+            posterior, layer, best_prior_std(posterior, family, layer->weight_offset, layer->weight_count),
+            best_prior_std(posterior, family, layer->bias_offset, layer->bias_count));
+    }
 }
 
 double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *layer)
