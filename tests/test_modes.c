@@ -319,6 +319,12 @@ static void buffers_are_cleared_at_the_trigger_unless_kept(void **state)
     train("held",
           SETS("symmetrization.mode=project", "symmetrization.trigger_epoch=1", "symmetrization.hold=true"));
     assert_true(residual("held") == 0);
+    train(
+        "curvature", /* a kept curvature would bring the former sigma back; lr 0: a kept momentum does nothing */
+        SETS("symmetrization.mode=project", "symmetrization.trigger_epoch=1", "symmetrization.hold=true",
+             "symmetrization.keep_optimizer_state=true", "train.optimizer.name=ivon",
+             "train.optimizer.beta2=0.9", "train.optimizer.lr=0"));
+    assert_true(residual("curvature") == 0);
 }
 
 static void the_kl_warms_up(void **state)
@@ -424,6 +430,15 @@ static void the_result_depends_on_the_seed_alone(void **state)
 
 /* ---- the prior ---------------------------------------------------------------------------------------------- */
 
+/* sqrt(mean((mu - 0)^2 + sigma^2)) over a layer's weights. */
+static double best_std(const bnn_posterior *q, const bnn_layer *layer)
+{
+    double moment = 0;
+    for (size_t j = layer->weight_offset; j < layer->bias_offset; j++)
+        moment += pow((double)q->mu[j], 2) + pow(bnn_softplus((double)q->rho[j]), 2);
+    return sqrt(moment / (double)layer->weight_count);
+}
+
 /* A file holds the scales that its posterior was trained under, where the configuration does not say them. */
 static void prior_scales_are_kept_in_files(void **state)
 {
@@ -436,22 +451,18 @@ static void prior_scales_are_kept_in_files(void **state)
                      listed[] = {0.5, 2, 0.25};
         for (size_t l = 0; l < 3; l++) {
             const bnn_layer *layer = parameter_layer(model->network, l);
-            const double weight = bnn_posterior_prior_std(model->posterior, layer, false),
-                         bias = bnn_posterior_prior_std(model->posterior, layer, true);
-            double moment = 0;
-            for (size_t j = layer->weight_offset; j < layer->bias_offset; j++)
-                moment += pow((double)model->posterior->mu[j], 2) +
-                          pow(bnn_softplus((double)model->posterior->rho[j]), 2);
-            moment = sqrt(moment / (double)layer->weight_count);
-            assert_close(weight, i == 0 ? fan_in[l] : i == 1 ? moment : listed[l], 1e-6, 0);
-            if (i != 1) assert_true(bias == (i == 0 ? 1 : listed[l]));
+            const double expected[] = {fan_in[l], best_std(model->posterior, layer), listed[l]};
+            assert_close(bnn_posterior_prior_std(model->posterior, layer, false), expected[i], 1e-6, 0);
+            if (i != 1)
+                assert_true(bnn_posterior_prior_std(model->posterior, layer, true) ==
+                            (i == 0 ? 1 : listed[l]));
         }
         assert_close(bnn_posterior_kl(model->posterior), h.epochs[1].kl, 1e-9, 0);
         bnn_model_free(model);
     }
 }
 
-/* What stage 1 learned is the prior of the expanded network's first step. */
+/* Into the expanded network, where they are learned on. */
 static void expansion_keeps_the_prior_scales(void **state)
 {
     (void)state;
@@ -465,6 +476,15 @@ static void expansion_keeps_the_prior_scales(void **state)
             assert_true(bnn_posterior_prior_std(small->posterior, parameter_layer(small->network, l), bias) ==
                         bnn_posterior_prior_std(large->posterior, parameter_layer(large->network, l), bias));
     bnn_model_free(small);
+    bnn_model_free(large);
+    train("learned", SETS("symmetrization.mode=orbit-expansion", "model.channels=[1, 2]", "train.epochs=3",
+                          "symmetrization.stage1_epochs=1", "prior.std=learned", "train.optimizer.lr=0.5"));
+    large = load("learned", NULL);
+    for (size_t l = 0; l < 3; l++) {
+        const bnn_layer *layer = parameter_layer(large->network, l);
+        assert_close(bnn_posterior_prior_std(large->posterior, layer, false),
+                     best_std(large->posterior, layer), 1e-6, 0);
+    }
     bnn_model_free(large);
 }
 

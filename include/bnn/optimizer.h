@@ -27,7 +27,7 @@ typedef struct bnn_update {
     const bnn_optimizer_options *options;
     double lr;       /* of this step */
     size_t step;     /* counts from 1 since the last reset */
-    bnn_real factor; /* on both gradients: clipping */
+    bnn_real factor; /* on both gradients: clipping, where the row reads train.clip_norm */
     bool trained;    /* q had been trained before the first step */
     size_t count;
     const bnn_real *mu_gradient, *scale_gradient; /* (count) of the loss; the second as the row asks for it */
@@ -47,7 +47,6 @@ typedef struct bnn_optimizer_rule {
         *states; /* names of its arrays of state in checkpoints, NULL-terminated; zero at first */
     bnn_scale_gradient gradient;  /* what the second gradient is taken in */
     bool likelihood_only;         /* the gradient is to leave the KL out: the rule has it in closed form */
-    bool clip_norm;               /* the global norm of its gradients may be clipped */
     bool normal;                  /* needs a family of normal distributions: bnn_family.normal */
     double default_rho_lr_factor; /* of options.rho_lr_factor, where the rule reads it */
 

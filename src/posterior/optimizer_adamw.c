@@ -54,7 +54,6 @@ const bnn_optimizer_rule bnn_optimizer_adamw = {
     .row = {.name = "adamw", .summary = "Adam with decoupled weight decay", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
-    .clip_norm = true,
     .default_rho_lr_factor = 1,
     .update = update,
 };

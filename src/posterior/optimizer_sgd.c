@@ -44,7 +44,6 @@ const bnn_optimizer_rule bnn_optimizer_sgd = {
     .row = {.name = "sgd", .summary = "stochastic gradient descent with momentum", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
-    .clip_norm = true,
     .default_rho_lr_factor = 10,
     .refuse = refuse,
     .update = update,

@@ -248,9 +248,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     if (!isfinite(norm)) return diverged(r, epoch + 1, "the norm of the gradient", norm, true, error);
     const bnn_descent descent = {.lr_scale = bnn_schedule_scale((bnn_schedule)r->config->train.schedule,
                                                                 epoch, r->config->train.epochs),
-                                 .gradient_factor = r->optimizer->rule->clip_norm
-                                                        ? bnn_clip_factor(norm, r->config->train.clip_norm)
-                                                        : 1,
+                                 .gradient_factor = bnn_clip_factor(norm, r->config->train.clip_norm),
                                  .mu_gradient = mu_gradient,
                                  .scale_gradient = scale_gradient,
                                  .kl_weight = bnn_engine_kl_weight(r->engine),
