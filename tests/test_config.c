@@ -56,7 +56,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(c.data.pad, 0);
     assert_int_equal(c.model.kernel, 3);
     assert_int_equal(c.model.padding, 0);
-    assert_true(c.prior.std == 1 && c.prior.mean == 0);
+    assert_true(c.prior.std.scale == BNN_PRIOR_NUMBERS && c.prior.std.number[0] == 1 && c.prior.mean == 0);
     assert_string_equal(c.posterior.family, "gaussian");
     assert_true(c.posterior.rho_init == -3);
     assert_int_equal(c.posterior.mean_init, BNN_INIT_KAIMING);

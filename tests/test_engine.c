@@ -69,7 +69,8 @@ static void set_up(fixture *f, const bnn_network_spec *spec, const bnn_family *f
     const size_t views = options.views, image = spec->input[0] * spec->input[1] * spec->input[2];
     assert_int_equal(bnn_network_create(spec, &f->network, &error), BNN_OK);
     assert_int_equal(bnn_posterior_create(f->network, family, &f->posterior, &error), BNN_OK);
-    bnn_posterior_set_prior(f->posterior, 0.8, true, 3);
+    const bnn_prior_std std = {.count = 1, .number = {0.8}};
+    assert_int_equal(bnn_posterior_set_prior(f->posterior, &std, true, 3, &error), BNN_OK);
     bnn_posterior_initialise(f->posterior, BNN_INIT_KAIMING, -2, 4);
     assert_int_equal(bnn_engine_create(f->posterior, &options, &f->engine, &error), BNN_OK);
     f->in = bnn_alloc(ITEMS * views * image, sizeof *f->in);

@@ -371,7 +371,8 @@ static void the_elbo_is_at_the_number_of_training_images(void **state)
     options.mean = false;
     options.average_over = f.model->group;
     assert_int_equal(bnn_evaluate_elbo(f.model, &options, metrics, &elbo, &error), BNN_OK);
-    bnn_posterior_set_prior(q, 1, true, 3); /* random means */
+    const bnn_prior_std std = {.count = 1, .number = {1}};
+    assert_int_equal(bnn_posterior_set_prior(q, &std, true, 3, &error), BNN_OK); /* random means */
     assert_int_equal(bnn_evaluate_elbo(f.model, &options, metrics, &elbo, &error), BNN_BAD_INPUT);
     assert_non_null(strstr(error.message, "prior is not invariant"));
     options.average_over = NULL;

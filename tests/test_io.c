@@ -287,14 +287,15 @@ static void finds_the_folder_of_a_file(void **state)
     char folder[1024], here[1024], expected[1024];
     (void)state;
     assert_non_null(getcwd(here, sizeof here));
-    assert_int_equal(mkdir(in_temporary("home"), 0777), 0);
-    put_file("home/file", "x", 1);
-    assert_non_null(realpath(in_temporary("home"), expected));
-    assert_int_equal(bnn_folder_of(in_temporary("home/file"), folder, sizeof folder, &error), BNN_OK);
+    assert_int_equal(mkdir(in_temporary("place"), 0777), 0);
+    put_file("place/file", "x", 1);
+    assert_non_null(realpath(in_temporary("place"), expected));
+    assert_int_equal(bnn_folder_of(in_temporary("place/file"), folder, sizeof folder, &error), BNN_OK);
     assert_string_equal(folder, expected);
-    assert_int_equal(bnn_folder_of(in_temporary("home/../home/file"), folder, sizeof folder, &error), BNN_OK);
+    assert_int_equal(bnn_folder_of(in_temporary("place/../place/file"), folder, sizeof folder, &error),
+                     BNN_OK);
     assert_string_equal(folder, expected);
-    assert_int_equal(chdir(in_temporary("home")), 0);
+    assert_int_equal(chdir(in_temporary("place")), 0);
     assert_int_equal(bnn_folder_of("file", folder, sizeof folder, &error), BNN_OK);
     assert_int_equal(chdir(here), 0);
     assert_string_equal(folder, expected);
@@ -303,7 +304,7 @@ static void finds_the_folder_of_a_file(void **state)
         assert_int_equal(bnn_folder_of(elsewhere[i], folder, sizeof folder, &error), BNN_OK);
         assert_string_equal(folder, here);
     }
-    assert_failure(bnn_folder_of(in_temporary("home/file"), folder, 4, &error), BNN_BAD_INPUT, error,
+    assert_failure(bnn_folder_of(in_temporary("place/file"), folder, 4, &error), BNN_BAD_INPUT, error,
                    "too long");
 }
 

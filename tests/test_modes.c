@@ -5,6 +5,7 @@
 #include "bnn/batch.h"
 #include "bnn/evaluate.h"
 #include "bnn/model.h"
+#include "bnn/numeric.h"
 #include "bnn/settings.h"
 #include "bnn/splits.h"
 #include "bnn/symmetry.h"
@@ -133,6 +134,7 @@ static void check_held(const char *mode, const char *optimizer, const char *grou
         train("held", SETS(mode_set, optimizer_set, group_set, type_set,
                            expansion ? "model.channels=[1, 2]" : "model.channels=[8, 8]",
                            expansion ? "model.hidden=[2]" : "model.hidden=[8]",
+                           strcmp(optimizer, "ivon") == 0 ? "prior.std=learned" : "prior.std=1",
                            tie ? NULL : "symmetrization.hold=true", "symmetrization.augmentation=none",
                            expansion ? "symmetrization.stage1_epochs=1" : NULL));
     assert_int_equal(h.epochs[1].n, IMAGES); /* N = N0 */
@@ -143,11 +145,11 @@ static void check_held(const char *mode, const char *optimizer, const char *grou
 
 static void held_posteriors_stay_invariant(void **state)
 {
-    static const char *const optimizers[] = {"sgd", "adamw"}, *const groups[] = {"C4", "D4"};
+    static const char *const optimizers[] = {"sgd", "adamw", "ivon"}, *const groups[] = {"C4", "D4"};
     static const char *const types[] = {"fcnn", "cnn", "mlp"};
     (void)state;
     for (size_t m = 0; m < 4; m++)
-        for (size_t o = 0; o < 2; o++)
+        for (size_t o = 0; o < 3; o++)
             for (size_t g = 0; g < 2; g++)
                 for (size_t t = 0; t < 3; t++)
                     check_held(triggered_modes[m], optimizers[o], groups[g], types[t]);
@@ -305,9 +307,10 @@ static void accuracy_can_pull_the_trigger(void **state)
 
 static void buffers_are_cleared_at_the_trigger_unless_kept(void **state)
 {
-    static const char *const names[] = {"train.optimizer.name=sgd", "train.optimizer.name=adamw"};
+    static const char *const names[] = {"train.optimizer.name=sgd", "train.optimizer.name=adamw",
+                                        "train.optimizer.name=ivon"};
     (void)state;
-    for (size_t o = 0; o < 2; o++) {
+    for (size_t o = 0; o < 3; o++) {
         train("cleared", SETS("symmetrization.mode=project", "symmetrization.trigger_epoch=1", names[o]));
         train("kept", SETS("symmetrization.mode=project", "symmetrization.trigger_epoch=1", names[o],
                            "symmetrization.keep_optimizer_state=true"));
@@ -316,6 +319,12 @@ static void buffers_are_cleared_at_the_trigger_unless_kept(void **state)
     train("held",
           SETS("symmetrization.mode=project", "symmetrization.trigger_epoch=1", "symmetrization.hold=true"));
     assert_true(residual("held") == 0);
+    train(
+        "curvature", /* a kept curvature would bring the former sigma back; lr 0: a kept momentum does nothing */
+        SETS("symmetrization.mode=project", "symmetrization.trigger_epoch=1", "symmetrization.hold=true",
+             "symmetrization.keep_optimizer_state=true", "train.optimizer.name=ivon",
+             "train.optimizer.beta2=0.9", "train.optimizer.lr=0"));
+    assert_true(residual("curvature") == 0);
 }
 
 static void the_kl_warms_up(void **state)
@@ -417,6 +426,108 @@ static void the_result_depends_on_the_seed_alone(void **state)
     train("five", SETS("data.validation_size=16"));
     train("six", SETS("data.validation_size=16", "seed=6"));
     assert_false(same_means("five", "six"));
+}
+
+/* ---- the prior ---------------------------------------------------------------------------------------------- */
+
+/* sqrt(mean((mu - 0)^2 + sigma^2)) over a layer's weights. */
+static double best_std(const bnn_posterior *q, const bnn_layer *layer)
+{
+    double moment = 0;
+    for (size_t j = layer->weight_offset; j < layer->bias_offset; j++)
+        moment += pow((double)q->mu[j], 2) + pow(bnn_softplus((double)q->rho[j]), 2);
+    return sqrt(moment / (double)layer->weight_count);
+}
+
+/* A file holds the scales that its posterior was trained under, where the configuration does not say them. */
+static void prior_scales_are_kept_in_files(void **state)
+{
+    static const char *const scales[] = {"prior.std=fan-in", "prior.std=learned", "prior.std=[0.5, 2, 0.25]"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        const history h = train("scales", SETS(scales[i], "train.optimizer.name=adamw"));
+        bnn_model *model = load("scales", NULL);
+        const double fan_in[] = {sqrt(2.0 / 9), sqrt(2.0 / (8 * 9)), sqrt(2.0 / 8)},
+                     listed[] = {0.5, 2, 0.25};
+        for (size_t l = 0; l < 3; l++) {
+            const bnn_layer *layer = parameter_layer(model->network, l);
+            const double expected[] = {fan_in[l], best_std(model->posterior, layer), listed[l]};
+            assert_close(bnn_posterior_prior_std(model->posterior, layer, false), expected[i], 1e-6, 0);
+            if (i != 1)
+                assert_true(bnn_posterior_prior_std(model->posterior, layer, true) ==
+                            (i == 0 ? 1 : listed[l]));
+        }
+        assert_close(bnn_posterior_kl(model->posterior), h.epochs[1].kl, 1e-9, 0);
+        bnn_model_free(model);
+    }
+}
+
+/* Into the expanded network, where they are learned on. */
+static void expansion_keeps_the_prior_scales(void **state)
+{
+    (void)state;
+    train("small", SETS("symmetrization.mode=none", "model.channels=[1, 2]", "train.epochs=1",
+                        "prior.std=fan-in", "data.train_size=16"));
+    train("large", SETS("symmetrization.mode=orbit-expansion", "model.channels=[1, 2]", "train.epochs=2",
+                        "symmetrization.stage1_epochs=1", "prior.std=fan-in", "data.train_size=16"));
+    bnn_model *small = load("small", NULL), *large = load("large", NULL);
+    for (size_t l = 0; l < 3; l++)
+        for (size_t bias = 0; bias < 2; bias++)
+            assert_true(bnn_posterior_prior_std(small->posterior, parameter_layer(small->network, l), bias) ==
+                        bnn_posterior_prior_std(large->posterior, parameter_layer(large->network, l), bias));
+    bnn_model_free(small);
+    bnn_model_free(large);
+    train("learned", SETS("symmetrization.mode=orbit-expansion", "model.channels=[1, 2]", "train.epochs=3",
+                          "symmetrization.stage1_epochs=1", "prior.std=learned", "train.optimizer.lr=0.5"));
+    large = load("learned", NULL);
+    for (size_t l = 0; l < 3; l++) {
+        const bnn_layer *layer = parameter_layer(large->network, l);
+        assert_close(bnn_posterior_prior_std(large->posterior, layer, false),
+                     best_std(large->posterior, layer), 1e-6, 0);
+    }
+    bnn_model_free(large);
+}
+
+static void prior_scales_that_fit_no_network_are_refused(void **state)
+{
+    history h;
+    bnn_error error;
+    (void)state;
+    assert_failure(try_training("no", 1, SETS("prior.std=[1, 2]"), &h, &error), BNN_BAD_INPUT, error,
+                   "prior.std: found 2 numbers", "the 3 layers");
+    assert_failure(try_training("no", 1, SETS("prior.std=[]"), &h, &error), BNN_BAD_INPUT, error,
+                   "prior.std");
+    assert_failure(try_training("no", 1, SETS("prior.std=[1, 0, 1]"), &h, &error), BNN_BAD_INPUT, error,
+                   "prior.std");
+}
+
+/* ---- ivon --------------------------------------------------------------------------------------------------- */
+
+static void ivon_moves_sigma_and_refuses_what_it_cannot_do(void **state)
+{
+    history h;
+    bnn_error error;
+    (void)state;
+    train("ivon", SETS("train.optimizer.name=ivon", "train.optimizer.beta2=0.9", "train.optimizer.lr=0.1"));
+    bnn_model *model = load("ivon", NULL);
+    double least = INFINITY, most = 0;
+    for (size_t j = 0; j < model->posterior->count; j++) {
+        const double sigma = bnn_softplus((double)model->posterior->rho[j]);
+        least = fmin(least, sigma), most = fmax(most, sigma);
+    }
+    assert_true(least > 0 && most <= 1.0001 && most > 1.2 * least); /* never wider than the prior */
+    bnn_model_free(model);
+    static const char *const keys[] = {"train.kl_warmup_epochs=1", "train.kl_ramp_end=1",
+                                       "train.kl_head_warmup_epochs=1", "train.free_bits=0.1",
+                                       "train.clip_norm=1"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        assert_failure(try_training("no", 1, SETS("train.optimizer.name=ivon", keys[i]), &h, &error),
+                       BNN_BAD_INPUT, error, "ivon", "its sigma is that of the whole KL");
+    assert_failure(try_training("no", 1, SETS("train.optimizer.name=ivon", "train.kl_weight=0"), &h, &error),
+                   BNN_BAD_INPUT, error, "train.kl_weight", "ivon");
+    assert_failure(
+        try_training("no", 1, SETS("train.optimizer.name=ivon", "posterior.family=laplace"), &h, &error),
+        BNN_BAD_INPUT, error, "ivon");
 }
 
 /* ---- what is written ---------------------------------------------------------------------------------------- */
@@ -591,6 +702,10 @@ int main(void)
         cmocka_unit_test(the_head_may_warm_up_by_itself),
         cmocka_unit_test(free_bits_spare_the_layers_within_them),
         cmocka_unit_test(the_result_depends_on_the_seed_alone),
+        cmocka_unit_test(prior_scales_are_kept_in_files),
+        cmocka_unit_test(expansion_keeps_the_prior_scales),
+        cmocka_unit_test(prior_scales_that_fit_no_network_are_refused),
+        cmocka_unit_test(ivon_moves_sigma_and_refuses_what_it_cannot_do),
         cmocka_unit_test(the_log_has_a_line_an_epoch),
         cmocka_unit_test(the_best_epoch_on_the_validation_split_is_kept),
         cmocka_unit_test(validation_is_by_the_predictive),

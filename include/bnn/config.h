@@ -67,7 +67,7 @@ typedef struct bnn_config {
     } model;
     struct {
         int mean; /* 0 zero, 1 random */
-        double std;
+        bnn_prior_std std;
     } prior;
     struct {
         char family[BNN_NAME];

@@ -17,7 +17,9 @@ typedef struct bnn_optimizer_options {
     double weight_decay;          /* of mu, and of rho where the rule says so */
     double momentum;              /* sgd */
     bool nesterov;                /* sgd */
-    double beta1, beta2, epsilon; /* adamw */
+    double beta1, beta2, epsilon; /* adamw, and the betas of ivon */
+    double h0;                    /* ivon: curvature at first */
+    double clip_radius;           /* ivon: largest step of an element over lr (h0 + delta); 0: any */
 } bnn_optimizer_options;
 
 /* One update of a run of consecutive parameters. Everything begins at the run's first one. */
@@ -25,7 +27,8 @@ typedef struct bnn_update {
     const bnn_optimizer_options *options;
     double lr;       /* of this step */
     size_t step;     /* counts from 1 since the last reset */
-    bnn_real factor; /* on both gradients: clipping */
+    bnn_real factor; /* on both gradients: clipping, where the row reads train.clip_norm */
+    bool trained;    /* q had been trained before the first step */
     size_t count;
     const bnn_real *mu_gradient, *scale_gradient; /* (count) of the loss; the second as the row asks for it */
     /* (count) The weight of each parameter's KL in the loss, where the row asks for the likelihood alone: 1/N, or what a
@@ -50,7 +53,7 @@ typedef struct bnn_optimizer_rule {
     /* The reason why the options are impossible, or NULL. May be NULL. */
     const char *(*refuse)(const bnn_optimizer_options *options);
 
-    /* The state before the first step, and what of q has to change with it; may be NULL. */
+    /* The state before the first step, and before the next where q was set by others in between; may be NULL. */
     void (*start)(const bnn_update *update);
 
     void (*update)(const bnn_update *update);
@@ -67,6 +70,8 @@ typedef struct bnn_optimizer {
     bnn_optimizer_options options;
     size_t count;                              /* parameters */
     size_t step;                               /* updates done */
+    bool begins;                               /* q was set by others since the last step */
+    bool trained;                              /* q had been trained before that; the caller sets it */
     size_t state_count;                        /* of the rule */
     bnn_real *state[BNN_OPTIMIZER_MAX_STATES]; /* (count) each */
 } bnn_optimizer;

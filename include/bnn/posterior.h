@@ -53,6 +53,11 @@ typedef struct bnn_family {
     void (*kl_gradient)(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
                         bnn_real *sigma_gradient);
 
+    /* Empirical Bayes: given all else, KL is least at the prior std s with s^prior_power = the mean over the weights of the
+     * moment, which is summed over a slice. */
+    int prior_power;
+    double (*prior_moment)(const bnn_slice *slice);
+
     /* Of one parameter: KL(q_j || q'_j) in nats between two members of the family, exactly 0 when they are equal,
      * and the log of their Bhattacharyya coefficient. */
     double (*divergence)(double mu, double sigma, double other_mu, double other_sigma,
@@ -86,6 +91,7 @@ typedef struct bnn_posterior {
     bnn_real *prior_mean;       /* (count) m_j */
     bnn_real *prior_std;        /* (count) s_j > 0 */
     bnn_real *sign;             /* (count) +1 or -1 where the family has signs, else NULL */
+    bool learned_prior;         /* prior_std is kept where KL(q || p) is least */
     bool random_prior;          /* prior_mean is a draw, not zero: written to files */
     bnn_ties *ties;             /* owned; NULL: mean field, a noise value a weight */
 } bnn_posterior;
@@ -102,8 +108,34 @@ void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src);
 typedef enum bnn_mean_init { BNN_INIT_KAIMING, BNN_INIT_ZERO, BNN_INIT_PRIOR } bnn_mean_init;
 extern const char *const bnn_mean_init_names[]; /* "kaiming", "zero", "prior", NULL */
 
-/* The prior: std everywhere; random means are drawn from N(0, std^2) for weights, biases keep 0. */
-void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed);
+/* How wide the prior is. One scale a layer's weights and one its biases: a group that permutes parameters within them leaves
+ * such a prior alone. */
+typedef enum bnn_prior_scale {
+    BNN_PRIOR_NUMBERS, /* one number, or one a layer with parameters */
+    BNN_PRIOR_FAN_IN,  /* weights: the deviation of their initial values, sqrt(2 / fan-in); biases 1 */
+    BNN_PRIOR_LEARNED /* empirical Bayes: that which makes KL(q || p) least, kept up as q changes; begins at fan-in */
+} bnn_prior_scale;
+
+typedef struct bnn_prior_std {
+    bnn_prior_scale scale;
+    size_t count; /* of numbers */
+    double number[BNN_MAX_WIDTHS + 2];
+} bnn_prior_std;
+
+/* The prior; random means are drawn from N(0, std^2) for weights, biases keep 0. BNN_BAD_INPUT when the numbers are neither
+ * one nor as many as the layers with parameters. */
+bnn_status bnn_posterior_set_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
+                                   uint64_t seed, bnn_error *error);
+
+/* Where the prior is learned: gives each layer's weights, and its biases, the prior std for which their KL is least. */
+void bnn_posterior_learn_prior(bnn_posterior *posterior);
+
+/* Sets the prior std of a layer's weights and biases. */
+void bnn_posterior_set_layer_std(bnn_posterior *posterior, const bnn_layer *layer, double weight,
+                                 double bias);
+
+/* The prior std of a layer's weights, or of its biases. */
+double bnn_posterior_prior_std(const bnn_posterior *posterior, const bnn_layer *layer, bool bias);
 
 /* mu: Kaiming-normal weights (std sqrt(2 / fan-in)) and zero biases, zero, or the prior's means; rho =
  * rho_init everywhere. A family with signs takes the sign of the initial mean and, for mu, the log of its

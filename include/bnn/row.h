@@ -12,6 +12,7 @@ typedef struct bnn_row {
     const char *const
         *keys; /* NULL-terminated paths of the configuration's keys that belong to the registry and that this
                               * row reads; NULL: none */
+    const char *reason; /* why it reads none of those that other rows read, or NULL */
 } bnn_row;
 
 /* Row i of a registry, the default first; NULL past the last. */

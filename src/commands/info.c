@@ -20,6 +20,9 @@ static void add_layers(cJSON *json, const bnn_model *model)
                                 layer->out_representation == BNN_REGULAR ? "regular" : "trivial");
         cmd_add_number(entry, "kl", bnn_posterior_layer_kl(model->posterior, layer));
         cmd_add_number(entry, "sigma_over_prior", bnn_posterior_layer_spread(model->posterior, layer));
+        cJSON *std = cJSON_AddObjectToObject(entry, "prior_std");
+        cmd_add_number(std, "weight", bnn_posterior_prior_std(model->posterior, layer, false));
+        cmd_add_number(std, "bias", bnn_posterior_prior_std(model->posterior, layer, true));
         cJSON_AddItemToArray(layers, entry);
     }
 }

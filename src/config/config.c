@@ -218,8 +218,10 @@ static bnn_status check_read(const char *name, bnn_registry *modes, bnn_config *
         config->unread[i] = !(row ? bnn_row_reads(row, config_keys[i].path) : config->given[i]);
         if (!config->unread[i] || !config->given[i] || !modes || config_keys[i].tolerated) continue;
         list_readers(&config_keys[i], owner->registry ? owner->registry : modes, readers, sizeof readers);
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: is set, but %s %s does not read it; it belongs to %s",
-                        name, config_keys[i].path, owner->path, row->name, readers);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: %s: is set, but %s %s does not read it%s%s; it belongs to %s", name,
+                        config_keys[i].path, owner->path, row->name, row->reason ? ": " : "",
+                        row->reason ? row->reason : "", readers);
     }
     return BNN_OK;
 }
@@ -280,6 +282,12 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
         status = check_ramp(name, "kl_head", auto_or(c->train.kl_head_warmup_epochs, warmup),
                             auto_or(c->train.kl_head_ramp_end, end), error);
     if (status) return status;
+    if (rule->likelihood_only && c->train.kl_weight == 0)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: train.kl_weight: found 0 with train.optimizer.name %s, expected more than 0: N = "
+            "1/beta is in its sigma",
+            name, c->train.optimizer.name);
     const char *refusal = rule->refuse ? rule->refuse(&c->train.optimizer.options) : NULL;
     if (refusal) return bnn_fail(error, BNN_BAD_INPUT, "%s: %s", name, refusal);
     status = check_family(name, "train.estimator", &estimator->row, estimator->normal, c, error);

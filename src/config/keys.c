@@ -9,6 +9,7 @@ static const char *const padding_names[] = {"zero", "circular", NULL};
 static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
 const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
+static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
 static const char *const select_names[] = {"validation", "last", NULL};
 
 #define AT(member) .offset = offsetof(bnn_config, member), .size = sizeof(((bnn_config *)0)->member)
@@ -77,7 +78,8 @@ const config_key config_keys[] = {
     CHOICE("model.channel_representation", model.representation, representation_names, "\"auto\"",
            "how the group acts on hidden channels; auto: as the mode has it"),
     CHOICE("prior.mean", prior.mean, prior_mean_names, "\"zero\"", "zero, or a draw from N(0, std^2) a weight"),
-    REAL("prior.std", prior.std, 1e-30, 1e30, "1.0", "standard deviation of the prior"),
+    KEY("prior.std", KEY_STD, prior.std, .least = 1e-30, .most = 1e30, .fallback = "1.0", .names = prior_scale_names,
+        .meaning = "standard deviation of the prior: a number, a list of one a layer, or a word"),
     ROW("posterior.family", posterior.family, bnn_family_row, "family of q"),
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
@@ -110,15 +112,17 @@ const config_key config_keys[] = {
     REAL("train.optimizer.beta1", train.optimizer.options.beta1, 0, 0.999999, "0.9", "decay of the first moment", OF_OPTIMIZER),
     REAL("train.optimizer.beta2", train.optimizer.options.beta2, 0, 0.9999999, "0.999", "decay of the second moment", OF_OPTIMIZER),
     REAL("train.optimizer.epsilon", train.optimizer.options.epsilon, 0, 1, "1e-8", "added to the root of the second moment", OF_OPTIMIZER),
+    REAL("train.optimizer.h0", train.optimizer.options.h0, 1e-12, 1e12, "0.5", "curvature at first", OF_OPTIMIZER),
+    REAL("train.optimizer.clip_radius", train.optimizer.options.clip_radius, 0, 1e30, "0.0", "largest step of an element, in units of lr (h0 + delta); 0: any", OF_OPTIMIZER),
     CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"constant\"", "learning-rate schedule over the epochs"),
-    REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping"),
+    REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping", OF_OPTIMIZER),
     AUTO("train.kl_weight", train.kl_weight, 0, 1e30, "beta, the weight of the KL in nats; auto: 1/N"),
-    SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, CONFIG_ANY, "0", "epochs with beta = 0"),
-    SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, CONFIG_ANY, "0", "epochs after which beta, rising linearly from the warm-up on, is whole; 0: at once"),
-    AUTO("train.kl_head_warmup_epochs", train.kl_head_warmup_epochs, 0, 1e9, "kl_warmup_epochs of the last layer; auto: as the others"),
-    AUTO("train.kl_head_ramp_end", train.kl_head_ramp_end, 0, 1e9, "kl_ramp_end of the last layer; auto: as the others"),
+    SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, CONFIG_ANY, "0", "epochs with beta = 0", OF_OPTIMIZER),
+    SIZE("train.kl_ramp_end", train.kl_ramp_end, 0, CONFIG_ANY, "0", "epochs after which beta, rising linearly from the warm-up on, is whole; 0: at once", OF_OPTIMIZER),
+    AUTO("train.kl_head_warmup_epochs", train.kl_head_warmup_epochs, 0, 1e9, "kl_warmup_epochs of the last layer; auto: as the others", OF_OPTIMIZER),
+    AUTO("train.kl_head_ramp_end", train.kl_head_ramp_end, 0, 1e9, "kl_ramp_end of the last layer; auto: as the others", OF_OPTIMIZER),
     REAL("train.free_bits", train.free_bits, 0, 1e6, "0.0",
-         "nats a parameter that a layer's KL may have for free: below, its KL pulls no more"),
+         "nats a parameter that a layer's KL may have for free: below, its KL pulls no more", OF_OPTIMIZER),
     KEY("train.estimator", KEY_CHOICE, train.estimator, .registry = bnn_estimator_row, .fallback = "\"weight\"",
         .meaning = "how weight noise reaches the activations"),
     CHOICE("train.select", train.select, select_names, "\"validation\"",

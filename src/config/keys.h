@@ -20,6 +20,7 @@ typedef enum key_type {
     KEY_NAME,         /* char[size], the name of a registry's row; empty: its first */
     KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
     KEY_SIZES,        /* bnn_sizes */
+    KEY_STD,          /* bnn_prior_std: a number, a list of them, or one of names */
     KEY_FLAGS         /* bnn_flags */
 } key_type;
 

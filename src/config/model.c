@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "bnn/io.h"
 
+static const char scales_key[] = "prior_std";
+
 void bnn_model_free(bnn_model *model)
 {
     if (!model) return;
@@ -46,7 +48,13 @@ bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *sp
     *model = NULL;
     bnn_status status = make_model(config, spec, model, error);
     if (status) return status;
-    bnn_posterior_set_prior((*model)->posterior, config->prior.std, config->prior.mean == 1, config->seed);
+    status = bnn_posterior_set_prior((*model)->posterior, &config->prior.std, config->prior.mean == 1,
+                                     config->seed, error);
+    if (status) {
+        bnn_model_free(*model);
+        *model = NULL;
+        return status;
+    }
     bnn_posterior_initialise((*model)->posterior, (bnn_mean_init)config->posterior.mean_init,
                              config->posterior.rho_init, config->seed);
     return BNN_OK;
@@ -181,6 +189,35 @@ static bnn_status check_known(const bnn_safetensors *file, size_t known, bnn_err
                     file->tensor_count - extra, known);
 }
 
+/* The layers' prior scales, which the file holds where they are no numbers of the configuration. */
+static bnn_status load_scales(const bnn_safetensors *file, bnn_posterior *q, bnn_error *error)
+{
+    const char *text = bnn_safetensors_metadata(file, scales_key);
+    if (!text && !q->learned_prior) return BNN_OK;
+    cJSON *list = text ? cJSON_ParseWithOpts(text, NULL, 1) : NULL;
+    const cJSON *entry = list ? list->child : NULL;
+    bnn_status status = BNN_OK;
+    for (size_t l = 0; !status && l < q->network->layer_count; l++) {
+        const bnn_layer *layer = &q->network->layers[l];
+        if (layer->bias_count == 0) continue;
+        const cJSON *weight = cJSON_GetObjectItemCaseSensitive(entry, "weight");
+        const cJSON *bias = cJSON_GetObjectItemCaseSensitive(entry, "bias");
+        if (!cJSON_IsNumber(weight) || !cJSON_IsNumber(bias) ||
+            !(weight->valuedouble > 0 && bias->valuedouble > 0) || !isfinite(weight->valuedouble) ||
+            !isfinite(bias->valuedouble))
+            status = bnn_fail(
+                error, BNN_BAD_INPUT,
+                "%s: __metadata__: %s: expected {\"weight\": S, \"bias\": S} for each layer, found none "
+                "for %s",
+                file->path, scales_key, layer->name);
+        else
+            bnn_posterior_set_layer_std(q, layer, weight->valuedouble, bias->valuedouble);
+        entry = entry ? entry->next : NULL;
+    }
+    cJSON_Delete(list);
+    return status;
+}
+
 /* The training images' range, which models of other programs do not tell. */
 static bnn_status load_pixels(const bnn_safetensors *file, bnn_range *pixels, bnn_error *error)
 {
@@ -219,7 +256,9 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     status = make_model(&config, &spec, model, error);
     if (status) return status;
     bnn_posterior *q = (*model)->posterior;
-    bnn_posterior_set_prior(q, config.prior.std, false, 0);
+    status = bnn_posterior_set_prior(q, &config.prior.std, false, 0, error);
+    if (!status) status = load_scales(file, q, error);
+    if (status) return status;
     q->random_prior = config.prior.mean == 1;
     status = load_pixels(file, &(*model)->pixels, error);
     if (!status) status = bnn_posterior_tensors(q, load_tensor, &state, error);
@@ -276,14 +315,39 @@ static bnn_status save_tensor(void *context, const bnn_tensor *tensor, bnn_error
     return BNN_OK;
 }
 
+/* The layers' prior scales as JSON, freed with free(); NULL when memory is short. */
+static char *scales_text(const bnn_posterior *q)
+{
+    char *text = NULL;
+    size_t size = 0;
+    bool first = true;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    fputc('[', stream);
+    for (size_t l = 0; l < q->network->layer_count; l++) {
+        const bnn_layer *layer = &q->network->layers[l];
+        if (layer->bias_count == 0) continue;
+        fprintf(stream, "%s{\"weight\": %.17g, \"bias\": %.17g}", first ? "" : ", ",
+                bnn_posterior_prior_std(q, layer, false), bnn_posterior_prior_std(q, layer, true));
+        first = false;
+    }
+    fputc(']', stream);
+    if (fclose(stream) == 0) return text;
+    free(text);
+    return NULL;
+}
+
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
                           const bnn_tensor *extra, size_t extra_count, bnn_error *error)
 {
     const size_t most = model->network->layer_count * 8 + extra_count;
+    const bool numbers = model->config.prior.std.scale == BNN_PRIOR_NUMBERS;
     char *config = bnn_config_dump(&model->config, false);
+    char *scales = numbers ? NULL : scales_text(model->posterior);
     saving state = {path, bnn_alloc(most, sizeof(bnn_tensor)), 0};
     bnn_status status = BNN_OK;
-    if (!config || !state.tensors) status = bnn_no_memory(error, "a model file", most, sizeof(bnn_tensor));
+    if (!config || !state.tensors || (!numbers && !scales))
+        status = bnn_no_memory(error, "a model file", most, sizeof(bnn_tensor));
     if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
     for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
@@ -293,10 +357,12 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
         snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
                  model->pixels.most);
         if (!isnan(model->pixels.least)) metadata[2 * pairs] = "pixels", metadata[2 * pairs++ + 1] = pixels;
+        if (scales) metadata[2 * pairs] = scales_key, metadata[2 * pairs++ + 1] = scales;
         if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
         status = bnn_safetensors_write(path, state.tensors, state.count, metadata, pairs, error);
     }
     free(state.tensors);
+    free(scales);
     free(config);
     return status;
 }

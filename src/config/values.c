@@ -45,6 +45,10 @@ bnn_status config_wrong_value(const char *name, const config_key *row, const cJS
     case KEY_CHOICE:
         snprintf(expected, sizeof expected, "%s", bnn_choices_text(&choices));
         break;
+    case KEY_STD:
+        snprintf(expected, sizeof expected, "a number from %g to %g, a list of them, one a layer, or %s",
+                 row->least, row->most, bnn_choices_text(&choices));
+        break;
     case KEY_SIZES:
         snprintf(expected, sizeof expected, "a list of at most %d integers from %.0f to %.0f", BNN_MAX_WIDTHS,
                  row->least, row->most);
@@ -104,6 +108,24 @@ static bool set_choice(const config_key *row, const cJSON *value, int *choice)
     return false;
 }
 
+static bool set_std(const config_key *row, const cJSON *value, bnn_prior_std *std)
+{
+    const cJSON *entry = cJSON_IsArray(value) ? value->child : value;
+    bnn_prior_std read = {.scale = BNN_PRIOR_NUMBERS};
+    int word;
+    if (set_choice(row, value, &word)) {
+        *std = (bnn_prior_std){.scale = (bnn_prior_scale)(word + 1)};
+        return true;
+    }
+    for (; entry; entry = cJSON_IsArray(value) ? entry->next : NULL) {
+        if (read.count == sizeof read.number / sizeof *read.number || !is_number(entry, row, false))
+            return false;
+        read.number[read.count++] = entry->valuedouble;
+    }
+    *std = read;
+    return read.count > 0;
+}
+
 bool config_set_value(const config_key *row, const cJSON *value, bnn_config *config)
 {
     void *at = (char *)config + row->offset;
@@ -134,12 +156,23 @@ bool config_set_value(const config_key *row, const cJSON *value, bnn_config *con
         return true;
     case KEY_CHOICE:
         return set_choice(row, value, at);
+    case KEY_STD:
+        return set_std(row, value, at);
     case KEY_SIZES:
         return set_sizes(row, value, at);
     case KEY_FLAGS:
         return set_flags(value, at);
     }
     return false;
+}
+
+static cJSON *get_std(const config_key *row, const bnn_prior_std *std)
+{
+    if (std->scale != BNN_PRIOR_NUMBERS) return cJSON_CreateString(row->names[std->scale - 1]);
+    if (std->count == 1) return exact_number(std->number[0]);
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; list && i < std->count; i++) cJSON_AddItemToArray(list, exact_number(std->number[i]));
+    return list;
 }
 
 cJSON *config_get_value(const config_key *row, const bnn_config *config)
@@ -162,6 +195,8 @@ cJSON *config_get_value(const config_key *row, const bnn_config *config)
         return cJSON_CreateString(at);
     case KEY_CHOICE:
         return cJSON_CreateString(config_name_at(row, (size_t) * (const int *)at));
+    case KEY_STD:
+        return get_std(row, at);
     case KEY_SIZES:
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_sizes *)at)->count; i++)

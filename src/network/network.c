@@ -7,9 +7,9 @@ static const char *const conv_keys[] = {"model.channels", "model.pool", "model.k
                                         NULL};
 static const char *const dense_keys[] = {"model.hidden", NULL};
 static const bnn_row types[] = {
-    {"fcnn", "convolutions, a 1x1 convolution to the classes, global average pool", conv_keys},
-    {"cnn", "convolutions, one dense layer to the classes", conv_keys},
-    {"mlp", "dense layers", dense_keys},
+    {"fcnn", "convolutions, a 1x1 convolution to the classes, global average pool", conv_keys, NULL},
+    {"cnn", "convolutions, one dense layer to the classes", conv_keys, NULL},
+    {"mlp", "dense layers", dense_keys, NULL},
 };
 
 const bnn_row *bnn_network_type_row(size_t i)

@@ -47,6 +47,18 @@ double bnn_gaussian_kl(const bnn_slice *slice)
     return sum;
 }
 
+/* d/ds of sum_j [log s + (sigma_j^2 + (mu_j - m_j)^2)/(2 s^2)] is 0 at s^2 = mean_j (sigma_j^2 + (mu_j - m_j)^2). */
+double bnn_gaussian_prior_moment(const bnn_slice *slice)
+{
+    double sum = 0;
+    for (size_t j = 0; j < slice->count; j++) {
+        const double sigma = (double)slice->sigma[j];
+        const double distance = (double)slice->mu[j] - (double)slice->prior_mean[j];
+        sum += sigma * sigma + distance * distance;
+    }
+    return sum;
+}
+
 const bnn_family bnn_family_gaussian = {
     .row = {.name = "gaussian", .summary = "w = mu + sigma eps, eps standard normal"},
     .noise = bnn_normals,
@@ -54,6 +66,8 @@ const bnn_family bnn_family_gaussian = {
     .pull_back = bnn_gaussian_pull_back,
     .kl = bnn_gaussian_kl,
     .kl_gradient = bnn_gaussian_kl_gradient,
+    .prior_power = 2,
+    .prior_moment = bnn_gaussian_prior_moment,
     .divergence = bnn_gaussian_divergence,
     .normal = true,
 };

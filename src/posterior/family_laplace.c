@@ -51,6 +51,18 @@ static void kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gr
     }
 }
 
+/* d/ds of sum_j [log s + (b_j e^(-|d_j|/b_j) + |d_j|)/s] is 0 at the mean of the bracket's numerator. */
+static double prior_moment(const bnn_slice *slice)
+{
+    double sum = 0;
+    for (size_t j = 0; j < slice->count; j++) {
+        const double d = fabs((double)slice->mu[j] - (double)slice->prior_mean[j]),
+                     b = (double)slice->sigma[j];
+        sum += b * exp(-d / b) + d;
+    }
+    return sum;
+}
+
 const bnn_family bnn_family_laplace = {
     .row = {.name = "laplace", .summary = "w = mu + sigma eps, eps of the Laplace distribution"},
     .averages_leave = true,
@@ -59,5 +71,7 @@ const bnn_family bnn_family_laplace = {
     .pull_back = bnn_gaussian_pull_back,
     .kl = kl,
     .kl_gradient = kl_gradient,
+    .prior_power = 1,
+    .prior_moment = prior_moment,
     .divergence = divergence,
 };

@@ -35,5 +35,7 @@ const bnn_family bnn_family_lognormal = {
     .pull_back = pull_back,
     .kl = bnn_gaussian_kl,
     .kl_gradient = bnn_gaussian_kl_gradient,
+    .prior_power = 2,
+    .prior_moment = bnn_gaussian_prior_moment,
     .divergence = bnn_gaussian_divergence,
 };

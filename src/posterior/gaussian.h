@@ -12,6 +12,7 @@ void bnn_gaussian_kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real 
                               bnn_real *sigma_gradient);
 
 double bnn_gaussian_kl(const bnn_slice *slice);
+double bnn_gaussian_prior_moment(const bnn_slice *slice);
 double bnn_gaussian_divergence(double mu, double sigma, double other_mu, double other_sigma,
                                double *log_bhattacharyya);
 

@@ -6,7 +6,8 @@
 
 #include "posterior/optimizers.h"
 
-const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_sgd, &bnn_optimizer_adamw, NULL};
+const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_sgd, &bnn_optimizer_adamw,
+                                                    &bnn_optimizer_ivon, NULL};
 
 const bnn_row *bnn_optimizer_row(size_t i)
 {
@@ -28,6 +29,7 @@ bnn_status bnn_optimizer_create(const bnn_optimizer_rule *rule, const bnn_optimi
     result->rule = rule;
     result->options = *options;
     result->count = count;
+    result->begins = true;
     for (; rule->states[result->state_count]; result->state_count++) {
         bnn_real **state = &result->state[result->state_count];
         *state = bnn_alloc(count, sizeof **state);
@@ -50,6 +52,7 @@ void bnn_optimizer_free(bnn_optimizer *optimizer)
 void bnn_optimizer_reset(bnn_optimizer *optimizer)
 {
     optimizer->step = 0;
+    optimizer->begins = true;
     for (size_t i = 0; i < optimizer->state_count; i++)
         memset(optimizer->state[i], 0, optimizer->count * sizeof(bnn_real));
 }
@@ -64,6 +67,7 @@ static void update_run(const bnn_optimizer *optimizer, const bnn_descent *descen
                                .lr = optimizer->options.lr * descent->lr_scale,
                                .step = optimizer->step,
                                .factor = (bnn_real)descent->gradient_factor,
+                               .trained = optimizer->trained,
                                .count = count,
                                .mu_gradient = descent->mu_gradient + from,
                                .scale_gradient = descent->scale_gradient + from,
@@ -74,7 +78,7 @@ static void update_run(const bnn_optimizer *optimizer, const bnn_descent *descen
                                .mu = q->mu + from,
                                .rho = q->rho + from,
                                .state = state};
-    if (optimizer->step == 1 && optimizer->rule->start) optimizer->rule->start(&update);
+    if (optimizer->begins && optimizer->rule->start) optimizer->rule->start(&update);
     optimizer->rule->update(&update);
 }
 
@@ -86,6 +90,7 @@ void bnn_optimizer_step(bnn_optimizer *optimizer, const bnn_descent *descent, bn
 #pragma omp parallel for num_threads(descent->threads) schedule(static)
     for (size_t from = 0; from < count; from += RUN)
         update_run(optimizer, descent, posterior, from, count - from < RUN ? count - from : RUN);
+    optimizer->begins = false;
 }
 
 /* The sum of squares of n reals. Several sums side by side need not wait for each other. */

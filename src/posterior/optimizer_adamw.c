@@ -37,9 +37,18 @@ static void update(const bnn_update *u)
 }
 
 static const char *const states[] = {"mu.0", "rho.0", "mu.1", "rho.1", NULL};
-static const char *const keys[] = {"train.optimizer.beta1",        "train.optimizer.beta2",
-                                   "train.optimizer.epsilon",      "train.optimizer.rho_lr_factor",
-                                   "train.optimizer.weight_decay", NULL};
+static const char *const keys[] = {"train.kl_warmup_epochs",
+                                   "train.kl_ramp_end",
+                                   "train.kl_head_warmup_epochs",
+                                   "train.kl_head_ramp_end",
+                                   "train.free_bits",
+                                   "train.clip_norm",
+                                   "train.optimizer.beta1",
+                                   "train.optimizer.beta2",
+                                   "train.optimizer.epsilon",
+                                   "train.optimizer.rho_lr_factor",
+                                   "train.optimizer.weight_decay",
+                                   NULL};
 
 const bnn_optimizer_rule bnn_optimizer_adamw = {
     .row = {.name = "adamw", .summary = "Adam with decoupled weight decay", .keys = keys},

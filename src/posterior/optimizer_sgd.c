@@ -28,8 +28,17 @@ static const char *refuse(const bnn_optimizer_options *options)
 }
 
 static const char *const states[] = {"mu.0", "rho.0", NULL};
-static const char *const keys[] = {"train.optimizer.momentum", "train.optimizer.nesterov",
-                                   "train.optimizer.rho_lr_factor", "train.optimizer.weight_decay", NULL};
+static const char *const keys[] = {"train.kl_warmup_epochs",
+                                   "train.kl_ramp_end",
+                                   "train.kl_head_warmup_epochs",
+                                   "train.kl_head_ramp_end",
+                                   "train.free_bits",
+                                   "train.clip_norm",
+                                   "train.optimizer.momentum",
+                                   "train.optimizer.nesterov",
+                                   "train.optimizer.rho_lr_factor",
+                                   "train.optimizer.weight_decay",
+                                   NULL};
 
 const bnn_optimizer_rule bnn_optimizer_sgd = {
     .row = {.name = "sgd", .summary = "stochastic gradient descent with momentum", .keys = keys},

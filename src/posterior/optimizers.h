@@ -4,6 +4,6 @@
 
 #include "bnn/optimizer.h"
 
-extern const bnn_optimizer_rule bnn_optimizer_sgd, bnn_optimizer_adamw;
+extern const bnn_optimizer_rule bnn_optimizer_sgd, bnn_optimizer_adamw, bnn_optimizer_ivon;
 
 #endif

@@ -88,6 +88,7 @@ void bnn_posterior_copy(bnn_posterior *dst, const bnn_posterior *src)
     memcpy(dst->prior_std, src->prior_std, bytes);
     if (dst->sign && src->sign) memcpy(dst->sign, src->sign, bytes);
     dst->random_prior = src->random_prior;
+    dst->learned_prior = src->learned_prior;
 }
 
 const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn_layer *layer)
@@ -96,20 +97,57 @@ const bnn_family *bnn_posterior_family(const bnn_posterior *posterior, const bnn
     return head ? posterior->family->head : posterior->family;
 }
 
-void bnn_posterior_set_prior(bnn_posterior *posterior, double std, bool random_mean, uint64_t seed)
+static void fill(bnn_real *values, size_t count, double value)
 {
+    for (size_t j = 0; j < count; j++) values[j] = (bnn_real)value;
+}
+
+void bnn_posterior_set_layer_std(bnn_posterior *posterior, const bnn_layer *layer, double weight, double bias)
+{
+    fill(posterior->prior_std + layer->weight_offset, layer->weight_count, weight);
+    fill(posterior->prior_std + layer->bias_offset, layer->bias_count, bias);
+}
+
+/* A layer's prior. */
+static void set_layer_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
+                            uint64_t seed, const bnn_layer *layer, double number)
+{
+    const bool numbers = std->scale == BNN_PRIOR_NUMBERS;
+    bnn_real *mean = posterior->prior_mean + layer->weight_offset;
+    double middle, deviation;
+    layer->type->initial(layer, &middle, &deviation);
+    bnn_posterior_set_layer_std(posterior, layer, numbers ? number : deviation, numbers ? number : 1);
+    fill(mean, layer->weight_count, 0);
+    fill(posterior->prior_mean + layer->bias_offset, layer->bias_count, 0);
+    if (!random_mean) return;
+    bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, layer->stream), mean, layer->weight_count);
+    for (size_t j = 0; j < layer->weight_count; j++)
+        mean[j] *= posterior->prior_std[layer->weight_offset + j];
+}
+
+bnn_status bnn_posterior_set_prior(bnn_posterior *posterior, const bnn_prior_std *std, bool random_mean,
+                                   uint64_t seed, bnn_error *error)
+{
+    const bnn_network *network = posterior->network;
+    size_t layers = 0, next = 0;
+    for (size_t l = 0; l < network->layer_count; l++) layers += network->layers[l].bias_count > 0;
+    if (std->scale == BNN_PRIOR_NUMBERS && std->count != 1 && std->count != layers)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "prior.std: found %zu numbers, expected one, or one for each of the %zu layers with parameters",
+            std->count, layers);
     posterior->random_prior = random_mean;
-    for (size_t j = 0; j < posterior->count; j++) {
-        posterior->prior_mean[j] = 0;
-        posterior->prior_std[j] = (bnn_real)std;
-    }
-    for (size_t l = 0; random_mean && l < posterior->network->layer_count; l++) {
-        const bnn_layer *layer = &posterior->network->layers[l];
-        bnn_real *mean = posterior->prior_mean + layer->weight_offset;
-        bnn_normals(bnn_stream_of(seed, BNN_STREAM_PRIOR_MEAN, 0, 0, layer->stream), mean,
-                    layer->weight_count);
-        for (size_t j = 0; j < layer->weight_count; j++) mean[j] *= (bnn_real)std;
-    }
+    posterior->learned_prior = std->scale == BNN_PRIOR_LEARNED;
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (network->layers[l].bias_count > 0)
+            set_layer_prior(posterior, std, random_mean, seed, &network->layers[l],
+                            std->number[std->count > 1 ? next++ : 0]);
+    return BNN_OK;
+}
+
+double bnn_posterior_prior_std(const bnn_posterior *posterior, const bnn_layer *layer, bool bias)
+{
+    return (double)posterior->prior_std[bias ? layer->bias_offset : layer->weight_offset];
 }
 
 /* The initial centre of w: what mu is for a family without signs. */
@@ -237,6 +275,39 @@ static double slice_kl(const bnn_posterior *posterior, const bnn_family *family,
         sum += (double)posterior->ties->share[from + j] * family->kl(&entry);
     }
     return sum;
+}
+
+/* The prior std for which the KL of the parameters from .. from + count - 1 is least. */
+static double best_prior_std(const bnn_posterior *posterior, const bnn_family *family, size_t from,
+                             size_t count)
+{
+    bnn_real sigma[BNN_RUN], slope[BNN_RUN];
+    double moment = 0, weights = 0;
+    for (size_t done = 0; done < count; done += BNN_RUN) {
+        const size_t at = from + done, n = count - done < BNN_RUN ? count - done : BNN_RUN;
+        bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, at, n);
+        bnn_softplus_array(posterior->rho + at, n, sigma, slope);
+        slice.sigma = sigma;
+        if (!posterior->ties) moment += family->prior_moment(&slice), weights += (double)n;
+        for (size_t j = 0; posterior->ties && j < n; j++) {
+            const bnn_slice entry = entry_of(&slice, j);
+            const double share = (double)posterior->ties->share[at + j];
+            moment += share * family->prior_moment(&entry), weights += share;
+        }
+    }
+    return pow(moment / weights, 1.0 / family->prior_power);
+}
+
+void bnn_posterior_learn_prior(bnn_posterior *posterior)
+{
+    for (size_t l = 0; posterior->learned_prior && l < posterior->network->layer_count; l++) {
+        const bnn_layer *layer = &posterior->network->layers[l];
+        const bnn_family *family = bnn_posterior_family(posterior, layer);
+        if (layer->bias_count == 0) continue;
+        bnn_posterior_set_layer_std(
+            posterior, layer, best_prior_std(posterior, family, layer->weight_offset, layer->weight_count),
+            best_prior_std(posterior, family, layer->bias_offset, layer->bias_count));
+    }
 }
 
 double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *layer)

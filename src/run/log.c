@@ -43,6 +43,9 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
         cJSON_AddNumberToObject(entry, "kl", bnn_posterior_layer_kl(model->posterior, layer));
         cJSON_AddNumberToObject(entry, "sigma_over_prior",
                                 bnn_posterior_layer_spread(model->posterior, layer));
+        cJSON *std = cJSON_AddObjectToObject(entry, "prior_std");
+        cJSON_AddNumberToObject(std, "weight", bnn_posterior_prior_std(model->posterior, layer, false));
+        cJSON_AddNumberToObject(std, "bias", bnn_posterior_prior_std(model->posterior, layer, true));
         cJSON_AddItemToArray(layers, entry);
     }
     char *text = cJSON_PrintUnformatted(line);

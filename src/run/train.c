@@ -119,6 +119,7 @@ static bnn_status equip(run *r, bnn_error *error)
     if (!status)
         status = bnn_optimizer_create(rule, &c->train.optimizer.options, r->model->posterior->count,
                                       &r->optimizer, error);
+    if (!status) r->optimizer->trained = r->step > 0;
     return status;
 }
 
@@ -188,6 +189,8 @@ static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
         r->model->posterior->count);
     if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
+    r->optimizer->trained = r->step > 0;
+    r->optimizer->begins = true;
     return BNN_OK;
 }
 
@@ -252,6 +255,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
                                  .sigma = bnn_engine_sigma(r->engine),
                                  .threads = r->options->threads};
     bnn_optimizer_step(r->optimizer, &descent, r->model->posterior);
+    bnn_posterior_learn_prior(r->model->posterior);
     log->train_nll += step.nll;
     log->gradient_norm += norm;
     log->train_accuracy += (double)step.correct;
@@ -271,6 +275,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
     log->learning_rate = c->train.optimizer.options.lr *
                          bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
+    bnn_posterior_learn_prior(r->model->posterior); /* a new one, or one that was symmetrized */
     bnn_batches_shuffle(r->batches, epoch);
     for (size_t b = 0; b < batches; b++) {
         if (r->options->stop && *r->options->stop) return BNN_INTERRUPTED;

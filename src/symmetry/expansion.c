@@ -172,6 +172,7 @@ bnn_status bnn_posterior_expand(const bnn_group *group, bnn_arrangement arrangem
         free(place_source);
     }
     expanded->random_prior = small->random_prior;
+    expanded->learned_prior = small->learned_prior;
     free(scaled);
     return status;
 }
