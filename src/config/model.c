@@ -351,7 +351,7 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
     if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
     for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
-        const char *metadata[8] = {"format", "bnn", "config", config};
+        const char *metadata[2 * 5] = {"format", "bnn", "config", config}; /* and up to three pairs more */
         char pixels[80];
         size_t pairs = 2;
         snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
