@@ -15,7 +15,7 @@ typedef double bnn_wide;
 #endif
 
 /* Activations after the first layer are stored channels-last with this many bytes' worth of channels as the
- * unit, so that every pixel starts on a cache line: see bnn_channel_stride in layer.h. */
+ * unit, so that every pixel starts on a cache line: see bnn_channel_stride in kernel.h. */
 #define BNN_CHANNEL_BYTES 64
 #define BNN_CHANNEL_UNIT (BNN_CHANNEL_BYTES / sizeof(bnn_real))
 
