@@ -25,6 +25,7 @@ extern const char *const bnn_predictive_names[];   /* "posterior", "group-averag
 extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
 
 #define BNN_NAME 32
+#define BNN_PATH 1024
 
 /* A list of sizes, as `model.channels`. */
 typedef struct bnn_sizes {
@@ -37,6 +38,12 @@ typedef struct bnn_flags {
     size_t count;
     bool value[BNN_MAX_WIDTHS];
 } bnn_flags;
+
+/* A list of names, as `posterior.init_except`. */
+typedef struct bnn_names {
+    size_t count;
+    char value[BNN_MAX_WIDTHS][40];
+} bnn_names;
 
 #define BNN_CONFIG_KEYS 128 /* at most */
 
@@ -73,6 +80,9 @@ typedef struct bnn_config {
         char family[BNN_NAME];
         int mean_init;
         double rho_init;
+        char init_from[BNN_PATH]; /* a model or the folder of a run whose means q begins with; empty: none */
+        bool init_rho;            /* and with its rho */
+        bnn_names init_except; /* layers, or what their names begin with, that are initialised all the same */
     } posterior;
     struct {
         char mode[BNN_NAME];
@@ -86,6 +96,7 @@ typedef struct bnn_config {
     } symmetrization;
     struct {
         size_t epochs, batch_size, samples;
+        size_t map_epochs; /* of the epochs, the first so many: w = mu, and sigma as it is initialised */
         struct {
             char name[BNN_NAME];
             bnn_optimizer_options options;
@@ -128,6 +139,9 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
 
 /* Whether the user has set a key, in the file or by --set. */
 bool bnn_config_gives(const bnn_config *config, const char *path);
+
+/* Whether q begins with the means that the model posterior.init_from has for a layer of that name. */
+bool bnn_config_warm(const bnn_config *config, const char *layer);
 
 /* The paths, one a call and then NULL, of keys that the user has set although the chosen rows do not read them (of those that
  * bnn_config_parse lets pass); *i is 0 at first. */

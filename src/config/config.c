@@ -213,10 +213,15 @@ static bnn_status check_read(const char *name, bnn_registry *modes, bnn_config *
     for (size_t i = 0; i < config_key_count; i++) {
         if (!config_keys[i].owner) continue;
         const config_key *owner = config_find_key(config_keys[i].owner);
-        const bnn_row *row = row_of(owner, config, modes);
+        const bool by_path = owner->type == KEY_PATH;
+        const bnn_row *row = by_path ? NULL : row_of(owner, config, modes);
         char readers[256];
-        config->unread[i] = !(row ? bnn_row_reads(row, config_keys[i].path) : config->given[i]);
+        config->unread[i] = by_path ? !*((const char *)config + owner->offset)
+                                    : !(row ? bnn_row_reads(row, config_keys[i].path) : config->given[i]);
         if (!config->unread[i] || !config->given[i] || !modes || config_keys[i].tolerated) continue;
+        if (by_path)
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: is set, but %s is not, which it belongs to", name,
+                            config_keys[i].path, owner->path);
         list_readers(&config_keys[i], owner->registry ? owner->registry : modes, readers, sizeof readers);
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: %s: is set, but %s %s does not read it%s%s; it belongs to %s", name,
@@ -224,6 +229,28 @@ static bnn_status check_read(const char *name, bnn_registry *modes, bnn_config *
                         row->reason ? row->reason : "", readers);
     }
     return BNN_OK;
+}
+
+/* A key that nothing reads, since a model gives what it would say. */
+static bnn_status replace_key(const char *name, const char *path, bnn_registry *modes, bnn_config *config,
+                              bnn_error *error)
+{
+    const size_t i = (size_t)(config_find_key(path) - config_keys);
+    config->unread[i] = true;
+    if (!config->given[i] || !modes) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: is set, but posterior.init_from gives it for every layer",
+                    name, path);
+}
+
+/* The initial q: of what posterior.init_from gives, nothing else is read. */
+static bnn_status check_start(const char *name, bnn_registry *modes, bnn_config *config, bnn_error *error)
+{
+    bnn_status status = BNN_OK;
+    if (!*config->posterior.init_from || config->posterior.init_except.count) return BNN_OK;
+    status = replace_key(name, "posterior.mean_init", modes, config, error);
+    if (!status && config->posterior.init_rho)
+        status = replace_key(name, "posterior.rho_init", modes, config, error);
+    return status;
 }
 
 static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *error)
@@ -282,6 +309,11 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
         status = check_ramp(name, "kl_head", auto_or(c->train.kl_head_warmup_epochs, warmup),
                             auto_or(c->train.kl_head_ramp_end, end), error);
     if (status) return status;
+    if (c->train.map_epochs >= c->train.epochs)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: train.map_epochs: found %zu, expected fewer than train.epochs = %zu: sigma is "
+                        "trained in the rest",
+                        name, c->train.map_epochs, c->train.epochs);
     if (rule->likelihood_only && c->train.kl_weight == 0)
         return bnn_fail(
             error, BNN_BAD_INPUT,
@@ -329,6 +361,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
     if (!status) status = check_group(name, config, error);
     if (!status) status = check_names(name, modes, config, error);
     if (!status) status = check_read(name, modes, config, error);
+    if (!status) status = check_start(name, modes, config, error);
     if (!status) status = check_model(name, config, error);
     if (!status) status = check_train(name, config, error);
     if (!status) resolve(config);
@@ -414,10 +447,11 @@ static void print_key(FILE *stream, const config_key *key, bnn_registry *modes)
     fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
     if (*config_list_names(&named, list, sizeof list)) fprintf(stream, " (%s)", list);
     const config_key *owner = key->owner ? config_find_key(key->owner) : NULL;
-    if (owner) {
+    if (owner && owner->type != KEY_PATH) {
         list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);
         fprintf(stream, " [%s]", list);
-    }
+    } else if (owner)
+        fprintf(stream, " [%s]", owner->path);
     fputc('\n', stream);
 }
 

@@ -28,6 +28,8 @@ static const char *const select_names[] = {"validation", "last", NULL};
         .meaning = meaning_, __VA_ARGS__)
 #define TEXT(path, member, fallback_, meaning_, ...)                                                         \
     KEY(path, KEY_TEXT, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define NAMES(path, member, meaning_, ...)                                                                   \
+    KEY(path, KEY_NAMES, member, .fallback = "[]", .meaning = meaning_, __VA_ARGS__)
 #define PATH(path, member, meaning_)                                                                         \
     KEY(path, KEY_PATH, member, .fallback = "\"\"", .meaning = meaning_, OF_DATA)
 #define FLAG(path, member, fallback_, meaning_, ...)                                                         \
@@ -45,6 +47,7 @@ static const char *const select_names[] = {"validation", "last", NULL};
 #define OF_TYPE OF("model.type"), .tolerated = true
 #define OF_MODE OF("symmetrization.mode")
 #define OF_OPTIMIZER OF("train.optimizer.name")
+#define OF_START OF("posterior.init_from")
 
 /* clang-format off */
 const config_key config_keys[] = {
@@ -83,6 +86,11 @@ const config_key config_keys[] = {
     ROW("posterior.family", posterior.family, bnn_family_row, "family of q"),
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
     REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
+    KEY("posterior.init_from", KEY_PATH, posterior.init_from, .fallback = "\"\"",
+        .meaning = "a model, or the folder of a run, whose means are the initial ones; \"\": none"),
+    FLAG("posterior.init_rho", posterior.init_rho, "false", "take rho from there too", OF_START),
+    NAMES("posterior.init_except", posterior.init_except,
+          "layers, or what their names begin with, that are not taken from there but initialised", OF_START),
     ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
     CHOICE("symmetrization.augmentation", symmetrization.augmentation, bnn_augmentation_names, "\"full\"",
            "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
@@ -100,6 +108,8 @@ const config_key config_keys[] = {
     FLAG("symmetrization.keep_optimizer_state", symmetrization.keep_optimizer_state, "false",
          "keep momentum across the trigger", OF_MODE),
     SIZE("train.epochs", train.epochs, 1, CONFIG_ANY, "500", "epochs in all"),
+    SIZE("train.map_epochs", train.map_epochs, 0, CONFIG_ANY, "0",
+         "of these, the first so many at w = mu, without noise; sigma is trained afterwards, from posterior.rho_init on"),
     SIZE("train.batch_size", train.batch_size, 1, 1048576, "128", "items a step"),
     SIZE("train.samples", train.samples, 1, 65536, "10", "Monte-Carlo samples a step"),
     ROW("train.optimizer.name", train.optimizer.name, bnn_optimizer_row, "rule that updates q"),

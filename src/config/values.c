@@ -56,6 +56,10 @@ bnn_status config_wrong_value(const char *name, const config_key *row, const cJS
     case KEY_FLAGS:
         snprintf(expected, sizeof expected, "a list of at most %d of true and false", BNN_MAX_WIDTHS);
         break;
+    case KEY_NAMES:
+        snprintf(expected, sizeof expected, "a list of at most %d strings of at most %zu bytes",
+                 BNN_MAX_WIDTHS, sizeof((bnn_names *)0)->value[0] - 1);
+        break;
     }
     bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found %.200s, expected %s", name, row->path, found ? found : "?",
              expected);
@@ -94,6 +98,22 @@ static bool set_flags(const cJSON *value, bnn_flags *flags)
         list.value[list.count++] = cJSON_IsTrue(entry);
     }
     *flags = list;
+    return true;
+}
+
+static bool set_names(const cJSON *value, bnn_names *names)
+{
+    const cJSON *entry;
+    bnn_names list = {0, {""}};
+    if (!cJSON_IsArray(value)) return false;
+    cJSON_ArrayForEach(entry, value)
+    {
+        if (list.count == BNN_MAX_WIDTHS || !cJSON_IsString(entry) || !*entry->valuestring ||
+            strlen(entry->valuestring) >= sizeof list.value[0])
+            return false;
+        memcpy(list.value[list.count++], entry->valuestring, strlen(entry->valuestring) + 1);
+    }
+    *names = list;
     return true;
 }
 
@@ -162,6 +182,8 @@ bool config_set_value(const config_key *row, const cJSON *value, bnn_config *con
         return set_sizes(row, value, at);
     case KEY_FLAGS:
         return set_flags(value, at);
+    case KEY_NAMES:
+        return set_names(value, at);
     }
     return false;
 }
@@ -206,6 +228,11 @@ cJSON *config_get_value(const config_key *row, const bnn_config *config)
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_flags *)at)->count; i++)
             cJSON_AddItemToArray(list, cJSON_CreateBool(((const bnn_flags *)at)->value[i]));
+        return list;
+    case KEY_NAMES:
+        list = cJSON_CreateArray();
+        for (size_t i = 0; list && i < ((const bnn_names *)at)->count; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateString(((const bnn_names *)at)->value[i]));
         return list;
     }
     return NULL;

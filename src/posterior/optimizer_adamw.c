@@ -33,6 +33,7 @@ static void descend(const bnn_update *u, double lr, const bnn_real *gradient, bn
 static void update(const bnn_update *u)
 {
     descend(u, u->lr, u->mu_gradient, u->mu, u->state[0], u->state[2]);
+    if (!u->scale_gradient) return;
     descend(u, u->lr * u->options->rho_lr_factor, u->scale_gradient, u->rho, u->state[1], u->state[3]);
 }
 

@@ -18,6 +18,7 @@ static void descend(const bnn_update *u, double lr, double weight_decay, const b
 static void update(const bnn_update *u)
 {
     descend(u, u->lr, u->options->weight_decay, u->mu_gradient, u->mu, u->state[0]);
+    if (!u->scale_gradient) return;
     descend(u, u->lr * u->options->rho_lr_factor, 0, u->scale_gradient, u->rho, u->state[1]);
 }
 
