@@ -193,7 +193,7 @@ static void a_moved_run_finds_its_data(void **state)
     static const char text[] =
         "{\"data\": {\"name\": \"idx\", \"train_images\": \"x\", \"train_labels\": \"below/../y\", "
         "\"test_images\": "
-        "\"below/x\", \"test_labels\": \"below/y\"}, \"model\": {\"type\": \"mlp\", \"hidden\": []}, "
+        "\"below/x\", \"test_labels\": \"below/y\"}, \"group\": \"C4\", \"model\": {\"type\": \"mlp\", \"hidden\": []}, "
         "\"train\": {\"epochs\": 1, \"batch_size\": 16, \"samples\": 1}}";
     (void)state;
     assert_int_equal(mkdir(in_temporary("project"), 0777), 0);

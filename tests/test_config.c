@@ -51,7 +51,7 @@ static void defaults_are_the_documented_ones(void **state)
     (void)state;
     accept("{" BASE "}", &c);
     assert_int_equal(c.seed, 0);
-    assert_string_equal(c.group, "C4");
+    assert_string_equal(c.group, "C1");
     assert_int_equal(c.data.train_size, 0);
     assert_int_equal(c.data.pad, 0);
     assert_int_equal(c.model.kernel, 3);
@@ -248,7 +248,7 @@ static void what_is_missing_is_named(void **state)
 {
     (void)state;
     assert_refused("{\"model\": {\"type\": \"fcnn\"}}", "data.name: missing");
-    assert_refused("{\"data\": {\"name\": \"mnist\"}}", "model: missing");
+    assert_refused("{}", "data.name: missing");
 }
 
 #define MODE(mode, more) "{" BASE ", \"symmetrization\": {\"mode\": \"" mode "\", " more "}}"

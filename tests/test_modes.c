@@ -282,7 +282,9 @@ static void the_objective_counts_its_items(void **state)
 {
     (void)state;
     assert_int_equal(train("n", SETS("symmetrization.mode=augment")).epochs[0].n, 4 * IMAGES);
-    assert_int_equal(train("n", SETS("symmetrization.mode=none")).epochs[0].n, 4 * IMAGES);
+    assert_int_equal(train("n", SETS("symmetrization.mode=none")).epochs[0].n, IMAGES);
+    assert_int_equal(train("n", SETS("symmetrization.mode=none", "symmetrization.count=orbit")).epochs[0].n,
+                     4 * IMAGES);
     assert_int_equal(train("n", SETS("symmetrization.mode=tie")).epochs[0].n, IMAGES);
     const history h = train("n", SETS("symmetrization.mode=augment", "symmetrization.augmentation=random"));
     assert_int_equal(h.epochs[0].n_base, IMAGES);

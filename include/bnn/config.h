@@ -17,6 +17,10 @@
 #include "bnn/symmetry.h"
 
 typedef enum bnn_augmentation { BNN_AUGMENT_NONE, BNN_AUGMENT_FULL, BNN_AUGMENT_RANDOM } bnn_augmentation;
+typedef enum bnn_count {
+    BNN_COUNT_BASE,
+    BNN_COUNT_ORBIT
+} bnn_count; /* of unaugmented images: one, or |G| items each */
 typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
@@ -87,6 +91,7 @@ typedef struct bnn_config {
     struct {
         char mode[BNN_NAME];
         int augmentation;
+        int count;              /* bnn_count */
         char average[BNN_NAME]; /* empty: the mode's default */
         size_t trigger_epoch;
         double trigger_accuracy; /* 0: none */

@@ -109,14 +109,6 @@ bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t se
     return bnn_fail(error, status, "%s%s%s: %s", name, set_count ? " with" : "", origin, rest);
 }
 
-/* Whether the text or a --set says anything about the model. */
-static bool describes_model(const cJSON *json, const char *const *sets, size_t set_count)
-{
-    bool described = cJSON_GetObjectItemCaseSensitive(json, "model") != NULL;
-    for (size_t i = 0; i < set_count; i++) described = described || strncmp(sets[i], "model.", 6) == 0;
-    return described;
-}
-
 /* Paths are those seen from the folder of the file `name`. */
 static bnn_status resolve_paths(const char *name, bnn_config *config, bnn_error *error)
 {
@@ -353,9 +345,6 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
     if (!status && modes && !config->data.paths.name[0])
         status =
             bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
-    if (!status && modes && !describes_model(json, sets, set_count))
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
-                          name);
     cJSON_Delete(json);
     if (!status && modes) status = resolve_paths(name, config, error);
     if (!status) status = check_group(name, config, error);
@@ -436,35 +425,31 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     return text;
 }
 
-/* A key's line of help: path, default, meaning, and the choices or the rows that read it. */
-static void print_key(FILE *stream, const config_key *key, bnn_registry *modes)
+enum { HELP_LINE = 1024 }; /* bytes at most */
+
+/* Appends a key's line of help: path, default, meaning, and the choices or what decides whether it is read. */
+static void append_key(char *text, size_t size, const config_key *key, bnn_registry *modes)
 {
     config_key named = *key;
     char list[256], fallback[64];
     if (key->type == KEY_NAME && !named.registry) named.registry = modes;
     const char *first = key->type == KEY_NAME && !key->optional ? config_name_at(&named, 0) : NULL;
     snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
-    fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
-    if (*config_list_names(&named, list, sizeof list)) fprintf(stream, " (%s)", list);
+    bnn_append(text, size, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
+    if (*config_list_names(&named, list, sizeof list)) bnn_append(text, size, " (%s)", list);
     const config_key *owner = key->owner ? config_find_key(key->owner) : NULL;
+    if (owner && owner->type == KEY_PATH) bnn_append(text, size, " [%s]", owner->path);
     if (owner && owner->type != KEY_PATH) {
         list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);
-        fprintf(stream, " [%s]", list);
-    } else if (owner)
-        fprintf(stream, " [%s]", owner->path);
-    fputc('\n', stream);
+        bnn_append(text, size, " [%s]", list);
+    }
+    bnn_append(text, size, "\n");
 }
 
 char *bnn_config_help(bnn_registry *modes)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream) return NULL;
-    for (size_t i = 0; i < config_key_count; i++) print_key(stream, &config_keys[i], modes);
-    if (fclose(stream) != 0) {
-        free(text);
-        return NULL;
-    }
+    const size_t size = config_key_count * HELP_LINE;
+    char *text = bnn_alloc(size, 1);
+    for (size_t i = 0; text && i < config_key_count; i++) append_key(text, size, &config_keys[i], modes);
     return text;
 }

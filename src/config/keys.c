@@ -10,6 +10,7 @@ static const char *const representation_names[] = {"auto", "trivial", "regular",
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
 const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
+static const char *const count_names[] = {"base", "orbit", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
 #define AT(member) .offset = offsetof(bnn_config, member), .size = sizeof(((bnn_config *)0)->member)
@@ -68,7 +69,7 @@ const config_key config_keys[] = {
     CHOICE("data.scale", data.scale, bnn_scale_names, "\"auto\"", "auto: uint8 pixels to -1..1, others as they are; none: all as they are"),
     AUTO("data.background", data.background, -1e30, 1e30,
          "value around an image, seen when it is padded or turned; auto: the smallest of the training images, scaled"),
-    TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
+    TEXT("group", group, "\"C1\"", "C<n> rotations, D<n> rotations and flips, T<k> translations; C1: no symmetry"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
     SIZE("model.classes", model.classes, 0, 65536, "0", "classes; 0: from the data"),
@@ -94,6 +95,8 @@ const config_key config_keys[] = {
     ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
     CHOICE("symmetrization.augmentation", symmetrization.augmentation, bnn_augmentation_names, "\"full\"",
            "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
+    CHOICE("symmetrization.count", symmetrization.count, count_names, "\"base\"",
+           "base: N = N0, each image once an epoch; orbit: N = |G| N0, each |G| times, the published accounting", OF_MODE),
     TEXT("symmetrization.average", symmetrization.average, "\"\"",
          "what is averaged, and how", OF_MODE),
     SIZE("symmetrization.trigger_epoch", symmetrization.trigger_epoch, 0, CONFIG_ANY, "0",

@@ -453,6 +453,8 @@ static void introduce(const run *r)
     say(r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
         bnn_network_type_row((size_t)r->config->model.type)->name, r->config->group, r->mode->row.name,
         r->model->posterior->count, r->train->count, n, whole_kl_weight(r, n));
+    if (!bnn_config_gives(r->config, "group"))
+        say(r, "group is not set: %s, and no symmetry is asked for", r->config->group);
     if (r->plan.count_factor > 1)
         say(r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
             r->plan.count_factor);
