@@ -39,6 +39,7 @@ typedef struct bnn_sizes {
 
 /* A list of flags, as `model.pool`. */
 typedef struct bnn_flags {
+    bool automatic; /* "auto" */
     size_t count;
     bool value[BNN_MAX_WIDTHS];
 } bnn_flags;
@@ -71,7 +72,7 @@ typedef struct bnn_config {
         bnn_sizes input; /* C, H, W; empty: from the data */
         size_t classes;  /* 0: from the data */
         bnn_sizes channels, hidden;
-        bnn_flags pool; /* one a conv layer; empty: after every one */
+        bnn_flags pool; /* one a conv layer; empty: after every one; automatic: bnn_config_fill */
         size_t kernel;
         int padding;        /* 0 zero, 1 circular */
         int representation; /* 0 auto (the mode's), 1 trivial, 2 regular */
@@ -121,14 +122,15 @@ typedef struct bnn_config {
     } eval;
 } bnn_config;
 
-/* Every key at its default. */
+/* Every key at the default of a run. */
 void bnn_config_default(bnn_config *config);
 
 /* Defaults, then the JSON text (`name` is for messages: a path), then every KEY=VALUE of `sets` (VALUE is
  * JSON, or taken as a string), then the checks that need neither data nor modes. Unknown keys, wrong types, duplicate keys,
  * values out of range, names of no row, and keys that the chosen rows do not read give BNN_BAD_INPUT naming the key's path,
  * what was found, what was expected and the nearest valid key. `modes`: the registry of symmetrization.mode; NULL for the text
- * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over; of other text, relative paths
+ * of a model file, where a subset of keys is usable (one that is not there means what it means to the published code) and keys
+ * that nobody reads any more are passed over; of other text, relative paths
  * become absolute: those from the folder of the file `name`, or from the current one where that is no regular file. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bnn_registry *modes, bnn_config *config, bnn_error *error);
@@ -164,7 +166,11 @@ char *bnn_config_dump(const bnn_config *config, bool pretty);
 /* One line a key: path, default, meaning, choices, and the rows that read it; freed with free(). NULL when memory is short. */
 char *bnn_config_help(bnn_registry *modes);
 
-/* The network that `model` describes, once input and classes are filled in. */
+/* Fills in what the data says: model.input (the images' `shape`: C, H, W), model.classes where it is 0, and an automatic
+ * model.pool, which is a pool after each conv layer whose height and width are even, and so drops nothing. */
+void bnn_config_fill(bnn_config *config, const size_t shape[3], size_t classes);
+
+/* The network that `model` describes, once it is filled in. */
 void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec);
 
 /* Writes a network's own figures back into `model` (an expanded network has other channels). */

@@ -50,6 +50,7 @@ typedef struct bnn_optimizer_rule {
     bnn_scale_gradient gradient;  /* what the second gradient is taken in */
     bool likelihood_only;         /* the gradient is to leave the KL out: the rule has it in closed form */
     bool normal;                  /* needs a family of normal distributions: bnn_family.normal */
+    double default_lr;            /* of options.lr */
     double default_rho_lr_factor; /* of options.rho_lr_factor, where the rule reads it */
 
     /* The reason why the options are impossible, or NULL. May be NULL. */

@@ -14,14 +14,21 @@ enum { SET_SHOWN = 200 }; /* bytes of a --set in messages */
 
 /* ---- defaults, load ------------------------------------------------------------------------------------ */
 
-void bnn_config_default(bnn_config *config)
+/* Every key at its default, or as a file means it that does not say it. */
+static void set_defaults(bool of_file, bnn_config *config)
 {
     memset(config, 0, sizeof *config);
     for (size_t i = 0; i < config_key_count; i++) {
-        cJSON *value = cJSON_Parse(config_keys[i].fallback);
-        if (value) config_set_value(&config_keys[i], value, config);
+        const config_key *key = &config_keys[i];
+        cJSON *value = cJSON_Parse(of_file && key->unsaid ? key->unsaid : key->fallback);
+        if (value) config_set_value(key, value, config);
         cJSON_Delete(value);
     }
+}
+
+void bnn_config_default(bnn_config *config)
+{
+    set_defaults(false, config);
 }
 
 /* A value that the user gives. */
@@ -321,9 +328,10 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
 /* What `auto` stands for, where no data is needed to know. */
 static void resolve(bnn_config *c)
 {
-    if (isnan(c->train.optimizer.options.rho_lr_factor))
-        c->train.optimizer.options.rho_lr_factor =
-            bnn_optimizer_find(c->train.optimizer.name)->default_rho_lr_factor;
+    bnn_optimizer_options *options = &c->train.optimizer.options;
+    const bnn_optimizer_rule *rule = bnn_optimizer_find(c->train.optimizer.name);
+    options->lr = auto_or(options->lr, rule->default_lr);
+    options->rho_lr_factor = auto_or(options->rho_lr_factor, rule->default_rho_lr_factor);
     c->train.kl_head_warmup_epochs =
         auto_or(c->train.kl_head_warmup_epochs, (double)c->train.kl_warmup_epochs);
     c->train.kl_head_ramp_end = auto_or(c->train.kl_head_ramp_end, (double)c->train.kl_ramp_end);
@@ -333,7 +341,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
                             bnn_registry *modes, bnn_config *config, bnn_error *error)
 {
     const char *end = NULL;
-    bnn_config_default(config);
+    set_defaults(!modes, config);
     if (bnn_utf8_fault(text)) return bad_text(name, text, bnn_utf8_fault(text), "not valid UTF-8", error);
     cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
     if (!json) return bad_text(name, text, end ? end : text, "not valid JSON", error);

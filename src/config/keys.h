@@ -33,6 +33,7 @@ typedef struct config_key {
     const char *const *names;
     bnn_registry *registry; /* of names; NULL for a KEY_NAME: the modes', which stand above */
     const char *fallback;   /* the default, as JSON */
+    const char *unsaid;     /* what a model file means that does not say it; NULL: the default */
     const char *meaning;
     bool optional; /* of a KEY_NAME: empty, it is the name of no row, and with no modes at hand that of any */
     const char *

@@ -54,7 +54,8 @@ bnn_status config_wrong_value(const char *name, const config_key *row, const cJS
                  row->least, row->most);
         break;
     case KEY_FLAGS:
-        snprintf(expected, sizeof expected, "a list of at most %d of true and false", BNN_MAX_WIDTHS);
+        snprintf(expected, sizeof expected, "\"auto\" or a list of at most %d of true and false",
+                 BNN_MAX_WIDTHS);
         break;
     case KEY_NAMES:
         snprintf(expected, sizeof expected, "a list of at most %d strings of at most %zu bytes",
@@ -71,6 +72,11 @@ static bool is_number(const cJSON *value, const config_key *row, bool integer)
 {
     return cJSON_IsNumber(value) && isfinite(value->valuedouble) && value->valuedouble >= row->least &&
            value->valuedouble <= row->most && (!integer || value->valuedouble == floor(value->valuedouble));
+}
+
+static bool is_auto(const cJSON *value)
+{
+    return cJSON_IsString(value) && strcmp(value->valuestring, "auto") == 0;
 }
 
 static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *sizes)
@@ -90,8 +96,8 @@ static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *size
 static bool set_flags(const cJSON *value, bnn_flags *flags)
 {
     const cJSON *entry;
-    bnn_flags list = {0, {0}};
-    if (!cJSON_IsArray(value)) return false;
+    bnn_flags list = {.automatic = is_auto(value)};
+    if (!list.automatic && !cJSON_IsArray(value)) return false;
     cJSON_ArrayForEach(entry, value)
     {
         if (list.count == BNN_MAX_WIDTHS || !cJSON_IsBool(entry)) return false;
@@ -155,7 +161,7 @@ bool config_set_value(const config_key *row, const cJSON *value, bnn_config *con
         *(size_t *)at = (size_t)value->valuedouble;
         return true;
     case KEY_REAL_OR_AUTO:
-        if (cJSON_IsString(value) && strcmp(value->valuestring, "auto") == 0) {
+        if (is_auto(value)) {
             *(double *)at = NAN;
             return true;
         } /* fall through */
@@ -225,6 +231,7 @@ cJSON *config_get_value(const config_key *row, const bnn_config *config)
             cJSON_AddItemToArray(list, cJSON_CreateNumber((double)((const bnn_sizes *)at)->value[i]));
         return list;
     case KEY_FLAGS:
+        if (((const bnn_flags *)at)->automatic) return cJSON_CreateString("auto");
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_flags *)at)->count; i++)
             cJSON_AddItemToArray(list, cJSON_CreateBool(((const bnn_flags *)at)->value[i]));

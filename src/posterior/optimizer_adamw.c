@@ -55,6 +55,7 @@ const bnn_optimizer_rule bnn_optimizer_adamw = {
     .row = {.name = "adamw", .summary = "Adam with decoupled weight decay", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
+    .default_lr = 0.003,
     .default_rho_lr_factor = 1,
     .update = update,
 };

@@ -72,6 +72,7 @@ const bnn_optimizer_rule bnn_optimizer_ivon = {
     .gradient = BNN_GRADIENT_OF_SIGMA,
     .likelihood_only = true,
     .normal = true,
+    .default_lr = 0.1,
     .start = start,
     .update = update,
 };

@@ -45,6 +45,7 @@ const bnn_optimizer_rule bnn_optimizer_sgd = {
     .row = {.name = "sgd", .summary = "stochastic gradient descent with momentum", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
+    .default_lr = 0.01,
     .default_rho_lr_factor = 10,
     .refuse = refuse,
     .update = update,

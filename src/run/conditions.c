@@ -301,7 +301,7 @@ static void check_architecture(const judged *j, bnn_condition *condition)
         broken(condition, name, reason,
                shifts ? "model.padding: circular, and data.pad or fewer pools (model.pool), so that "
                         "translations shift every pool by whole windows"
-                      : "data.pad or fewer pools (model.pool), so that every size before a pool is even");
+                      : "model.pool: auto, or data.pad, so that every size before a pool is even");
 }
 
 static void check_optimizer(const judged *j, bnn_condition *condition)
@@ -428,9 +428,7 @@ bnn_status bnn_final_model(const bnn_config *config, const size_t shape[3], size
     bnn_config with_shape = *config;
     bnn_network_spec spec;
     const bnn_mode *mode = bnn_mode_of(config);
-    memcpy(with_shape.model.input.value, shape, 3 * sizeof *shape);
-    with_shape.model.input.count = 3;
-    if (!with_shape.model.classes) with_shape.model.classes = classes;
+    bnn_config_fill(&with_shape, shape, classes);
     bnn_config_network(&with_shape, bnn_mode_representation(config), &spec);
     bnn_status status = bnn_model_create(&with_shape, &spec, model, error);
     if (!status && mode->replaces_network) status = mode->symmetrize(NULL, true, *model, error);

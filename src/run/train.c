@@ -24,6 +24,9 @@
 /* Images predicted before a checkpoint where there is no validation split: enough to see what the largest weights do. */
 #define PROBE_IMAGES 16
 
+/* How long steps are timed before the user is told what the epochs will cost. */
+#define PACE_SECONDS 2.0
+
 typedef struct run {
     const bnn_config *config; /* resolved */
     const bnn_train_options *options;
@@ -41,6 +44,7 @@ typedef struct run {
 
     bool map;           /* in train.map_epochs: at w = mu */
     bool sigma_trained; /* some step has moved sigma, here or in posterior.init_from */
+    bool told;          /* what the epochs cost with this network and this noise */
     bool triggered;
     bool keep_best;
     double best_nll; /* on the validation split, since the trigger; infinite before the first */
@@ -69,21 +73,17 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
 {
     const size_t shape[3] = {train->channels, train->height, train->width};
     *resolved = *config;
-    for (size_t i = 0; i < 3; i++) {
-        if (config->model.input.count && config->model.input.value[i] != shape[i])
-            return bnn_fail(error, BNN_BAD_INPUT,
-                            "model.input: found [%zu, %zu, %zu], expected the images' [%zu, %zu, %zu]",
-                            config->model.input.value[0], config->model.input.value[1],
-                            config->model.input.value[2], shape[0], shape[1], shape[2]);
-        resolved->model.input.value[i] = shape[i];
-    }
-    resolved->model.input.count = 3;
+    if (config->model.input.count && memcmp(config->model.input.value, shape, sizeof shape) != 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "model.input: found [%zu, %zu, %zu], expected the images' [%zu, %zu, %zu]",
+                        config->model.input.value[0], config->model.input.value[1],
+                        config->model.input.value[2], shape[0], shape[1], shape[2]);
     resolved->data.train_size = train->count;
     resolved->data.background = (double)train->background;
     if (config->model.classes && config->model.classes < train->classes)
         return bnn_fail(error, BNN_BAD_INPUT, "model.classes: found %zu, expected at least the data's %zu",
                         config->model.classes, train->classes);
-    if (!config->model.classes) resolved->model.classes = train->classes;
+    bnn_config_fill(resolved, shape, train->classes);
     return BNN_OK;
 }
 
@@ -120,6 +120,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .likelihood_only = rule->likelihood_only};
     bnn_status status = BNN_OK;
     unequip(r);
+    r->told = false;
     if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
         status = bnn_symmetry_create(r->model->group, r->model->network, &r->symmetry, error);
         if (status) return bnn_fail_in(error, status, "symmetrization.mode");
@@ -221,6 +222,51 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
     return (epoch != SIZE_MAX && epochs_done >= epoch) || (wanted > 0 && accuracy >= wanted);
 }
 
+/* ---- what it costs --------------------------------------------------------------------------------------- */
+
+static const char *duration_text(double seconds, char *text, size_t size)
+{
+    if (seconds < 1)
+        snprintf(text, size, "less than a second");
+    else if (seconds < 100)
+        snprintf(text, size, "about %.0f seconds", ceil(seconds));
+    else if (seconds < 6000)
+        snprintf(text, size, "about %.0f minutes", seconds / 60);
+    else
+        snprintf(text, size, "about %.1f hours", seconds / 3600);
+    return text;
+}
+
+/* The epoch (from 0) at which a step will cost something else, or train.epochs. */
+static size_t end_of_pace(const run *r)
+{
+    size_t end = r->map ? r->config->train.map_epochs : r->config->train.epochs;
+    if (r->mode->replaces_network && !r->triggered && r->mode->trigger_epoch(r->config) < end)
+        end = r->mode->trigger_epoch(r->config);
+    return end;
+}
+
+static double images_per_step(const run *r)
+{
+    return (double)(r->config->train.batch_size * r->plan.views * samples_of(r));
+}
+
+/* Says what the epochs from `epoch` on will cost, once `steps` of its steps, which took some seconds, are enough to tell. */
+static void tell_cost(run *r, size_t epoch, size_t steps, double seconds)
+{
+    const size_t batches = r->batches->batches, end = end_of_pace(r), epochs = end - epoch;
+    const double each = seconds / (double)steps * (double)batches;
+    char duration[64], part[64] = "";
+    if (r->told || (seconds < PACE_SECONDS && steps < batches)) return;
+    r->told = true;
+    if (end < r->config->train.epochs || epoch > 0)
+        snprintf(part, sizeof part, epochs == 1 ? "epoch %zu: " : "epochs %zu to %zu: ", epoch + 1, end);
+    say(r, "%s%s (%zu epoch%s of %.2g s, %.0f image-samples/s, %d thread%s%s)", part,
+        duration_text(each * (double)epochs, duration, sizeof duration), epochs, epochs == 1 ? "" : "s", each,
+        images_per_step(r) * (double)steps / seconds, r->options->threads,
+        r->options->threads == 1 ? "" : "s", r->validation ? "; validations apart" : "");
+}
+
 /* ---- an epoch ------------------------------------------------------------------------------------------ */
 
 static double whole_kl_weight(const run *r, size_t n)
@@ -306,7 +352,8 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
         if (r->options->stop && *r->options->stop) return BNN_INTERRUPTED;
         bnn_status status = run_step(r, epoch, b, log, error);
         if (status) return status;
-        if (r->options->callbacks.step)
+        tell_cost(r, epoch, b + 1, bnn_seconds() - start);
+        if (r->told && r->options->callbacks.step)
             r->options->callbacks.step(r->options->callbacks.context, epoch + 1, c->train.epochs,
                                        (double)(b + 1) / (double)batches, log->train_nll / (double)(b + 1));
     }
@@ -314,8 +361,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     log->train_nll /= (double)batches;
     log->gradient_norm /= (double)batches;
     log->train_accuracy /= (double)(batches * c->train.batch_size);
-    log->image_samples_per_second =
-        (double)(batches * c->train.batch_size * r->plan.views * samples_of(r)) / log->seconds;
+    log->image_samples_per_second = images_per_step(r) * (double)batches / log->seconds;
     log->kl = bnn_posterior_kl(r->model->posterior);
     log->objective = r->map ? NAN : -log->train_nll * (double)log->n - log->kl;
     log->elbo = r->map ? NAN : -log->train_nll * (double)log->n_base - log->kl;
