@@ -657,8 +657,8 @@ static void impossible_data_is_refused_before_anything_is_written(void **state)
                    "train-labels", "label 2 is 2", "expected an integer in 0..1, the classes");
     assert_failure(try_training("no", 1, SETS("model.input=[1, 8, 9]"), &h, &error), BNN_BAD_INPUT, error,
                    "model.input", "[1, 8, 8]");
-    assert_failure(try_training("no", 1, SETS("model.channels=[2, 2, 2, 2]"), &h, &error), BNN_BAD_INPUT,
-                   error, "model.channels");
+    assert_failure(try_training("no", 1, SETS("model.channels=[2, 2, 2, 2]", "model.pool=[]"), &h, &error),
+                   BNN_BAD_INPUT, error, "model.channels");
     assert_failure(
         try_training("no", 1, SETS("symmetrization.mode=project", "model.channels=[8, 6]"), &h, &error),
         BNN_BAD_INPUT, error, "conv_layers.1", "6", "multiple of 4");

@@ -33,8 +33,7 @@ typedef struct bnn_train_callbacks {
     void *context;
     /* NULL where nobody listens */
     void (*message)(void *context, const char *line);
-    void (*step)(void *context, /* after the message that tells what the epochs will cost */
-                 size_t epoch, size_t epochs, double fraction_of_epoch, double nll);
+    void (*step)(void *context, size_t epoch, size_t epochs, double fraction_of_epoch, double nll);
     void (*epoch)(void *context, const bnn_epoch *epoch);
 } bnn_train_callbacks;
 

@@ -6,7 +6,7 @@
 
 #include "posterior/optimizers.h"
 
-const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_sgd, &bnn_optimizer_adamw,
+const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_adamw, &bnn_optimizer_sgd,
                                                     &bnn_optimizer_ivon, NULL};
 
 const bnn_row *bnn_optimizer_row(size_t i)

@@ -353,7 +353,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
         bnn_status status = run_step(r, epoch, b, log, error);
         if (status) return status;
         tell_cost(r, epoch, b + 1, bnn_seconds() - start);
-        if (r->told && r->options->callbacks.step)
+        if (r->options->callbacks.step)
             r->options->callbacks.step(r->options->callbacks.context, epoch + 1, c->train.epochs,
                                        (double)(b + 1) / (double)batches, log->train_nll / (double)(b + 1));
     }
