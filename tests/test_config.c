@@ -134,6 +134,35 @@ static void keys_of_the_other_sections_are_accepted(void **state)
     assert_int_equal(c.eval.draws, BNN_DRAWS_INDEPENDENT);
 }
 
+/* A model file that leaves a key out was written by a program with other defaults: the published code's. */
+static void a_model_file_has_the_defaults_of_old(void **state)
+{
+    bnn_config c;
+    bnn_error error;
+    (void)state;
+    assert_int_equal(bnn_config_parse("m", "{\"model\": {\"type\": \"fcnn\"}}", NULL, 0, NULL, &c, &error),
+                     BNN_OK);
+    assert_true(c.prior.std.scale == BNN_PRIOR_NUMBERS && c.prior.std.number[0] == 1);
+    assert_true(c.model.channels.count == 2 && !c.model.pool.automatic && c.model.pool.count == 0);
+}
+
+static void each_optimizer_has_its_own_learning_rate(void **state)
+{
+    (void)state;
+    for (const bnn_optimizer_rule *const *rule = bnn_optimizers; *rule; rule++) {
+        bnn_config c;
+        bnn_error error;
+        char name[64];
+        snprintf(name, sizeof name, "train.optimizer.name=%s", (*rule)->row.name);
+        const char *const sets[] = {name, "train.optimizer.lr=0.25"};
+        assert_true((*rule)->default_lr > 0);
+        assert_int_equal(set(name, &c, &error), BNN_OK);
+        assert_true(c.train.optimizer.options.lr == (*rule)->default_lr);
+        assert_int_equal(bnn_settings_parse("c.json", "{" BASE "}", sets, 2, &c, &error), BNN_OK);
+        assert_true(c.train.optimizer.options.lr == 0.25);
+    }
+}
+
 static void every_mode_has_a_configuration(void **state)
 {
     (void)state;
@@ -594,6 +623,8 @@ int main(void)
         cmocka_unit_test(defaults_are_the_documented_ones),
         cmocka_unit_test(the_documented_example_parses),
         cmocka_unit_test(keys_of_the_other_sections_are_accepted),
+        cmocka_unit_test(a_model_file_has_the_defaults_of_old),
+        cmocka_unit_test(each_optimizer_has_its_own_learning_rate),
         cmocka_unit_test(every_mode_has_a_configuration),
         cmocka_unit_test(unknown_keys_name_the_nearest),
         cmocka_unit_test(very_long_keys_are_refused),

@@ -55,15 +55,15 @@ static void means_are_those_of_the_model(void **state)
     succeeded(train("first", SET("symmetrization.mode=augment")));
     succeeded(train("still", STILL, SET("posterior.init_from=first"), SET("posterior.rho_init=-4")));
     bnn_model *first = load("first"), *still = load("still");
-    const bnn_posterior *q = still->posterior;
-    assert_memory_equal(q->mu, first->posterior->mu, q->count * sizeof *q->mu);
-    for (size_t j = 0; j < q->count; j++) assert_true(q->rho[j] == -4);
+    const size_t count = first->posterior->count, bytes = count * sizeof(bnn_real);
+    assert_memory_equal(still->posterior->mu, first->posterior->mu, bytes);
+    for (size_t j = 0; j < count; j++) assert_true(still->posterior->rho[j] == -4);
     bnn_model_free(still);
 
     succeeded(train("still", STILL, SET("posterior.init_from=first"), SET("posterior.init_rho=true")));
     still = load("still");
-    assert_memory_equal(still->posterior->mu, first->posterior->mu, q->count * sizeof *q->mu);
-    assert_memory_equal(still->posterior->rho, first->posterior->rho, q->count * sizeof *q->rho);
+    assert_memory_equal(still->posterior->mu, first->posterior->mu, bytes);
+    assert_memory_equal(still->posterior->rho, first->posterior->rho, bytes);
     bnn_model_free(still);
     bnn_model_free(first);
 }
