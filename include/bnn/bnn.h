@@ -23,6 +23,8 @@
 /* floor 1: metrics */
 #include "bnn/metrics.h"
 #include "bnn/sweep.h"
+/* floor 1: pictures */
+#include "bnn/picture.h"
 /* floor 2: kernels */
 #include "bnn/kernel.h"
 /* floor 3: network */

@@ -67,24 +67,13 @@ static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *
 static bnn_status add_equivariance(const evaluation *e, cJSON *json, const bnn_metrics *metrics,
                                    bnn_error *error)
 {
-    bnn_symmetry *symmetry = NULL;
     bnn_certificate *certificate = NULL;
     bnn_error reason = {BNN_OK, ""};
-    bnn_status status = bnn_symmetry_create(e->group, e->model->network, &symmetry, &reason);
+    const bnn_status status = cmd_certify(e->model, e->group, &certificate, &reason);
     if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
-    char commutes[256];
-    if (!status && !bnn_network_commutes(e->group, e->model->network, commutes, sizeof commutes))
-        bnn_fail(&reason, BNN_BAD_INPUT, "%s", commutes);
-    else if (!status)
-        status = bnn_certify(symmetry, e->model->posterior, &certificate, &reason);
-    if (status == BNN_FAILED) {
-        bnn_symmetry_free(symmetry);
-        return bnn_fail(error, status, "%s", reason.message);
-    }
     figures_add_equivariance(json, metrics, e->group, e->data->height, e->data->width, certificate,
-                             reason.message[0] ? reason.message : NULL);
+                             status ? reason.message : NULL);
     bnn_certificate_free(certificate);
-    bnn_symmetry_free(symmetry);
     return BNN_OK;
 }
 

@@ -61,8 +61,6 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_predict_options options;
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    if (!cmd_value(&line, "out"))
-        return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: --out P.npy is missing");
     status = cmd_load_model(line.operands[0], &model, NULL, error);
     if (!status) status = cmd_group(&line, model, &group, error);
     if (!status) status = cmd_predict_options(&line, model, group, &options, error);
@@ -106,4 +104,5 @@ const subcommand cmd_predict = {.name = "predict",
                                 .operands = "MODEL",
                                 .summary = "write predictions for images as a NumPy array",
                                 .options = options,
+                                .required = "out",
                                 .run = run};
