@@ -68,8 +68,9 @@ static void put_bars(const page *p, size_t image, size_t element)
     fprintf(p->script, "END\nset xrange [-0.6:%zu-0.4]\nset yrange [0:1]\n", o->classes);
     if (o->classes <= NUMBERED_CLASSES) fprintf(p->script, "set xtics 0,1 scale 0 offset 0,0.4\n");
     fprintf(p->script, element ? "unset ytics\n" : "set ytics 0,0.5,1 scale 0.5\n");
-    fprintf(p->script, "plot $bars using 1:2:4 with boxes linecolor rgb variable notitle, "
-                       "$bars using 1:2:3 with yerrorbars pointsize 0 linecolor rgb '#202020' notitle\n");
+    fprintf(p->script,
+            "plot $bars using 1:2:4 with boxes linecolor rgb variable notitle, "
+            "$bars using 1:($2-$3):(0):(2*$3) with vectors nohead linecolor rgb '#202020' notitle\n");
 }
 
 static void put_row(const page *p, size_t image)
