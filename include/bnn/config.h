@@ -91,6 +91,7 @@ typedef struct bnn_config {
             bnn_optimizer_options options;
         } optimizer;
         int schedule;
+        size_t lr_warmup_steps;
         double clip_norm; /* 0: none */
         double kl_weight; /* NaN: auto, 1/N */
         size_t kl_warmup_epochs, kl_ramp_end;

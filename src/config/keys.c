@@ -115,6 +115,7 @@ const config_key config_keys[] = {
     REAL("train.optimizer.h0", train.optimizer.options.h0, 1e-12, 1e12, "0.5", "curvature at first", OF_OPTIMIZER),
     REAL("train.optimizer.clip_radius", train.optimizer.options.clip_radius, 0, 1e30, "0.0", "largest step of an element, in units of lr (h0 + delta); 0: any", OF_OPTIMIZER),
     CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"constant\"", "learning-rate schedule over the epochs"),
+    SIZE("train.lr_warmup_steps", train.lr_warmup_steps, 0, CONFIG_ANY, "0", "steps over which the learning rate rises to it"),
     REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping", OF_OPTIMIZER),
     AUTO("train.kl_weight", train.kl_weight, 0, 1e30, "beta, the weight of the KL in nats; auto: 1/N"),
     SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, CONFIG_ANY, "0", "epochs with beta = 0", OF_OPTIMIZER),
