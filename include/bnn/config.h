@@ -15,6 +15,7 @@
 #include "bnn/row.h"
 #include "bnn/status.h"
 #include "bnn/symmetry.h"
+#include "bnn/warp.h"
 
 typedef enum bnn_augmentation { BNN_AUGMENT_NONE, BNN_AUGMENT_FULL, BNN_AUGMENT_RANDOM } bnn_augmentation;
 typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
@@ -53,6 +54,7 @@ typedef struct bnn_config {
         size_t pad;
         int scale;         /* bnn_scale */
         double background; /* NaN: auto, the smallest value of the training images */
+        bnn_warp_limits augment;
     } data;
     char group[BNN_NAME];
     struct {

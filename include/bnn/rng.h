@@ -38,7 +38,8 @@ typedef enum bnn_purpose {
     BNN_STREAM_TRAIN_NOISE,
     BNN_STREAM_ESTIMATOR_NOISE,
     BNN_STREAM_VALIDATION_NOISE,
-    BNN_STREAM_EVALUATION_NOISE
+    BNN_STREAM_EVALUATION_NOISE,
+    BNN_STREAM_WARP
 } bnn_purpose;
 
 typedef struct bnn_stream {

@@ -38,4 +38,8 @@ bnn_status bnn_describe_training_data(const bnn_dataset *train, size_t classes,
                                       void (*tell)(void *context, const char *line), void *context,
                                       bnn_error *error);
 
+/* Tells, a line a call of `tell`, how the configuration changes the images that its files hold; nothing where it does not. */
+void bnn_describe_preparation(const bnn_config *config, void (*tell)(void *context, const char *line),
+                              void *context);
+
 #endif

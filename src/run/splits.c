@@ -222,3 +222,17 @@ bnn_status bnn_describe_training_data(const bnn_dataset *train, size_t classes,
     free(counts);
     return BNN_OK;
 }
+
+void bnn_describe_preparation(const bnn_config *config, void (*tell)(void *context, const char *line),
+                              void *context)
+{
+    const speech to = {tell, context};
+    const bnn_warp_limits *augment = &config->data.augment;
+    if (bnn_warps(augment))
+        say(&to,
+            "data.augment: every training image is warped anew each epoch, before the group acts (shift up "
+            "to %g "
+            "pixels, rotation up to %g degrees, scale %g to %g): no more data, N stays; elbo is that of the "
+            "warped images",
+            augment->shift, augment->rotate, 1 - augment->scale, 1 + augment->scale);
+}
