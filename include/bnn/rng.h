@@ -39,7 +39,9 @@ typedef enum bnn_purpose {
     BNN_STREAM_ESTIMATOR_NOISE,
     BNN_STREAM_VALIDATION_NOISE,
     BNN_STREAM_EVALUATION_NOISE,
-    BNN_STREAM_WARP
+    BNN_STREAM_WARP,
+    BNN_STREAM_TURN,
+    BNN_STREAM_REPARTITION
 } bnn_purpose;
 
 typedef struct bnn_stream {
