@@ -389,11 +389,41 @@ static void what_cannot_be_meant_is_refused(void **state)
         {"data.augment.scale=1", "found 1, expected a number from 0 to 0.9"},
         {"data.augment.scale=1e999", "expected a number from 0 to 0.9"},
         {"data.augment.flip=1", "the nearest valid key is data.augment.s"},
+        {"data.rotate.test=sideways", "found \"sideways\", expected"},
+        {"data.rotate=uniform", "is an object, expected one of its keys"},
+        {"data.repartition=96", "found 96, expected fewer than the 96 training and test images of idx"},
+        {"data.repartition=-1", "found -1, expected an integer"},
         {"data.augment=1", "is an object, expected one of its keys"}};
     (void)state;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         assert_one_line(train("refused", "1", "--set", refused[i][0]), 2, refused[i][0], refused[i][1]);
     succeeded(train("refused", "1", "--quiet", "--set", "data.augment.shift=8"));
+}
+
+/* A model's own test images are turned when it is evaluated; the user's files are not, and are said not to be. */
+static void own_test_images_are_turned(void **state)
+{
+    enum { SIZE = 1 << 13 };
+    static uint8_t own[SIZE], theirs[SIZE];
+    const char *model = in_temporary("turned"), *p = in_temporary("p.npy");
+    (void)state;
+    succeeded(train("turned", "1", "--quiet", "--set", "data.rotate.test=uniform"));
+    assert_string_equal(succeeded(bnn_run("predict", model, "--out", p))->err, "");
+    const size_t n = get_file(p, own, SIZE);
+    const program_run *run = bnn_run("predict", model, "--images", in_temporary("test-images"), "--out", p);
+    assert_non_null(strstr(succeeded(run)->err, "not turned (data.rotate), unlike the model's own"));
+    assert_int_equal(get_file(p, theirs, SIZE), n);
+    assert_memory_not_equal(own, theirs, n);
+    run = bnn_run("eval", model, "--data", "idx");
+    assert_non_null(strstr(succeeded(run)->err, "bnn eval: idx: not turned (data.rotate)"));
+    succeeded(train("dealt", "1", "--quiet", "--set", "data.repartition=80"));
+    cJSON *json = json_of(bnn_run("eval", in_temporary("dealt"), "--json"));
+    assert_true(figure(json, "images") == IMAGES + IMAGES / 2 - 80);
+    cJSON_Delete(json);
+    run = bnn_run("eval", in_temporary("dealt"), "--data", "idx");
+    assert_non_null(strstr(succeeded(run)->err, "some may have been trained on (data.repartition)"));
+    run = train("plain", "1", "--set", "data.seed=2");
+    assert_non_null(strstr(succeeded(run)->err, "data.seed is set, but nothing that is chosen reads it"));
 }
 
 static int prepare(void **state)
@@ -416,6 +446,7 @@ int main(void)
         cmocka_unit_test(trainings_see_warped_images),
         cmocka_unit_test(only_training_sees_warps),
         cmocka_unit_test(what_cannot_be_meant_is_refused),
+        cmocka_unit_test(own_test_images_are_turned),
     };
     return cmocka_run_group_tests(tests, prepare, remove_temporary_directory);
 }
