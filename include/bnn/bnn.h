@@ -20,6 +20,7 @@
 #include "bnn/safetensors.h"
 /* floor 1: groups */
 #include "bnn/group.h"
+#include "bnn/warp.h"
 /* floor 1: metrics */
 #include "bnn/metrics.h"
 #include "bnn/sweep.h"

@@ -370,6 +370,21 @@ static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, con
     return status;
 }
 
+/* Says so where images are evaluated as they are although the model's configuration makes something else of its own. */
+static void tell_unmade(const cmd_line *line, const bnn_model *model, const char *name)
+{
+    const bnn_config *config = &model->config;
+    const bool own = strcmp(name, config->data.paths.name) == 0 && config->data.repartition;
+    char who[32], text[BNN_LINE];
+    if (config->data.rotate.test == BNN_ROTATE_NONE && !own) return;
+    snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+    snprintf(text, sizeof text, "%.200s: %s%s%s, unlike the model's own test images", name,
+             config->data.rotate.test == BNN_ROTATE_NONE ? "" : "not turned (data.rotate)",
+             config->data.rotate.test != BNN_ROTATE_NONE && own ? ", and " : "",
+             own ? "some may have been trained on (data.repartition)" : "");
+    cmd_print_message(who, text);
+}
+
 /* The test images that the model's configuration names. */
 static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
                                   bnn_error *error)
@@ -398,6 +413,7 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
     if (!images) return configured_data(line, model, data, error);
     const bnn_data_options options = bnn_config_data_options(&model->config);
     const bnn_status status = bnn_dataset_read(images, labels, &options, data, error);
+    if (!status) tell_unmade(line, model, images);
     return status ? status : fit_to_model(line, model, images, *data, error);
 }
 
@@ -434,6 +450,7 @@ bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_mo
         snprintf(prefix, sizeof prefix, "--%s", option);
         return bnn_fail_in(error, status, prefix);
     }
+    tell_unmade(line, model, name);
     return fit_to_model(line, model, name, *data, error);
 }
 

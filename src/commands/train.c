@@ -167,6 +167,8 @@ const subcommand cmd_train = {
         "steps, "
         "which q has left behind, with the kl at its end. layers: kl,\nand sigma_over_prior, the mean of "
         "sigma/s "
-        "(1 at the prior, near 0 where the variance vanishes).\n",
+        "(1 at the prior, near 0 where the variance vanishes).\n"
+        "With data.augment, train_nll, train_accuracy and elbo are about the warped images; `bnn eval` warps "
+        "none.\n",
     .options = options,
     .run = run};

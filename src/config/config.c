@@ -403,22 +403,24 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     return text;
 }
 
-/* A key's line of help: path, default, meaning, and the choices or the rows that read it. */
-static void print_key(FILE *stream, const config_key *key, bnn_registry *modes)
+/* A key's line of help: path, default, meaning, and the choices or the rows that read it. False when it was not written whole,
+ * which a stream in memory does not remember. */
+static bool print_key(FILE *stream, const config_key *key, bnn_registry *modes)
 {
     config_key named = *key;
     char list[256], fallback[64];
     if (key->type == KEY_NAME && !named.registry) named.registry = modes;
     const char *first = key->type == KEY_NAME && !key->optional ? config_name_at(&named, 0) : NULL;
     snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
-    fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
-    if (*config_list_names(&named, list, sizeof list)) fprintf(stream, " (%s)", list);
+    bool whole =
+        fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning) > 0;
+    if (*config_list_names(&named, list, sizeof list)) whole = fprintf(stream, " (%s)", list) > 0 && whole;
     const config_key *owner = key->owner ? config_find_key(key->owner) : NULL;
     if (owner) {
         list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);
-        fprintf(stream, " [%s]", list);
+        whole = fprintf(stream, " [%s]", list) > 0 && whole;
     }
-    fputc('\n', stream);
+    return fputc('\n', stream) != EOF && whole;
 }
 
 char *bnn_config_help(bnn_registry *modes)
@@ -427,8 +429,9 @@ char *bnn_config_help(bnn_registry *modes)
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return NULL;
-    for (size_t i = 0; i < config_key_count; i++) print_key(stream, &config_keys[i], modes);
-    if (fclose(stream) != 0) {
+    bool whole = true;
+    for (size_t i = 0; i < config_key_count; i++) whole = print_key(stream, &config_keys[i], modes) && whole;
+    if (fclose(stream) != 0 || !whole) {
         free(text);
         return NULL;
     }

@@ -10,6 +10,7 @@ static const char *const representation_names[] = {"auto", "trivial", "regular",
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
 const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
+static const char *const rotation_names[] = {"none", "uniform", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
 #define AT(member) .offset = offsetof(bnn_config, member), .size = sizeof(((bnn_config *)0)->member)
@@ -65,6 +66,16 @@ const config_key config_keys[] = {
     CHOICE("data.scale", data.scale, bnn_scale_names, "\"auto\"", "auto: uint8 pixels to -1..1, others as they are; none: all as they are"),
     AUTO("data.background", data.background, -1e30, 1e30,
          "value around an image, seen when it is padded or turned; auto: the smallest of the training images, scaled"),
+    REAL("data.augment.shift", data.augment.shift, 0, 65536, "0.0",
+         "pixels: training images are shifted down and right by draws from [-shift, shift], anew each epoch; not extra data: N stays"),
+    REAL("data.augment.rotate", data.augment.rotate, 0, 180, "0.0", "degrees: they are turned by a draw from [-rotate, rotate]"),
+    REAL("data.augment.scale", data.augment.scale, 0, 0.9, "0.0", "a fraction: they are scaled by a draw from [1 - scale, 1 + scale]"),
+    CHOICE("data.rotate.train", data.rotate.train, rotation_names, "\"none\"",
+           "uniform: every training and validation image is turned once, by an angle uniform over 360 degrees"),
+    CHOICE("data.rotate.test", data.rotate.test, rotation_names, "\"none\"", "the same of the test images; those of eval --images and --data are never turned"),
+    SIZE("data.repartition", data.repartition, 0, CONFIG_ANY, "0",
+         "images drawn anew for training and validation from training and test images together; the others are for testing; 0: as the data set has it"),
+    SIZE("data.seed", data.seed, 0, CONFIG_ANY, "1", "seed of data.rotate and data.repartition, so that runs of any seed have the same data"),
     TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),

@@ -155,8 +155,8 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
-    status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
-                                &r->batches, error);
+    status = bnn_batches_create(r->train, r->action, &r->plan, &config->data.augment,
+                                config->train.batch_size, config->seed, &r->batches, error);
     if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
@@ -450,6 +450,7 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     const bnn_range trained = r->train->pixels;
     char line[BNN_LINE];
     if (!to->message) return BNN_OK;
+    bnn_describe_preparation(r->config, to->message, to->context);
     const bnn_status status =
         bnn_describe_training_data(r->train, r->config->model.classes, to->message, to->context, error);
     if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
