@@ -58,15 +58,15 @@ static inline void put_data_set(void)
 static inline const char *small_config(char *text, size_t size)
 {
     const char *d = temporary_directory;
-    const int length =
-        snprintf(text, size,
-                 "{\"seed\": 5, \"data\": {\"name\": \"idx\", \"train_images\": \"%s/train-images\",\n"
-                 " \"train_labels\": \"%s/train-labels\", \"test_images\": \"%s/test-images\",\n"
-                 " \"test_labels\": \"%s/test-labels\"}, \"group\": \"C4\",\n"
-                 " \"model\": {\"type\": \"fcnn\", \"channels\": [8, 8], \"hidden\": [8]},\n"
-                 " \"train\": {\"epochs\": 2, \"batch_size\": 16, \"samples\": 1}, \"eval\": {\"samples\": "
-                 "2, \"every\": 1}}\n",
-                 d, d, d, d);
+    const int length = snprintf(
+        text, size,
+        "{\"seed\": 5, \"data\": {\"name\": \"idx\", \"train_images\": \"%s/train-images\",\n"
+        " \"train_labels\": \"%s/train-labels\", \"test_images\": \"%s/test-images\",\n"
+        " \"test_labels\": \"%s/test-labels\"}, \"group\": \"C4\",\n"
+        " \"model\": {\"type\": \"fcnn\", \"channels\": [8, 8], \"hidden\": [8]},\n"
+        " \"train\": {\"epochs\": 2, \"batch_size\": 16, \"samples\": 1, \"schedule\": \"constant\",\n"
+        " \"optimizer\": {\"name\": \"sgd\"}}, \"eval\": {\"samples\": 2, \"every\": 1}}\n",
+        d, d, d, d);
     assert_true(length > 0 && (size_t)length < size);
     return text;
 }

@@ -193,7 +193,8 @@ static void a_moved_run_finds_its_data(void **state)
     static const char text[] =
         "{\"data\": {\"name\": \"idx\", \"train_images\": \"x\", \"train_labels\": \"below/../y\", "
         "\"test_images\": "
-        "\"below/x\", \"test_labels\": \"below/y\"}, \"model\": {\"type\": \"mlp\", \"hidden\": []}, "
+        "\"below/x\", \"test_labels\": \"below/y\"}, \"group\": \"C4\", \"model\": {\"type\": \"mlp\", "
+        "\"hidden\": []}, "
         "\"train\": {\"epochs\": 1, \"batch_size\": 16, \"samples\": 1}}";
     (void)state;
     assert_int_equal(mkdir(in_temporary("project"), 0777), 0);
@@ -672,7 +673,7 @@ static void check_broken(const program_run *run, const char *condition)
     {
         const bool kept = cJSON_IsTrue(member(entry, "kept"));
         if (!condition && !kept) fail_msg("broken: %s", member(entry, "reason")->valuestring);
-        broken = broken || (!kept && strcmp(member(entry, "name")->valuestring, condition) == 0);
+        broken = broken || (!kept && condition && strcmp(member(entry, "name")->valuestring, condition) == 0);
         if (!kept) assert_true(strlen(member(entry, "mend")->valuestring) > 0);
     }
     if (condition && !broken) fail_msg("not broken: %s in %s", condition, run->out);
@@ -693,18 +694,18 @@ static void check_names_the_broken_conditions(void **state)
     assert_broken("initial q invariant", "--set", "symmetrization.mode=augment");
     assert_broken("architecture commutes with G", "--set", "model.type=mlp", "--set", "group=C8");
     assert_broken("group acts exactly on images", "--set", "model.type=mlp", "--set", "group=C8");
-    assert_broken("architecture commutes with G", HELD, "--set", "model.input=[1, 28, 28]", "--set",
-                  "model.channels=[8, 8, 8]");
+#define ODD_POOLS                                                                                            \
+    "--set", "model.input=[1, 28, 28]", "--set", "model.channels=[8, 8, 8]", "--set", "model.pool=[]"
+    assert_broken("architecture commutes with G", HELD, ODD_POOLS);
+    assert_broken(NULL, HELD, ODD_POOLS, "--set", "model.pool=auto");   /* no pool on 7 x 7 */
     assert_broken("group acts exactly on images", "--set", "group=T3"); /* 8 is no multiple of 3 */
-    assert_broken("data complete over G", HELD, "--set", "symmetrization.augmentation=none", "--set",
-                  "model.input=[1, 28, 28]", "--set", "model.channels=[8, 8, 8]");
+    assert_broken("data complete over G", HELD, "--set", "symmetrization.augmentation=none", ODD_POOLS);
     assert_broken("initial q invariant", "--set", "symmetrization.mode=tie", "--set",
                   "posterior.family=lognormal");
     check_broken(
         bnn_run("check", config(), "--json", "--set", "group=C1", "--set", "symmetrization.mode=augment"),
         NULL);
-    const program_run *run =
-        bnn_run("check", config(), "--set", "model.input=[1, 28, 28]", "--set", "model.channels=[8, 8, 8]");
+    const program_run *run = bnn_run("check", config(), ODD_POOLS);
     assert_int_equal(run->code, 1);
     assert_non_null(strstr(run->out, "7 x 7"));
     assert_non_null(strstr(run->out, "mend"));
@@ -725,6 +726,41 @@ static void check_and_info_tell_of_a_model(void **state)
     cJSON_Delete(expected);
     cJSON_Delete(json);
     assert_non_null(strstr(succeeded(bnn_run("info", MODEL))->out, "conv_layers.1"));
+}
+
+/* ---- a first minute ------------------------------------------------------------------------------------------ */
+
+/* What is left out has a default, what is assumed is said, and what it costs is said before any progress. */
+static void data_alone_is_a_configuration(void **state)
+{
+    char text[512];
+    const char *d = temporary_directory;
+    snprintf(text, sizeof text,
+             "{\"data\": {\"name\": \"idx\", \"train_images\": \"%s/train-images\", \"train_labels\": "
+             "\"%s/train-labels\"}, \"train\": {\"batch_size\": 16, \"epochs\": 3}}",
+             d, d);
+    const char *path = put_file("minimal.json", text, strlen(text)), *out = in_temporary("minimal");
+    (void)state;
+    const program_run *run = succeeded(bnn_run("train", path, "--out", out, "--threads", "2"));
+    const char *const said = strstr(run->err, "group is not set: C1"),
+                      *const cost = strstr(run->err, " (3 epochs of "),
+                      *const first = strstr(run->err, "epoch 1/3");
+    if (!said || !cost || !first || said > cost || cost > first) fail_msg("%s", run->err);
+    assert_non_null(strstr(cost, " image-samples/s, 2 threads)\n"));
+    cJSON *json = json_of(bnn_run("train", path, "--dry-run"));
+    assert_string_equal(member(json, "group")->valuestring, "C1");
+    assert_string_equal(member(json, "model.type")->valuestring, "fcnn");
+    assert_int_equal(cJSON_GetArraySize(member(json, "model.pool")),
+                     cJSON_GetArraySize(member(json, "model.channels")));
+    cJSON_Delete(json);
+
+    /* a cost that changes is said anew; a group that is set is not remarked on */
+    run = succeeded(bnn_run("train", path, "--out", out, "--overwrite", "--threads", "1", "--set", "group=C2",
+                            "--set", "symmetrization.mode=orbit-expansion", "--set",
+                            "symmetrization.stage1_epochs=2", "--set", "train.map_epochs=1"));
+    if (strstr(run->err, "group is not set") || !strstr(run->err, "\nepoch 1: ") ||
+        !strstr(run->err, "\nepoch 2: ") || !strstr(run->err, "\nepoch 3: "))
+        fail_msg("%s", run->err);
 }
 
 /* ---- damaged models ----------------------------------------------------------------------------------------- */
@@ -818,6 +854,7 @@ int main(void)
         cmocka_unit_test(expansions_give_the_reference_files),
         cmocka_unit_test(check_names_the_broken_conditions),
         cmocka_unit_test(check_and_info_tell_of_a_model),
+        cmocka_unit_test(data_alone_is_a_configuration),
         cmocka_unit_test(damaged_models_are_refused),
         cmocka_unit_test(models_beyond_memory_are_refused),
         cmocka_unit_test(a_full_device_is_told),

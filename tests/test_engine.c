@@ -383,6 +383,31 @@ static void the_kl_may_be_left_to_the_rule(void **state)
     tear_down(&whole);
 }
 
+/* Without noise: w = mu whatever sigma, every draw alike, by the gradient of zero noise. */
+static void the_centre_has_no_noise(void **state)
+{
+    bnn_real logits[ITEMS * CLASSES];
+    (void)state;
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        fixture f;
+        set_up(&f, &specs[i], &bnn_family_gaussian,
+               (bnn_engine_options){.samples = 2, .items = ITEMS, .views = 1, .threads = 2});
+        for (int round = 0; round < 2; round++) {
+            for (size_t j = 0; j < f.posterior->count; j++) f.posterior->rho[j] = (bnn_real)(4 * round - 3);
+            bnn_engine_draw(f.engine, 1, BNN_STREAM_TRAIN_NOISE, 2);
+            bnn_engine_centre(f.engine);
+            bnn_engine_step(f.engine, f.in, f.labels, 0);
+            for (size_t s = 0; s < 2; s++) {
+                if (round == 0 && s == 0) memcpy(logits, bnn_engine_logits(f.engine, s), sizeof logits);
+                assert_memory_equal(bnn_engine_logits(f.engine, s), logits, sizeof logits);
+            }
+            for (size_t j = 0; j < f.posterior->count; j++)
+                assert_true(bnn_engine_scale_gradient(f.engine)[j] == 0);
+        }
+        tear_down(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +421,7 @@ int main(void)
         cmocka_unit_test(fast_kernels_cost_no_accuracy),
         cmocka_unit_test(sets_that_nobody_has_are_refused),
         cmocka_unit_test(objective_follows_its_definition),
+        cmocka_unit_test(the_centre_has_no_noise),
         cmocka_unit_test(the_kl_may_be_left_to_the_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,7 +282,9 @@ static void the_objective_counts_its_items(void **state)
 {
     (void)state;
     assert_int_equal(train("n", SETS("symmetrization.mode=augment")).epochs[0].n, 4 * IMAGES);
-    assert_int_equal(train("n", SETS("symmetrization.mode=none")).epochs[0].n, 4 * IMAGES);
+    assert_int_equal(train("n", SETS("symmetrization.mode=none")).epochs[0].n, IMAGES);
+    assert_int_equal(train("n", SETS("symmetrization.mode=none", "symmetrization.count=orbit")).epochs[0].n,
+                     4 * IMAGES);
     assert_int_equal(train("n", SETS("symmetrization.mode=tie")).epochs[0].n, IMAGES);
     const history h = train("n", SETS("symmetrization.mode=augment", "symmetrization.augmentation=random"));
     assert_int_equal(h.epochs[0].n_base, IMAGES);
@@ -669,8 +671,8 @@ static void impossible_data_is_refused_before_anything_is_written(void **state)
                    "train-labels", "label 2 is 2", "expected an integer in 0..1, the classes");
     assert_failure(try_training("no", 1, SETS("model.input=[1, 8, 9]"), &h, &error), BNN_BAD_INPUT, error,
                    "model.input", "[1, 8, 8]");
-    assert_failure(try_training("no", 1, SETS("model.channels=[2, 2, 2, 2]"), &h, &error), BNN_BAD_INPUT,
-                   error, "model.channels");
+    assert_failure(try_training("no", 1, SETS("model.channels=[2, 2, 2, 2]", "model.pool=[]"), &h, &error),
+                   BNN_BAD_INPUT, error, "model.channels");
     assert_failure(
         try_training("no", 1, SETS("symmetrization.mode=project", "model.channels=[8, 6]"), &h, &error),
         BNN_BAD_INPUT, error, "conv_layers.1", "6", "multiple of 4");

@@ -18,6 +18,10 @@
 #include "bnn/warp.h"
 
 typedef enum bnn_augmentation { BNN_AUGMENT_NONE, BNN_AUGMENT_FULL, BNN_AUGMENT_RANDOM } bnn_augmentation;
+typedef enum bnn_count {
+    BNN_COUNT_BASE,
+    BNN_COUNT_ORBIT
+} bnn_count; /* of unaugmented images: one, or |G| items each */
 typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
@@ -27,6 +31,7 @@ extern const char *const bnn_predictive_names[];   /* "posterior", "group-averag
 extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
 
 #define BNN_NAME 32
+#define BNN_PATH 1024
 
 /* A list of sizes, as `model.channels`. */
 typedef struct bnn_sizes {
@@ -36,9 +41,16 @@ typedef struct bnn_sizes {
 
 /* A list of flags, as `model.pool`. */
 typedef struct bnn_flags {
+    bool automatic; /* "auto" */
     size_t count;
     bool value[BNN_MAX_WIDTHS];
 } bnn_flags;
+
+/* A list of names, as `posterior.init_except`. */
+typedef struct bnn_names {
+    size_t count;
+    char value[BNN_MAX_WIDTHS][40];
+} bnn_names;
 
 #define BNN_CONFIG_KEYS 128 /* at most */
 
@@ -68,7 +80,7 @@ typedef struct bnn_config {
         bnn_sizes input; /* C, H, W; empty: from the data */
         size_t classes;  /* 0: from the data */
         bnn_sizes channels, hidden;
-        bnn_flags pool; /* one a conv layer; empty: after every one */
+        bnn_flags pool; /* one a conv layer; empty: after every one; automatic: bnn_config_fill */
         size_t kernel;
         int padding;        /* 0 zero, 1 circular */
         int representation; /* 0 auto (the mode's), 1 trivial, 2 regular */
@@ -81,10 +93,14 @@ typedef struct bnn_config {
         char family[BNN_NAME];
         int mean_init;
         double rho_init;
+        char init_from[BNN_PATH]; /* a model or the folder of a run whose means q begins with; empty: none */
+        bool init_rho;            /* and with its rho */
+        bnn_names init_except; /* layers, or what their names begin with, that are initialised all the same */
     } posterior;
     struct {
         char mode[BNN_NAME];
         int augmentation;
+        int count;              /* bnn_count */
         char average[BNN_NAME]; /* empty: the mode's default */
         size_t trigger_epoch;
         double trigger_accuracy; /* 0: none */
@@ -94,6 +110,7 @@ typedef struct bnn_config {
     } symmetrization;
     struct {
         size_t epochs, batch_size, samples;
+        size_t map_epochs; /* of the epochs, the first so many: w = mu, and sigma as it is initialised */
         struct {
             char name[BNN_NAME];
             bnn_optimizer_options options;
@@ -114,14 +131,15 @@ typedef struct bnn_config {
     } eval;
 } bnn_config;
 
-/* Every key at its default. */
+/* Every key at the default of a run. */
 void bnn_config_default(bnn_config *config);
 
 /* Defaults, then the JSON text (`name` is for messages: a path), then every KEY=VALUE of `sets` (VALUE is
  * JSON, or taken as a string), then the checks that need neither data nor modes. Unknown keys, wrong types, duplicate keys,
  * values out of range, names of no row, and keys that the chosen rows do not read give BNN_BAD_INPUT naming the key's path,
  * what was found, what was expected and the nearest valid key. `modes`: the registry of symmetrization.mode; NULL for the text
- * of a model file, where a subset of keys is usable and keys that nobody reads any more are passed over; of other text, relative paths
+ * of a model file, where a subset of keys is usable (one that is not there means what it means to the published code) and keys
+ * that nobody reads any more are passed over; of other text, relative paths
  * become absolute: those from the folder of the file `name`, or from the current one where that is no regular file. */
 bnn_status bnn_config_parse(const char *name, const char *text, const char *const *sets, size_t set_count,
                             bnn_registry *modes, bnn_config *config, bnn_error *error);
@@ -137,6 +155,9 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
 
 /* Whether the user has set a key, in the file or by --set. */
 bool bnn_config_gives(const bnn_config *config, const char *path);
+
+/* Whether q begins with the means that the model posterior.init_from has for a layer of that name. */
+bool bnn_config_warm(const bnn_config *config, const char *layer);
 
 /* The paths, one a call and then NULL, of keys that the user has set although the chosen rows do not read them (of those that
  * bnn_config_parse lets pass); *i is 0 at first. */
@@ -154,7 +175,11 @@ char *bnn_config_dump(const bnn_config *config, bool pretty);
 /* One line a key: path, default, meaning, choices, and the rows that read it; freed with free(). NULL when memory is short. */
 char *bnn_config_help(bnn_registry *modes);
 
-/* The network that `model` describes, once input and classes are filled in. */
+/* Fills in what the data says: model.input (the images' `shape`: C, H, W), model.classes where it is 0, and an automatic
+ * model.pool, which is a pool after each conv layer whose height and width are even, and so drops nothing. */
+void bnn_config_fill(bnn_config *config, const size_t shape[3], size_t classes);
+
+/* The network that `model` describes, once it is filled in. */
 void bnn_config_network(const bnn_config *config, bnn_representation representation, bnn_network_spec *spec);
 
 /* Writes a network's own figures back into `model` (an expanded network has other channels). */

@@ -44,6 +44,9 @@ void bnn_engine_free(bnn_engine *engine);
 /* Draws the S weight samples of a step, and the noise of the estimator. */
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step);
 
+/* Takes the centre of q, w = mu for a gaussian, in place of every draw of a step: eps = 0. With the estimator of weight draws. */
+void bnn_engine_centre(bnn_engine *engine);
+
 /* The same with noise from outside: eps (parameter_count) of sample s. For tests against recorded noise. */
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps);
 

@@ -20,7 +20,11 @@ typedef struct bnn_model {
     bnn_range pixels; /* of the training images; NaN where they are not known */
 } bnn_model;
 
-/* A network of `spec` with its prior set and its posterior initialised as the configuration says. */
+/* A network of `spec` with its prior set and its posterior initialised as the configuration says, which may be with the means,
+ * and the rho, of a model file (posterior.init_from). Names and shapes of tensors decide: the prior is the configuration's, and
+ * group, padding and pools of the two networks may differ. BNN_BAD_INPUT, naming the key, the file, the tensor, and the shapes
+ * found and expected, where the file lacks a tensor, has one of another shape, has a layer that the network has not, or is of
+ * another family, unless posterior.init_except leaves the layer out. */
 bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
                             bnn_error *error);
 void bnn_model_free(bnn_model *model); /* NULL is legal */
@@ -35,6 +39,10 @@ bnn_status bnn_model_expand(bnn_model *model, bnn_arrangement arrangement, bnn_e
  * and are passed over. Missing, unknown or misshapen tensors and non-finite figures are errors that name the
  * tensor. `file`, where not NULL, receives the whole file (the caller frees it). */
 bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error);
+
+/* path <- the model file that `operand` names: itself, or model.bin in it where it is the directory of a run. BNN_BAD_INPUT where
+ * the directory has none. */
+bnn_status bnn_model_path(const char *operand, char *path, size_t size, bnn_error *error);
 
 /* The same from the bytes of a file; `name` is for messages. */
 bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, bnn_model **model,

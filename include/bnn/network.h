@@ -32,8 +32,9 @@ typedef struct bnn_network_spec {
     size_t kernel; /* odd side of the conv kernels */
     bool circular;
     bnn_representation representation; /* of every hidden activation */
-    char group[32]; /* of which regular channels are blocks ("C4"); "": of any group that is asked about them */
-    bool unpooled[BNN_MAX_WIDTHS];     /* conv layers after which there is no max-pool; false: there is one */
+    char group
+        [32]; /* of which regular channels are blocks ("C4"); "": of any group that is asked about them */
+    bool unpooled[BNN_MAX_WIDTHS]; /* conv layers after which there is no max-pool; false: there is one */
 } bnn_network_spec;
 
 struct bnn_network {

@@ -28,9 +28,11 @@ typedef struct bnn_update {
     double lr;       /* of this step */
     size_t step;     /* counts from 1 since the last reset */
     bnn_real factor; /* on both gradients: clipping, where the row reads train.clip_norm */
-    bool trained;    /* q had been trained before the first step */
+    bool trained;    /* sigma had been trained before the first step */
     size_t count;
-    const bnn_real *mu_gradient, *scale_gradient; /* (count) of the loss; the second as the row asks for it */
+    const bnn_real *mu_gradient; /* (count) of the loss */
+    const bnn_real *
+        scale_gradient; /* (count) as the row asks for it; NULL: rho stays as it is, the loss is that at w = mu */
     /* (count) The weight of each parameter's KL in the loss, where the row asks for the likelihood alone: 1/N, or what a
      * schedule, free bits or a tie make of it, 0 included; else NULL. */
     const bnn_real *kl_weight;
@@ -48,6 +50,7 @@ typedef struct bnn_optimizer_rule {
     bnn_scale_gradient gradient;  /* what the second gradient is taken in */
     bool likelihood_only;         /* the gradient is to leave the KL out: the rule has it in closed form */
     bool normal;                  /* needs a family of normal distributions: bnn_family.normal */
+    double default_lr;            /* of options.lr */
     double default_rho_lr_factor; /* of options.rho_lr_factor, where the rule reads it */
 
     /* The reason why the options are impossible, or NULL. May be NULL. */
@@ -71,7 +74,7 @@ typedef struct bnn_optimizer {
     size_t count;                              /* parameters */
     size_t step;                               /* updates done */
     bool begins;                               /* q was set by others since the last step */
-    bool trained;                              /* q had been trained before that; the caller sets it */
+    bool trained;                              /* sigma had been trained before that; the caller sets it */
     size_t state_count;                        /* of the rule */
     bnn_real *state[BNN_OPTIMIZER_MAX_STATES]; /* (count) each */
 } bnn_optimizer;
@@ -87,7 +90,7 @@ void bnn_optimizer_reset(bnn_optimizer *optimizer);
 typedef struct bnn_descent {
     double lr_scale;                              /* on the options' learning rate */
     double gradient_factor;                       /* on both gradients */
-    const bnn_real *mu_gradient, *scale_gradient; /* (count) */
+    const bnn_real *mu_gradient, *scale_gradient; /* (count); the second may be NULL, as in bnn_update */
     const bnn_real *kl_weight;                    /* (count) or NULL, as in bnn_update */
     const bnn_real *sigma;                        /* (count) */
     int threads;
@@ -96,7 +99,7 @@ typedef struct bnn_descent {
 /* One step of q, over its parameters on `threads` threads. */
 void bnn_optimizer_step(bnn_optimizer *optimizer, const bnn_descent *descent, bnn_posterior *posterior);
 
-/* sqrt of the sum of squares of both gradients, summed in double in one fixed order whatever `threads`. */
+/* sqrt of the sum of squares of both gradients, of the first alone where the second is NULL, summed in double in one fixed order whatever `threads`. */
 double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *scale_gradient, size_t count,
                          int threads);
 

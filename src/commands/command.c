@@ -189,24 +189,11 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
     return status && name ? bnn_fail_in(error, status, "--group") : status;
 }
 
-static bool is_directory(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 bnn_status cmd_read(const char *operand, cmd_file *file, bnn_error *error)
 {
-    const bool directory = is_directory(operand);
     file->bytes = NULL;
-    if (snprintf(file->path, sizeof file->path, "%s%s", operand, directory ? "/model.bin" : "") >=
-        (int)sizeof file->path)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
-    if (directory && !bnn_file_exists(file->path))
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: is a directory without a model.bin, expected a file or the directory of a run",
-                        operand);
-    return bnn_read_file(file->path, BNN_FILE_MOST, &file->bytes, &file->size, error);
+    const bnn_status status = bnn_model_path(operand, file->path, sizeof file->path, error);
+    return status ? status : bnn_read_file(file->path, BNN_FILE_MOST, &file->bytes, &file->size, error);
 }
 
 bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetensors **tensors,

@@ -43,11 +43,11 @@ static void format_duration(double seconds, char *text, size_t size)
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 {
-    snprintf(
-        text, size,
-        "epoch %zu/%zu  nll*N %.1f  kl %.1f  beta %.3g  N %zu  objective %.1f  elbo %.1f (N0 %zu)  acc %.4f",
-        e->epoch, e->epochs, e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n, e->objective, e->elbo,
-        e->n_base, e->train_accuracy);
+    snprintf(text, size, "epoch %zu/%zu%s  nll*N %.1f  kl %.1f  beta %.3g  N %zu", e->epoch, e->epochs,
+             e->map ? " (w = mu)" : "", e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n);
+    if (!e->map)
+        bnn_append(text, size, "  objective %.1f  elbo %.1f (N0 %zu)", e->objective, e->elbo, e->n_base);
+    bnn_append(text, size, "  acc %.4f", e->train_accuracy);
     if (e->validated)
         bnn_append(text, size, "  val acc %.4f nll %.4f", e->validation_accuracy, e->validation_nll);
     bnn_append(text, size, "  %.0f/s", e->image_samples_per_second);
@@ -151,24 +151,25 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_train = {
-    .name = "train",
-    .operands = "[CONFIG.json]",
-    .summary = "train a network as a configuration says",
-    .details =
-        "metrics.jsonl has a line an epoch. train_nll: nats, the mean over items and draws, by the mode's "
-        "own "
-        "average over\nviews; kl: nats, never rescaled; kl_weight: beta; n: items that the objective counts "
-        "(|G| N0 with augmentation);\nn_base: N0, the base images. objective: -train_nll n - kl, what the "
-        "mode "
-        "maximises where beta is 1/n. elbo:\n-train_nll n_base - kl, the same at N0 whatever the mode, as "
-        "`bnn "
-        "eval` reports it; elbo_per_example: elbo / n_base.\nBoth pair the mean train_nll of the epoch's "
-        "steps, "
-        "which q has left behind, with the kl at its end. layers: kl,\nand sigma_over_prior, the mean of "
-        "sigma/s "
-        "(1 at the prior, near 0 where the variance vanishes).\n"
-        "With data.augment, train_nll, train_accuracy and elbo are about the warped images; `bnn eval` warps "
-        "none.\n",
-    .options = options,
-    .run = run};
+const subcommand cmd_train = {.name = "train",
+                              .operands = "[CONFIG.json]",
+                              .summary = "train a network as a configuration says",
+                              .details = "metrics.jsonl has a line an epoch. train_nll: nats, the mean over "
+                                         "items and draws, by the mode's own average over\n"
+                                         "views; kl: nats, never rescaled; kl_weight: beta; n: items that "
+                                         "the objective counts (|G| N0 with augmentation);\n"
+                                         "n_base: N0, the base images. objective: -train_nll n - kl, what "
+                                         "the mode maximises where beta is 1/n. elbo:\n"
+                                         "-train_nll n_base - kl, the same at N0 whatever the mode, as `bnn "
+                                         "eval` reports it; elbo_per_example: elbo / n_base.\n"
+                                         "Both pair the mean train_nll of the epoch's steps, which q has "
+                                         "left behind, with the kl at its end. map: whether it\n"
+                                         "was one of train.map_epochs, at w = mu: train_nll and the "
+                                         "validation's figures are then those of w = mu, and elbo\n"
+                                         "and objective are null, since neither is an expectation under q. "
+                                         "layers: kl, and sigma_over_prior, the mean of\n"
+                                         "sigma/s (1 at the prior, near 0 where the variance vanishes).\n"
+                                         "With data.augment, train_nll, train_accuracy and elbo are about "
+                                         "the warped images; `bnn eval` warps none.\n",
+                              .options = options,
+                              .run = run};

@@ -14,14 +14,21 @@ enum { SET_SHOWN = 200 }; /* bytes of a --set in messages */
 
 /* ---- defaults, load ------------------------------------------------------------------------------------ */
 
-void bnn_config_default(bnn_config *config)
+/* Every key at its default, or as a file means it that does not say it. */
+static void set_defaults(bool of_file, bnn_config *config)
 {
     memset(config, 0, sizeof *config);
     for (size_t i = 0; i < config_key_count; i++) {
-        cJSON *value = cJSON_Parse(config_keys[i].fallback);
-        if (value) config_set_value(&config_keys[i], value, config);
+        const config_key *key = &config_keys[i];
+        cJSON *value = cJSON_Parse(of_file && key->unsaid ? key->unsaid : key->fallback);
+        if (value) config_set_value(key, value, config);
         cJSON_Delete(value);
     }
+}
+
+void bnn_config_default(bnn_config *config)
+{
+    set_defaults(false, config);
 }
 
 /* A value that the user gives. */
@@ -107,14 +114,6 @@ bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t se
     }
     for (size_t i = 0; i < set_count; i++) bnn_append(origin, sizeof origin, " --set %s", sets[i]);
     return bnn_fail(error, status, "%s%s%s: %s", name, set_count ? " with" : "", origin, rest);
-}
-
-/* Whether the text or a --set says anything about the model. */
-static bool describes_model(const cJSON *json, const char *const *sets, size_t set_count)
-{
-    bool described = cJSON_GetObjectItemCaseSensitive(json, "model") != NULL;
-    for (size_t i = 0; i < set_count; i++) described = described || strncmp(sets[i], "model.", 6) == 0;
-    return described;
 }
 
 /* Paths are those seen from the folder of the file `name`. */
@@ -213,10 +212,15 @@ static bnn_status check_read(const char *name, bnn_registry *modes, bnn_config *
     for (size_t i = 0; i < config_key_count; i++) {
         if (!config_keys[i].owner) continue;
         const config_key *owner = config_find_key(config_keys[i].owner);
-        const bnn_row *row = row_of(owner, config, modes);
+        const bool by_path = owner->type == KEY_PATH;
+        const bnn_row *row = by_path ? NULL : row_of(owner, config, modes);
         char readers[256];
-        config->unread[i] = !(row ? bnn_row_reads(row, config_keys[i].path) : config->given[i]);
+        config->unread[i] = by_path ? !*((const char *)config + owner->offset)
+                                    : !(row ? bnn_row_reads(row, config_keys[i].path) : config->given[i]);
         if (!config->unread[i] || !config->given[i] || !modes || config_keys[i].tolerated) continue;
+        if (by_path)
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: is set, but %s is not, which it belongs to", name,
+                            config_keys[i].path, owner->path);
         list_readers(&config_keys[i], owner->registry ? owner->registry : modes, readers, sizeof readers);
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: %s: is set, but %s %s does not read it%s%s; it belongs to %s", name,
@@ -224,6 +228,28 @@ static bnn_status check_read(const char *name, bnn_registry *modes, bnn_config *
                         row->reason ? row->reason : "", readers);
     }
     return BNN_OK;
+}
+
+/* A key that nothing reads, since a model gives what it would say. */
+static bnn_status replace_key(const char *name, const char *path, bnn_registry *modes, bnn_config *config,
+                              bnn_error *error)
+{
+    const size_t i = (size_t)(config_find_key(path) - config_keys);
+    config->unread[i] = true;
+    if (!config->given[i] || !modes) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: is set, but posterior.init_from gives it for every layer",
+                    name, path);
+}
+
+/* The initial q: of what posterior.init_from gives, nothing else is read. */
+static bnn_status check_start(const char *name, bnn_registry *modes, bnn_config *config, bnn_error *error)
+{
+    bnn_status status = BNN_OK;
+    if (!*config->posterior.init_from || config->posterior.init_except.count) return BNN_OK;
+    status = replace_key(name, "posterior.mean_init", modes, config, error);
+    if (!status && config->posterior.init_rho)
+        status = replace_key(name, "posterior.rho_init", modes, config, error);
+    return status;
 }
 
 static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *error)
@@ -282,6 +308,11 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
         status = check_ramp(name, "kl_head", auto_or(c->train.kl_head_warmup_epochs, warmup),
                             auto_or(c->train.kl_head_ramp_end, end), error);
     if (status) return status;
+    if (c->train.map_epochs >= c->train.epochs)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: train.map_epochs: found %zu, expected fewer than train.epochs = %zu: sigma is "
+                        "trained in the rest",
+                        name, c->train.map_epochs, c->train.epochs);
     if (rule->likelihood_only && c->train.kl_weight == 0)
         return bnn_fail(
             error, BNN_BAD_INPUT,
@@ -297,9 +328,10 @@ static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *
 /* What `auto` stands for, where no data is needed to know. */
 static void resolve(bnn_config *c)
 {
-    if (isnan(c->train.optimizer.options.rho_lr_factor))
-        c->train.optimizer.options.rho_lr_factor =
-            bnn_optimizer_find(c->train.optimizer.name)->default_rho_lr_factor;
+    bnn_optimizer_options *options = &c->train.optimizer.options;
+    const bnn_optimizer_rule *rule = bnn_optimizer_find(c->train.optimizer.name);
+    options->lr = auto_or(options->lr, rule->default_lr);
+    options->rho_lr_factor = auto_or(options->rho_lr_factor, rule->default_rho_lr_factor);
     c->train.kl_head_warmup_epochs =
         auto_or(c->train.kl_head_warmup_epochs, (double)c->train.kl_warmup_epochs);
     c->train.kl_head_ramp_end = auto_or(c->train.kl_head_ramp_end, (double)c->train.kl_ramp_end);
@@ -309,7 +341,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
                             bnn_registry *modes, bnn_config *config, bnn_error *error)
 {
     const char *end = NULL;
-    bnn_config_default(config);
+    set_defaults(!modes, config);
     if (bnn_utf8_fault(text)) return bad_text(name, text, bnn_utf8_fault(text), "not valid UTF-8", error);
     cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
     if (!json) return bad_text(name, text, end ? end : text, "not valid JSON", error);
@@ -321,14 +353,12 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
     if (!status && modes && !config->data.paths.name[0])
         status =
             bnn_fail(error, BNN_BAD_INPUT, "%s: data.name: missing, expected the name of a data set", name);
-    if (!status && modes && !describes_model(json, sets, set_count))
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: model: missing, expected an object with at least a type",
-                          name);
     cJSON_Delete(json);
     if (!status && modes) status = resolve_paths(name, config, error);
     if (!status) status = check_group(name, config, error);
     if (!status) status = check_names(name, modes, config, error);
     if (!status) status = check_read(name, modes, config, error);
+    if (!status) status = check_start(name, modes, config, error);
     if (!status) status = check_model(name, config, error);
     if (!status) status = check_train(name, config, error);
     if (!status) resolve(config);
@@ -403,37 +433,31 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     return text;
 }
 
-/* A key's line of help: path, default, meaning, and the choices or the rows that read it. False when it was not written whole,
- * which a stream in memory does not remember. */
-static bool print_key(FILE *stream, const config_key *key, bnn_registry *modes)
+enum { HELP_LINE = 1024 }; /* bytes at most */
+
+/* Appends a key's line of help: path, default, meaning, and the choices or what decides whether it is read. */
+static void append_key(char *text, size_t size, const config_key *key, bnn_registry *modes)
 {
     config_key named = *key;
     char list[256], fallback[64];
     if (key->type == KEY_NAME && !named.registry) named.registry = modes;
     const char *first = key->type == KEY_NAME && !key->optional ? config_name_at(&named, 0) : NULL;
     snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
-    bool whole =
-        fprintf(stream, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning) > 0;
-    if (*config_list_names(&named, list, sizeof list)) whole = fprintf(stream, " (%s)", list) > 0 && whole;
+    bnn_append(text, size, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
+    if (*config_list_names(&named, list, sizeof list)) bnn_append(text, size, " (%s)", list);
     const config_key *owner = key->owner ? config_find_key(key->owner) : NULL;
-    if (owner) {
+    if (owner && owner->type == KEY_PATH) bnn_append(text, size, " [%s]", owner->path);
+    if (owner && owner->type != KEY_PATH) {
         list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);
-        whole = fprintf(stream, " [%s]", list) > 0 && whole;
+        bnn_append(text, size, " [%s]", list);
     }
-    return fputc('\n', stream) != EOF && whole;
+    bnn_append(text, size, "\n");
 }
 
 char *bnn_config_help(bnn_registry *modes)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream) return NULL;
-    bool whole = true;
-    for (size_t i = 0; i < config_key_count; i++) whole = print_key(stream, &config_keys[i], modes) && whole;
-    if (fclose(stream) != 0 || !whole) {
-        free(text);
-        return NULL;
-    }
+    const size_t size = config_key_count * HELP_LINE;
+    char *text = bnn_alloc(size, 1);
+    for (size_t i = 0; text && i < config_key_count; i++) append_key(text, size, &config_keys[i], modes);
     return text;
 }

@@ -11,6 +11,7 @@ static const char *const prior_mean_names[] = {"zero", "random", NULL};
 const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
 static const char *const rotation_names[] = {"none", "uniform", NULL};
+static const char *const count_names[] = {"base", "orbit", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
 #define AT(member) .offset = offsetof(bnn_config, member), .size = sizeof(((bnn_config *)0)->member)
@@ -29,6 +30,8 @@ static const char *const select_names[] = {"validation", "last", NULL};
         .meaning = meaning_, __VA_ARGS__)
 #define TEXT(path, member, fallback_, meaning_, ...)                                                         \
     KEY(path, KEY_TEXT, member, .fallback = fallback_, .meaning = meaning_, __VA_ARGS__)
+#define NAMES(path, member, meaning_, ...)                                                                   \
+    KEY(path, KEY_NAMES, member, .fallback = "[]", .meaning = meaning_, __VA_ARGS__)
 #define PATH(path, member, meaning_)                                                                         \
     KEY(path, KEY_PATH, member, .fallback = "\"\"", .meaning = meaning_, OF_DATA)
 #define FLAG(path, member, fallback_, meaning_, ...)                                                         \
@@ -46,6 +49,7 @@ static const char *const select_names[] = {"validation", "last", NULL};
 #define OF_TYPE OF("model.type"), .tolerated = true
 #define OF_MODE OF("symmetrization.mode")
 #define OF_OPTIMIZER OF("train.optimizer.name")
+#define OF_START OF("posterior.init_from")
 
 /* clang-format off */
 const config_key config_keys[] = {
@@ -76,45 +80,54 @@ const config_key config_keys[] = {
     SIZE("data.repartition", data.repartition, 0, CONFIG_ANY, "0",
          "images drawn anew for training and validation from training and test images together; the others are for testing; 0: as the data set has it"),
     SIZE("data.seed", data.seed, 0, CONFIG_ANY, "1", "seed of data.rotate and data.repartition, so that runs of any seed have the same data"),
-    TEXT("group", group, "\"C4\"", "C<n> rotations, D<n> rotations and flips, T<k> translations"),
+    TEXT("group", group, "\"C1\"", "C<n> rotations, D<n> rotations and flips, T<k> translations; C1: no symmetry"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
     SIZE("model.classes", model.classes, 0, 65536, "0", "classes; 0: from the data"),
-    SIZES("model.channels", model.channels, 65536, "[32, 64]", "channels of the conv layers", OF_TYPE),
-    KEY("model.pool", KEY_FLAGS, model.pool, .fallback = "[]",
-        .meaning = "whether a 2 x 2 max-pool follows, one a conv layer; []: after every one", OF_TYPE),
+    SIZES("model.channels", model.channels, 65536, "[32, 64, 128]", "channels of the conv layers", .unsaid = "[32, 64]", OF_TYPE),
+    KEY("model.pool", KEY_FLAGS, model.pool, .fallback = "\"auto\"", .unsaid = "[]",
+        .meaning = "whether a 2 x 2 max-pool follows, one a conv layer; []: after every one; auto: where both sides are even", OF_TYPE),
     SIZES("model.hidden", model.hidden, 1048576, "[400, 400]", "hidden units", OF_TYPE),
     SIZE("model.kernel", model.kernel, 1, 31, "3", "side of the conv kernels, odd", OF_TYPE),
     CHOICE("model.padding", model.padding, padding_names, "\"zero\"", "conv padding", OF_TYPE),
     CHOICE("model.channel_representation", model.representation, representation_names, "\"auto\"",
            "how the group acts on hidden channels; auto: as the mode has it"),
     CHOICE("prior.mean", prior.mean, prior_mean_names, "\"zero\"", "zero, or a draw from N(0, std^2) a weight"),
-    KEY("prior.std", KEY_STD, prior.std, .least = 1e-30, .most = 1e30, .fallback = "1.0", .names = prior_scale_names,
+    KEY("prior.std", KEY_STD, prior.std, .least = 1e-30, .most = 1e30, .fallback = "\"fan-in\"", .unsaid = "1.0", .names = prior_scale_names,
         .meaning = "standard deviation of the prior: a number, a list of one a layer, or a word"),
     ROW("posterior.family", posterior.family, bnn_family_row, "family of q"),
     CHOICE("posterior.mean_init", posterior.mean_init, bnn_mean_init_names, "\"kaiming\"", "initial means"),
-    REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-3.0", "initial rho, sigma = log(1 + e^rho)"),
+    REAL("posterior.rho_init", posterior.rho_init, -60, 60, "-5.0", "initial rho, sigma = log(1 + e^rho)"),
+    KEY("posterior.init_from", KEY_PATH, posterior.init_from, .fallback = "\"\"",
+        .meaning = "a model, or the folder of a run, whose means are the initial ones; \"\": none"),
+    FLAG("posterior.init_rho", posterior.init_rho, "false", "take rho from there too", OF_START),
+    NAMES("posterior.init_except", posterior.init_except,
+          "layers, or what their names begin with, that are not taken from there but initialised", OF_START),
     ROW("symmetrization.mode", symmetrization.mode, NULL, "the stage between the data and the optimiser"),
     CHOICE("symmetrization.augmentation", symmetrization.augmentation, bnn_augmentation_names, "\"full\"",
            "full: every g.x an item; random: one g a visit; none: with hold, base images only", OF_MODE),
+    CHOICE("symmetrization.count", symmetrization.count, count_names, "\"base\"",
+           "base: N = N0, each image once an epoch; orbit: N = |G| N0, each |G| times, the published accounting", OF_MODE),
     TEXT("symmetrization.average", symmetrization.average, "\"\"",
          "what is averaged, and how", OF_MODE),
     SIZE("symmetrization.trigger_epoch", symmetrization.trigger_epoch, 0, CONFIG_ANY, "0",
          "epochs before q is symmetrized; 0: right after initialisation", OF_MODE),
     REAL("symmetrization.trigger_accuracy", symmetrization.trigger_accuracy, 0, 1, "0.0",
          "training accuracy at which q is symmetrized; beside trigger_epoch or stage1_epochs, what comes first; 0: none", OF_MODE),
-    SIZE("symmetrization.stage1_epochs", symmetrization.stage1_epochs, 0, CONFIG_ANY, "100",
+    SIZE("symmetrization.stage1_epochs", symmetrization.stage1_epochs, 0, CONFIG_ANY, "2",
          "epochs of the small network", OF_MODE),
     CHOICE("symmetrization.arrangement", symmetrization.arrangement, bnn_arrangement_names, "\"gcnn\"",
            "how inner kernels are turned", OF_MODE),
     FLAG("symmetrization.hold", symmetrization.hold, "false", "project every gradient after the trigger", OF_MODE),
     FLAG("symmetrization.keep_optimizer_state", symmetrization.keep_optimizer_state, "false",
          "keep momentum across the trigger", OF_MODE),
-    SIZE("train.epochs", train.epochs, 1, CONFIG_ANY, "500", "epochs in all"),
+    SIZE("train.epochs", train.epochs, 1, CONFIG_ANY, "10", "epochs in all"),
+    SIZE("train.map_epochs", train.map_epochs, 0, CONFIG_ANY, "0",
+         "of these, the first so many at w = mu, without noise; sigma is trained afterwards, from posterior.rho_init on"),
     SIZE("train.batch_size", train.batch_size, 1, 1048576, "128", "items a step"),
-    SIZE("train.samples", train.samples, 1, 65536, "10", "Monte-Carlo samples a step"),
+    SIZE("train.samples", train.samples, 1, 65536, "1", "Monte-Carlo samples a step"),
     ROW("train.optimizer.name", train.optimizer.name, bnn_optimizer_row, "rule that updates q"),
-    REAL("train.optimizer.lr", train.optimizer.options.lr, 0, 1e6, "0.01", "learning rate of mu"),
+    AUTO("train.optimizer.lr", train.optimizer.options.lr, 0, 1e6, "learning rate of mu; auto: the optimiser's own"),
     REAL("train.optimizer.momentum", train.optimizer.options.momentum, 0, 1, "0.9", "of the velocity", OF_OPTIMIZER),
     FLAG("train.optimizer.nesterov", train.optimizer.options.nesterov, "true", "whether the step looks ahead along the velocity", OF_OPTIMIZER),
     AUTO("train.optimizer.rho_lr_factor", train.optimizer.options.rho_lr_factor, 0, 1e6,
@@ -125,7 +138,7 @@ const config_key config_keys[] = {
     REAL("train.optimizer.epsilon", train.optimizer.options.epsilon, 0, 1, "1e-8", "added to the root of the second moment", OF_OPTIMIZER),
     REAL("train.optimizer.h0", train.optimizer.options.h0, 1e-12, 1e12, "0.5", "curvature at first", OF_OPTIMIZER),
     REAL("train.optimizer.clip_radius", train.optimizer.options.clip_radius, 0, 1e30, "0.0", "largest step of an element, in units of lr (h0 + delta); 0: any", OF_OPTIMIZER),
-    CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"constant\"", "learning-rate schedule over the epochs"),
+    CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"cosine\"", "learning-rate schedule over the epochs"),
     SIZE("train.lr_warmup_steps", train.lr_warmup_steps, 0, CONFIG_ANY, "0", "steps over which the learning rate rises to it"),
     REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping", OF_OPTIMIZER),
     AUTO("train.kl_weight", train.kl_weight, 0, 1e30, "beta, the weight of the KL in nats; auto: 1/N"),
@@ -140,7 +153,7 @@ const config_key config_keys[] = {
     CHOICE("train.select", train.select, select_names, "\"validation\"",
            "the model kept: best on the validation split, or last"),
     SIZE("eval.samples", eval.samples, 1, 1048576, "16", "weight draws a prediction"),
-    SIZE("eval.every", eval.every, 1, CONFIG_ANY, "5", "epochs between validations"),
+    SIZE("eval.every", eval.every, 1, CONFIG_ANY, "1", "epochs between validations"),
     CHOICE("eval.predictive", eval.predictive, bnn_predictive_names, "\"posterior\"", "of validation and evaluation; group-averaged: the mean over the orbit"),
     CHOICE("eval.draws", eval.draws, bnn_draws_names, "\"shared\"", "weight draws over the orbit"),
 };

@@ -21,7 +21,8 @@ typedef enum key_type {
     KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
     KEY_SIZES,        /* bnn_sizes */
     KEY_STD,          /* bnn_prior_std: a number, a list of them, or one of names */
-    KEY_FLAGS         /* bnn_flags */
+    KEY_FLAGS,        /* bnn_flags */
+    KEY_NAMES         /* bnn_names */
 } key_type;
 
 typedef struct config_key {
@@ -32,10 +33,12 @@ typedef struct config_key {
     const char *const *names;
     bnn_registry *registry; /* of names; NULL for a KEY_NAME: the modes', which stand above */
     const char *fallback;   /* the default, as JSON */
+    const char *unsaid;     /* what a model file means that does not say it; NULL: the default */
     const char *meaning;
     bool optional; /* of a KEY_NAME: empty, it is the name of no row, and with no modes at hand that of any */
     const char *
-        owner; /* path of the key with a registry whose chosen row decides whether this one is read; NULL: always */
+        owner; /* path of the key that decides whether this one is read: by its registry's chosen row, or a path by
+                          being set; NULL: always */
     bool
         tolerated; /* set and not read, it is reported instead of refused: the key serves another choice of its owner */
 } config_key;

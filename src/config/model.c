@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
+#include "config/warm_start.h"
 
 static const char scales_key[] = "prior_std";
 
@@ -57,7 +59,12 @@ bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *sp
     }
     bnn_posterior_initialise((*model)->posterior, (bnn_mean_init)config->posterior.mean_init,
                              config->posterior.rho_init, config->seed);
-    return BNN_OK;
+    status = *config->posterior.init_from ? config_warm_start(config, (*model)->posterior, error) : BNN_OK;
+    if (status) {
+        bnn_model_free(*model);
+        *model = NULL;
+    }
+    return status;
 }
 
 void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *posterior)
@@ -153,20 +160,28 @@ static void shape_text(const bnn_tensor *tensor, char *text, size_t size)
     bnn_append(text, size, ")");
 }
 
+bnn_status config_find_tensor(const bnn_safetensors *file, const bnn_tensor *wanted, const bnn_tensor **found,
+                              bnn_error *error)
+{
+    char found_shape[200], wanted_shape[200]; /* of 8 dimensions at most */
+    shape_text(wanted, wanted_shape, sizeof wanted_shape);
+    *found = bnn_safetensors_find(file, wanted->name);
+    if (!*found)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s is missing, expected one of shape %s",
+                        file->path, wanted->name, wanted_shape);
+    shape_text(*found, found_shape, sizeof found_shape);
+    if (strcmp(found_shape, wanted_shape) == 0) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s: found shape %s, expected %s", file->path,
+                    wanted->name, found_shape, wanted_shape);
+}
+
 static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error *error)
 {
     loading *state = context;
-    char found_shape[200], wanted_shape[200]; /* of 8 dimensions at most */
-    const bnn_tensor *found = bnn_safetensors_find(state->file, wanted->name);
+    const bnn_tensor *found;
     const bool positive = strstr(wanted->name, "prior_std") != NULL;
-    shape_text(wanted, wanted_shape, sizeof wanted_shape);
-    if (!found)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s is missing, expected one of shape %s",
-                        state->file->path, wanted->name, wanted_shape);
-    shape_text(found, found_shape, sizeof found_shape);
-    if (strcmp(found_shape, wanted_shape) != 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s: found shape %s, expected %s", state->file->path,
-                        wanted->name, found_shape, wanted_shape);
+    const bnn_status status = config_find_tensor(state->file, wanted, &found, error);
+    if (status) return status;
     for (size_t i = 0; i < found->count; i++)
         if (!isfinite(found->data[i]) || (positive && found->data[i] <= 0))
             return bnn_fail(error, BNN_BAD_INPUT,
@@ -282,6 +297,18 @@ bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, 
     else
         bnn_safetensors_free(read);
     return status;
+}
+
+bnn_status bnn_model_path(const char *operand, char *path, size_t size, bnn_error *error)
+{
+    struct stat info;
+    const bool directory = stat(operand, &info) == 0 && S_ISDIR(info.st_mode);
+    if (snprintf(path, size, "%s%s", operand, directory ? "/model.bin" : "") >= (int)size)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
+    if (!directory || bnn_file_exists(path)) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: is a directory without a model.bin, expected a file or the directory of a run",
+                    operand);
 }
 
 bnn_status bnn_model_load(const char *path, bnn_model **model, bnn_safetensors **file, bnn_error *error)

@@ -54,7 +54,12 @@ bnn_status config_wrong_value(const char *name, const config_key *row, const cJS
                  row->least, row->most);
         break;
     case KEY_FLAGS:
-        snprintf(expected, sizeof expected, "a list of at most %d of true and false", BNN_MAX_WIDTHS);
+        snprintf(expected, sizeof expected, "\"auto\" or a list of at most %d of true and false",
+                 BNN_MAX_WIDTHS);
+        break;
+    case KEY_NAMES:
+        snprintf(expected, sizeof expected, "a list of at most %d strings of at most %zu bytes",
+                 BNN_MAX_WIDTHS, sizeof((bnn_names *)0)->value[0] - 1);
         break;
     }
     bnn_fail(error, BNN_BAD_INPUT, "%s: %s: found %.200s, expected %s", name, row->path, found ? found : "?",
@@ -67,6 +72,11 @@ static bool is_number(const cJSON *value, const config_key *row, bool integer)
 {
     return cJSON_IsNumber(value) && isfinite(value->valuedouble) && value->valuedouble >= row->least &&
            value->valuedouble <= row->most && (!integer || value->valuedouble == floor(value->valuedouble));
+}
+
+static bool is_auto(const cJSON *value)
+{
+    return cJSON_IsString(value) && strcmp(value->valuestring, "auto") == 0;
 }
 
 static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *sizes)
@@ -86,14 +96,30 @@ static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *size
 static bool set_flags(const cJSON *value, bnn_flags *flags)
 {
     const cJSON *entry;
-    bnn_flags list = {0, {0}};
-    if (!cJSON_IsArray(value)) return false;
+    bnn_flags list = {.automatic = is_auto(value)};
+    if (!list.automatic && !cJSON_IsArray(value)) return false;
     cJSON_ArrayForEach(entry, value)
     {
         if (list.count == BNN_MAX_WIDTHS || !cJSON_IsBool(entry)) return false;
         list.value[list.count++] = cJSON_IsTrue(entry);
     }
     *flags = list;
+    return true;
+}
+
+static bool set_names(const cJSON *value, bnn_names *names)
+{
+    const cJSON *entry;
+    bnn_names list = {0, {""}};
+    if (!cJSON_IsArray(value)) return false;
+    cJSON_ArrayForEach(entry, value)
+    {
+        if (list.count == BNN_MAX_WIDTHS || !cJSON_IsString(entry) || !*entry->valuestring ||
+            strlen(entry->valuestring) >= sizeof list.value[0])
+            return false;
+        memcpy(list.value[list.count++], entry->valuestring, strlen(entry->valuestring) + 1);
+    }
+    *names = list;
     return true;
 }
 
@@ -135,7 +161,7 @@ bool config_set_value(const config_key *row, const cJSON *value, bnn_config *con
         *(size_t *)at = (size_t)value->valuedouble;
         return true;
     case KEY_REAL_OR_AUTO:
-        if (cJSON_IsString(value) && strcmp(value->valuestring, "auto") == 0) {
+        if (is_auto(value)) {
             *(double *)at = NAN;
             return true;
         } /* fall through */
@@ -162,6 +188,8 @@ bool config_set_value(const config_key *row, const cJSON *value, bnn_config *con
         return set_sizes(row, value, at);
     case KEY_FLAGS:
         return set_flags(value, at);
+    case KEY_NAMES:
+        return set_names(value, at);
     }
     return false;
 }
@@ -203,9 +231,15 @@ cJSON *config_get_value(const config_key *row, const bnn_config *config)
             cJSON_AddItemToArray(list, cJSON_CreateNumber((double)((const bnn_sizes *)at)->value[i]));
         return list;
     case KEY_FLAGS:
+        if (((const bnn_flags *)at)->automatic) return cJSON_CreateString("auto");
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_flags *)at)->count; i++)
             cJSON_AddItemToArray(list, cJSON_CreateBool(((const bnn_flags *)at)->value[i]));
+        return list;
+    case KEY_NAMES:
+        list = cJSON_CreateArray();
+        for (size_t i = 0; list && i < ((const bnn_names *)at)->count; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateString(((const bnn_names *)at)->value[i]));
         return list;
     }
     return NULL;

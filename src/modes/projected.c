@@ -22,6 +22,7 @@ bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bn
     bnn_posterior_project(symmetry, model->posterior);
     for (size_t l = 0; fresh && l < network->layer_count; l++) {
         const bnn_layer *layer = &network->layers[l];
+        if (bnn_config_warm(&model->config, layer->name)) continue;
         bnn_real *mu = model->posterior->mu + layer->weight_offset;
         const double after = norm(mu, layer->weight_count);
         const bnn_real scale = after > 0 ? (bnn_real)(before[l] / after) : 1;

@@ -6,7 +6,8 @@
 
 /* Reynolds projection of the posterior. A fresh posterior is rescaled: projection shrinks the variance of
  * random means by up to |G|, so each layer's weights are scaled back to the norm that they had, which gives
- * the initial function the scale of the unprojected one and keeps q invariant. */
+ * the initial function the scale of the unprojected one and keeps q invariant; but for means of posterior.init_from, which are not
+ * random. */
 bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bnn_model *model,
                                     bnn_error *error);
 

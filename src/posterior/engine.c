@@ -180,6 +180,17 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
     engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
 }
 
+void bnn_engine_centre(bnn_engine *engine)
+{
+    bnn_sampler *sampler = engine->sampler;
+    memset(engine->noise, 0, engine->options.samples * engine->count * sizeof *engine->noise);
+#pragma omp parallel for num_threads(engine->options.threads) schedule(static)
+    for (size_t r = 0; r < sampler->run_count; r++) {
+        bnn_sampler_refresh(sampler, &sampler->runs[r]);
+        for (size_t s = 0; s < engine->options.samples; s++) draw_weights(engine, &sampler->runs[r], s);
+    }
+}
+
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
 {
     memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);

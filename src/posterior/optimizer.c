@@ -6,7 +6,7 @@
 
 #include "posterior/optimizers.h"
 
-const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_sgd, &bnn_optimizer_adamw,
+const bnn_optimizer_rule *const bnn_optimizers[] = {&bnn_optimizer_adamw, &bnn_optimizer_sgd,
                                                     &bnn_optimizer_ivon, NULL};
 
 const bnn_row *bnn_optimizer_row(size_t i)
@@ -70,7 +70,8 @@ static void update_run(const bnn_optimizer *optimizer, const bnn_descent *descen
                                .trained = optimizer->trained,
                                .count = count,
                                .mu_gradient = descent->mu_gradient + from,
-                               .scale_gradient = descent->scale_gradient + from,
+                               .scale_gradient =
+                                   descent->scale_gradient ? descent->scale_gradient + from : NULL,
                                .kl_weight = descent->kl_weight ? descent->kl_weight + from : NULL,
                                .sigma = descent->sigma + from,
                                .prior_mean = q->prior_mean + from,
@@ -114,7 +115,8 @@ double bnn_gradient_norm(const bnn_real *mu_gradient, const bnn_real *scale_grad
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t p = 0; p < PARTS; p++) {
         const size_t from = p * count / PARTS, n = (p + 1) * count / PARTS - from;
-        part[p] = sum_of_squares(mu_gradient + from, n) + sum_of_squares(scale_gradient + from, n);
+        part[p] = sum_of_squares(mu_gradient + from, n);
+        if (scale_gradient) part[p] += sum_of_squares(scale_gradient + from, n);
     }
     for (size_t p = 0; p < PARTS; p++) sum += part[p];
     return sqrt(sum);

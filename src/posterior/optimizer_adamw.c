@@ -33,6 +33,7 @@ static void descend(const bnn_update *u, double lr, const bnn_real *gradient, bn
 static void update(const bnn_update *u)
 {
     descend(u, u->lr, u->mu_gradient, u->mu, u->state[0], u->state[2]);
+    if (!u->scale_gradient) return;
     descend(u, u->lr * u->options->rho_lr_factor, u->scale_gradient, u->rho, u->state[1], u->state[3]);
 }
 
@@ -54,6 +55,7 @@ const bnn_optimizer_rule bnn_optimizer_adamw = {
     .row = {.name = "adamw", .summary = "Adam with decoupled weight decay", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
+    .default_lr = 0.003,
     .default_rho_lr_factor = 1,
     .update = update,
 };

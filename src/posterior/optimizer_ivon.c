@@ -32,23 +32,30 @@ static void start(const bnn_update *u)
     }
 }
 
+/* h after a step: as it was where no noise has shown the curvature. */
+static double next_curvature(const bnn_update *u, size_t j, double delta)
+{
+    const double b2 = u->options->beta2, old = (double)u->state[1][j];
+    if (!u->scale_gradient) return old;
+    const double f = (double)u->scale_gradient[j] / (double)u->sigma[j], away = (1 - b2) * (old - f);
+    return b2 * old + (1 - b2) * f + away * away / (2 * (old + delta));
+}
+
 static void update(const bnn_update *u)
 {
     const bnn_optimizer_options *o = u->options;
-    const double b1 = o->beta1, b2 = o->beta2, correction = 1 / (1 - pow(b1, (double)u->step));
+    const double b1 = o->beta1, correction = 1 / (1 - pow(b1, (double)u->step));
     const double most = o->clip_radius > 0 ? o->clip_radius : INFINITY;
     bnn_real *g = u->state[0], *h = u->state[1];
     for (size_t j = 0; j < u->count; j++) {
-        const double delta = delta_of(u, j), old = (double)h[j];
-        const double f = (double)u->scale_gradient[j] / (double)u->sigma[j];
+        const double delta = delta_of(u, j), curvature = next_curvature(u, j, delta);
         const double distance = (double)u->mu[j] - (double)u->prior_mean[j];
         g[j] = (bnn_real)(b1 * (double)g[j] + (1 - b1) * (double)u->mu_gradient[j]);
-        const double away = (1 - b2) * (old - f);
-        const double curvature = b2 * old + (1 - b2) * f + away * away / (2 * (old + delta));
         const double step = ((double)g[j] * correction + delta * distance) / (curvature + delta);
         h[j] = (bnn_real)curvature;
         u->mu[j] -= (bnn_real)(u->lr * (o->h0 + delta) * fmax(fmin(step, most), -most));
-        u->rho[j] = (bnn_real)bnn_softplus_inverse(sqrt((double)u->kl_weight[j] / (curvature + delta)));
+        if (u->scale_gradient)
+            u->rho[j] = (bnn_real)bnn_softplus_inverse(sqrt((double)u->kl_weight[j] / (curvature + delta)));
     }
 }
 
@@ -65,6 +72,7 @@ const bnn_optimizer_rule bnn_optimizer_ivon = {
     .gradient = BNN_GRADIENT_OF_SIGMA,
     .likelihood_only = true,
     .normal = true,
+    .default_lr = 0.1,
     .start = start,
     .update = update,
 };

@@ -18,6 +18,7 @@ static void descend(const bnn_update *u, double lr, double weight_decay, const b
 static void update(const bnn_update *u)
 {
     descend(u, u->lr, u->options->weight_decay, u->mu_gradient, u->mu, u->state[0]);
+    if (!u->scale_gradient) return;
     descend(u, u->lr * u->options->rho_lr_factor, 0, u->scale_gradient, u->rho, u->state[1]);
 }
 
@@ -44,6 +45,7 @@ const bnn_optimizer_rule bnn_optimizer_sgd = {
     .row = {.name = "sgd", .summary = "stochastic gradient descent with momentum", .keys = keys},
     .states = states,
     .gradient = BNN_GRADIENT_OF_RHO,
+    .default_lr = 0.01,
     .default_rho_lr_factor = 10,
     .refuse = refuse,
     .update = update,

@@ -159,13 +159,24 @@ static bool may_never_trigger(const bnn_config *config)
     return mode->trigger_epoch && mode->trigger_epoch(config) == SIZE_MAX;
 }
 
+/* Whether the initial figures are invariant: those of posterior.init_from are at hand, others are drawn or all alike. */
+static bool starts_invariant(const judged *j)
+{
+    const bnn_config *config = j->config;
+    const bnn_posterior *q = j->model->posterior;
+    if (*config->posterior.init_from)
+        return j->symmetry && bnn_symmetry_is_invariant(j->symmetry, q->mu) &&
+               bnn_symmetry_is_invariant(j->symmetry, q->rho);
+    return config->posterior.mean_init == BNN_INIT_ZERO ||
+           (config->posterior.mean_init == BNN_INIT_PRIOR && config->prior.mean == 0);
+}
+
 static void check_initial(const judged *j, bnn_condition *condition)
 {
     const char *name = "initial q invariant";
     const bnn_config *config = j->config;
     const bnn_mode *mode = bnn_mode_of(config);
-    const bool zero = config->posterior.mean_init == BNN_INIT_ZERO ||
-                      (config->posterior.mean_init == BNN_INIT_PRIOR && config->prior.mean == 0);
+    const bool warm = *config->posterior.init_from;
     char reason[256], mend[256] = "posterior.family: ";
     if (j->group->order == 1)
         kept(condition, name, "the group is trivial");
@@ -174,8 +185,10 @@ static void check_initial(const judged *j, bnn_condition *condition)
     else if (symmetrizes(config) && !may_never_trigger(config)) {
         snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger", mode->row.name);
         kept(condition, name, reason);
-    } else if (zero)
-        kept(condition, name, "every initial mean is zero and every initial rho is the same");
+    } else if (starts_invariant(j))
+        kept(condition, name,
+             warm ? "q as posterior.init_from gives it is invariant bit for bit"
+                  : "every initial mean is zero and every initial rho is the same");
     else if (symmetrizes(config)) {
         snprintf(reason, sizeof reason,
                  "mode %s acts once the training accuracy is %g, which may never be reached", mode->row.name,
@@ -187,8 +200,10 @@ static void check_initial(const judged *j, bnn_condition *condition)
         const char *why = mode->not_invariant(config, &make_so);
         broken(condition, name, why, make_so);
     } else {
-        snprintf(mend, sizeof mend, "posterior.mean_init: zero; or symmetrization.mode: ");
-        broken(condition, name, "initial means are random, and nothing symmetrizes q later",
+        snprintf(mend, sizeof mend, "%ssymmetrization.mode: ", warm ? "" : "posterior.mean_init: zero; or ");
+        broken(condition, name,
+               warm ? "the figures of posterior.init_from are not invariant, and nothing symmetrizes q later"
+                    : "initial means are random, and nothing symmetrizes q later",
                append_rows(mend, sizeof mend, bnn_mode_row, makes_invariant));
     }
 }
@@ -286,7 +301,7 @@ static void check_architecture(const judged *j, bnn_condition *condition)
         broken(condition, name, reason,
                shifts ? "model.padding: circular, and data.pad or fewer pools (model.pool), so that "
                         "translations shift every pool by whole windows"
-                      : "data.pad or fewer pools (model.pool), so that every size before a pool is even");
+                      : "model.pool: auto, or data.pad, so that every size before a pool is even");
 }
 
 static void check_optimizer(const judged *j, bnn_condition *condition)
@@ -413,9 +428,7 @@ bnn_status bnn_final_model(const bnn_config *config, const size_t shape[3], size
     bnn_config with_shape = *config;
     bnn_network_spec spec;
     const bnn_mode *mode = bnn_mode_of(config);
-    memcpy(with_shape.model.input.value, shape, 3 * sizeof *shape);
-    with_shape.model.input.count = 3;
-    if (!with_shape.model.classes) with_shape.model.classes = classes;
+    bnn_config_fill(&with_shape, shape, classes);
     bnn_config_network(&with_shape, bnn_mode_representation(config), &spec);
     bnn_status status = bnn_model_create(&with_shape, &spec, model, error);
     if (!status && mode->replaces_network) status = mode->symmetrize(NULL, true, *model, error);

@@ -26,6 +26,7 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
     };
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         cJSON_AddNumberToObject(line, figures[i].name, figures[i].value);
+    cJSON_AddBoolToObject(line, "map", epoch->map);
     if (timing) {
         cJSON_AddNumberToObject(line, "seconds", epoch->seconds);
         cJSON_AddNumberToObject(line, "image_samples_per_second", epoch->image_samples_per_second);

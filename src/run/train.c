@@ -24,6 +24,9 @@
 /* Images predicted before a checkpoint where there is no validation split: enough to see what the largest weights do. */
 #define PROBE_IMAGES 16
 
+/* How long steps are timed before the user is told what the epochs will cost. */
+#define PACE_SECONDS 2.0
+
 typedef struct run {
     const bnn_config *config; /* resolved */
     const bnn_train_options *options;
@@ -39,6 +42,9 @@ typedef struct run {
     bnn_engine *engine;
     bnn_optimizer *optimizer;
 
+    bool map;           /* in train.map_epochs: at w = mu */
+    bool sigma_trained; /* some step has moved sigma, here or in posterior.init_from */
+    bool told;          /* what the epochs cost with this network and this noise */
     bool triggered;
     bool keep_best;
     double best_nll; /* on the validation split, since the trigger; infinite before the first */
@@ -67,21 +73,17 @@ static bnn_status resolve(const bnn_config *config, const bnn_dataset *train, bn
 {
     const size_t shape[3] = {train->channels, train->height, train->width};
     *resolved = *config;
-    for (size_t i = 0; i < 3; i++) {
-        if (config->model.input.count && config->model.input.value[i] != shape[i])
-            return bnn_fail(error, BNN_BAD_INPUT,
-                            "model.input: found [%zu, %zu, %zu], expected the images' [%zu, %zu, %zu]",
-                            config->model.input.value[0], config->model.input.value[1],
-                            config->model.input.value[2], shape[0], shape[1], shape[2]);
-        resolved->model.input.value[i] = shape[i];
-    }
-    resolved->model.input.count = 3;
+    if (config->model.input.count && memcmp(config->model.input.value, shape, sizeof shape) != 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "model.input: found [%zu, %zu, %zu], expected the images' [%zu, %zu, %zu]",
+                        config->model.input.value[0], config->model.input.value[1],
+                        config->model.input.value[2], shape[0], shape[1], shape[2]);
     resolved->data.train_size = train->count;
     resolved->data.background = (double)train->background;
     if (config->model.classes && config->model.classes < train->classes)
         return bnn_fail(error, BNN_BAD_INPUT, "model.classes: found %zu, expected at least the data's %zu",
                         config->model.classes, train->classes);
-    if (!config->model.classes) resolved->model.classes = train->classes;
+    bnn_config_fill(resolved, shape, train->classes);
     return BNN_OK;
 }
 
@@ -96,21 +98,29 @@ static void unequip(run *r)
     r->symmetry = NULL;
 }
 
-/* Builds what depends on the current network: engine, optimiser, and the action where it is needed. */
+/* The draws of a step. Without noise, all are alike. */
+static size_t samples_of(const run *r)
+{
+    return r->map ? 1 : r->config->train.samples;
+}
+
+/* Builds what depends on the current network, and on whether there is noise: engine, optimiser, and the action where it is
+ * needed. */
 static bnn_status equip(run *r, bnn_error *error)
 {
     const bnn_config *c = r->config;
     const bnn_optimizer_rule *rule = bnn_optimizer_find(c->train.optimizer.name);
-    const bnn_engine_options options = {.samples = c->train.samples,
+    const bnn_engine_options options = {.samples = samples_of(r),
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
-                                        .estimator = bnn_estimators[c->train.estimator],
+                                        .estimator = r->map ? NULL : bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
                                         .gradient = rule->gradient,
                                         .likelihood_only = rule->likelihood_only};
     bnn_status status = BNN_OK;
     unequip(r);
+    r->told = false;
     if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
         status = bnn_symmetry_create(r->model->group, r->model->network, &r->symmetry, error);
         if (status) return bnn_fail_in(error, status, "symmetrization.mode");
@@ -119,7 +129,7 @@ static bnn_status equip(run *r, bnn_error *error)
     if (!status)
         status = bnn_optimizer_create(rule, &c->train.optimizer.options, r->model->posterior->count,
                                       &r->optimizer, error);
-    if (!status) r->optimizer->trained = r->step > 0;
+    if (!status) r->optimizer->trained = r->sigma_trained;
     return status;
 }
 
@@ -148,6 +158,8 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     r->mode = bnn_mode_of(config);
     r->keep_best = r->validation && config->train.select == BNN_SELECT_VALIDATION;
     r->best_nll = INFINITY;
+    r->map = config->train.map_epochs > 0;
+    r->sigma_trained = *config->posterior.init_from && config->posterior.init_rho;
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (status) return status;
@@ -189,9 +201,17 @@ static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
         r->model->posterior->count);
     if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
-    r->optimizer->trained = r->step > 0;
+    r->optimizer->trained = r->sigma_trained;
     r->optimizer->begins = true;
     return BNN_OK;
+}
+
+/* After train.map_epochs sigma enters, with an optimiser that remembers nothing. */
+static bnn_status end_map(run *r, bnn_error *error)
+{
+    r->map = false;
+    say(r, "sigma enters after %zu epochs at w = mu", r->config->train.map_epochs);
+    return equip(r, error);
 }
 
 static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
@@ -200,6 +220,51 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
     const size_t epoch = r->mode->trigger_epoch(r->config);
     const double wanted = r->config->symmetrization.trigger_accuracy;
     return (epoch != SIZE_MAX && epochs_done >= epoch) || (wanted > 0 && accuracy >= wanted);
+}
+
+/* ---- what it costs --------------------------------------------------------------------------------------- */
+
+static const char *duration_text(double seconds, char *text, size_t size)
+{
+    if (seconds < 1)
+        snprintf(text, size, "less than a second");
+    else if (seconds < 100)
+        snprintf(text, size, "about %.0f seconds", ceil(seconds));
+    else if (seconds < 6000)
+        snprintf(text, size, "about %.0f minutes", seconds / 60);
+    else
+        snprintf(text, size, "about %.1f hours", seconds / 3600);
+    return text;
+}
+
+/* The epoch (from 0) at which a step will cost something else, or train.epochs. */
+static size_t end_of_pace(const run *r)
+{
+    size_t end = r->map ? r->config->train.map_epochs : r->config->train.epochs;
+    if (r->mode->replaces_network && !r->triggered && r->mode->trigger_epoch(r->config) < end)
+        end = r->mode->trigger_epoch(r->config);
+    return end;
+}
+
+static double images_per_step(const run *r)
+{
+    return (double)(r->config->train.batch_size * r->plan.views * samples_of(r));
+}
+
+/* Says what the epochs from `epoch` on will cost, once `steps` of its steps, which took some seconds, are enough to tell. */
+static void tell_cost(run *r, size_t epoch, size_t steps, double seconds)
+{
+    const size_t batches = r->batches->batches, end = end_of_pace(r), epochs = end - epoch;
+    const double each = seconds / (double)steps * (double)batches;
+    char duration[64], part[64] = "";
+    if (r->told || (seconds < PACE_SECONDS && steps < batches)) return;
+    r->told = true;
+    if (end < r->config->train.epochs || epoch > 0)
+        snprintf(part, sizeof part, epochs == 1 ? "epoch %zu: " : "epochs %zu to %zu: ", epoch + 1, end);
+    say(r, "%s%s (%zu epoch%s of %.2g s, %.0f image-samples/s, %d thread%s%s)", part,
+        duration_text(each * (double)epochs, duration, sizeof duration), epochs, epochs == 1 ? "" : "s", each,
+        images_per_step(r) * (double)steps / seconds, r->options->threads,
+        r->options->threads == 1 ? "" : "s", r->validation ? "; validations apart" : "");
 }
 
 /* ---- an epoch ------------------------------------------------------------------------------------------ */
@@ -239,15 +304,19 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
 {
     const double beta = whole_kl_weight(r, log->n);
     bnn_batches_fill(r->batches, index, r->options->threads);
-    bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step++);
+    if (r->map)
+        bnn_engine_centre(r->engine);
+    else
+        bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step);
+    r->step++;
     if (index == 0 || r->config->train.free_bits > 0)
         bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
     const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
-    bnn_real *scale_gradient = bnn_engine_scale_gradient(r->engine);
+    bnn_real *scale_gradient = r->map ? NULL : bnn_engine_scale_gradient(r->engine);
     if (r->triggered && bnn_mode_holds(r->config)) {
         bnn_symmetry_project(r->symmetry, mu_gradient);
-        bnn_symmetry_project(r->symmetry, scale_gradient);
+        if (scale_gradient) bnn_symmetry_project(r->symmetry, scale_gradient);
     }
     const double norm =
         bnn_gradient_norm(mu_gradient, scale_gradient, r->model->posterior->count, r->options->threads);
@@ -261,6 +330,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
                                  .sigma = bnn_engine_sigma(r->engine),
                                  .threads = r->options->threads};
     bnn_optimizer_step(r->optimizer, &descent, r->model->posterior);
+    r->sigma_trained = r->sigma_trained || !r->map;
     bnn_posterior_learn_prior(r->model->posterior);
     log->train_nll += step.nll;
     log->gradient_norm += norm;
@@ -276,6 +346,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     *log = (bnn_epoch){.epoch = epoch + 1,
                        .epochs = c->train.epochs,
                        .stage = r->triggered ? 2 : 1,
+                       .map = r->map,
                        .n = r->plan.count_factor * r->train->count,
                        .n_base = r->train->count};
     log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
@@ -286,6 +357,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
         if (r->options->stop && *r->options->stop) return BNN_INTERRUPTED;
         bnn_status status = run_step(r, epoch, b, log, error);
         if (status) return status;
+        tell_cost(r, epoch, b + 1, bnn_seconds() - start);
         if (r->options->callbacks.step)
             r->options->callbacks.step(r->options->callbacks.context, epoch + 1, c->train.epochs,
                                        (double)(b + 1) / (double)batches, log->train_nll / (double)(b + 1));
@@ -294,11 +366,10 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     log->train_nll /= (double)batches;
     log->gradient_norm /= (double)batches;
     log->train_accuracy /= (double)(batches * c->train.batch_size);
-    log->image_samples_per_second =
-        (double)(batches * c->train.batch_size * r->plan.views * c->train.samples) / log->seconds;
+    log->image_samples_per_second = images_per_step(r) * (double)batches / log->seconds;
     log->kl = bnn_posterior_kl(r->model->posterior);
-    log->objective = -log->train_nll * (double)log->n - log->kl;
-    log->elbo = -log->train_nll * (double)log->n_base - log->kl;
+    log->objective = r->map ? NAN : -log->train_nll * (double)log->n - log->kl;
+    log->elbo = r->map ? NAN : -log->train_nll * (double)log->n_base - log->kl;
     return BNN_OK;
 }
 
@@ -308,7 +379,8 @@ static bnn_predict_options validation_options(const run *r)
 {
     const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
     return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
-                                 .samples = r->config->eval.samples,
+                                 .samples = r->map ? 1 : r->config->eval.samples,
+                                 .mean = r->map,
                                  .draws = (bnn_draws)r->config->eval.draws,
                                  .seed = r->config->seed,
                                  .purpose = BNN_STREAM_VALIDATION_NOISE,
@@ -332,7 +404,8 @@ static bnn_status probe(const run *r, const bnn_dataset *data, size_t images, si
     return unpredictable(r, epoch, reason.message, error);
 }
 
-/* By the predictive that the model will be used with: the best model is that of the best predictions. */
+/* By the predictive that the model will be used with: the best model is that of the best predictions. At w = mu there is none to
+ * be used yet. */
 static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
 {
     const bnn_predict_options options = validation_options(r);
@@ -374,7 +447,7 @@ static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
         status = r->validation ? validate(r, log, error)
                                : probe(r, r->train, last ? r->config->train.batch_size : PROBE_IMAGES,
                                        log->epoch, error);
-    const bool better = log->validated && log->validation_nll < r->best_nll;
+    const bool better = log->validated && !log->map && log->validation_nll < r->best_nll;
     if (!status && (r->keep_best ? better : last)) {
         if (better) r->best_nll = log->validation_nll;
         status = bnn_checkpoint_save(r->model, NULL, log, r->directory.model, error);
@@ -409,7 +482,8 @@ static bnn_status train_epochs(run *r, bnn_error *error)
     for (size_t epoch = 0; epoch < r->config->train.epochs; epoch++) {
         bnn_status status = BNN_OK;
         bnn_epoch next;
-        if (trigger_is_due(r, epoch, log.train_accuracy)) status = trigger(r, epoch, error);
+        if (r->map && epoch == r->config->train.map_epochs) status = end_map(r, error);
+        if (!status && trigger_is_due(r, epoch, log.train_accuracy)) status = trigger(r, epoch, error);
         if (!status) status = run_epoch(r, epoch, &next, error);
         if (status == BNN_INTERRUPTED) return interrupt(r, &log, error);
         if (!status) status = finish_epoch(r, &next, error);
@@ -430,6 +504,8 @@ static void introduce(const run *r)
     say(r, "%s, group %s, mode %s: %zu parameters, %zu training images, N = %zu, beta = %g",
         bnn_network_type_row((size_t)r->config->model.type)->name, r->config->group, r->mode->row.name,
         r->model->posterior->count, r->train->count, n, whole_kl_weight(r, n));
+    if (!bnn_config_gives(r->config, "group"))
+        say(r, "group is not set: %s, and no symmetry is asked for", r->config->group);
     if (r->plan.count_factor > 1)
         say(r, "every base image counts %zu times in the likelihood (N = |G| N0), as published",
             r->plan.count_factor);
