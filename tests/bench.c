@@ -23,15 +23,17 @@ static const struct row {
     bnn_network_type type;
     size_t width_count, widths[3];
     int steps; /* timed; the fastest counts */
-} rows[] = {
-    {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
-    {"fcnn (128,256)", BNN_NETWORK_FCNN, 2, {128, 256}, 4},
-    {"cnn (32,64)", BNN_NETWORK_CNN, 2, {32, 64}, 12},
-    {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
-}, estimator_rows[] = {
-    {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
-    {"fcnn (32,64,128)", BNN_NETWORK_FCNN, 3, {32, 64, 128}, 12},
-    {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
+} rows[] =
+    {
+        {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
+        {"fcnn (128,256)", BNN_NETWORK_FCNN, 2, {128, 256}, 4},
+        {"cnn (32,64)", BNN_NETWORK_CNN, 2, {32, 64}, 12},
+        {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
+},
+  estimator_rows[] = {
+      {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
+      {"fcnn (32,64,128)", BNN_NETWORK_FCNN, 3, {32, 64, 128}, 12},
+      {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
 };
 
 static void check(bnn_status status, const bnn_error *error)
@@ -339,7 +341,8 @@ static cJSON *bench_all_estimators(bool table)
 {
     cJSON *list = cJSON_CreateArray();
     if (table)
-        printf("\nvariance of the gradient, summed over the parameters (2 samples, batch %d), and speed (S = %d)\n"
+        printf("\nvariance of the gradient, summed over the parameters (2 samples, batch %d), and speed (S = "
+               "%d)\n"
                "%-19s %-9s %12s %12s %9s %8s\n%-19s %-9s %12s %12s %9s %8s\n",
                BATCH, SAMPLES, "", "", "", "", "training", "over", "network", "estimator", "mu", "rho",
                "samples/s", "weight");
