@@ -342,7 +342,7 @@ static void chains_run_as_few_kernels(void **state)
         bnn_network *network = test_network(&spec);
         for (int train = 0; train < 2; train++) {
             plan p;
-            check(plan_create(network, NULL, train, &p, &error), &error);
+            check(plan_create(network, NULL, NULL, train, &p, &error), &error);
             assert_int_equal(p.step_count, cases[i].steps);
             for (size_t s = 0; s < p.step_count; s++) {
                 bnn_kernel_shape shape;
@@ -367,7 +367,7 @@ static void buffers_are_not_shared_in_time(void **state)
         bnn_network *network = graphs[g / 2](BNN_TRIVIAL);
         plan p;
         bnn_error error;
-        check(plan_create(network, NULL, g % 2, &p, &error), &error);
+        check(plan_create(network, NULL, NULL, g % 2, &p, &error), &error);
         for (size_t a = 0; a < p.step_count; a++)
             for (size_t b = 0; b < p.step_count; b++) {
                 const plan_range *pairs[][2] = {{&p.steps[a].out, &p.steps[b].out},

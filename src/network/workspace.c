@@ -73,16 +73,15 @@ static bnn_status create_steps(bnn_workspace *workspace, const bnn_workspace_opt
         const bnn_kernel *kernel = kernel_for(step, o->kernels, &of_set);
         if (!kernel)
             return bnn_fail(error, BNN_FAILED, "%s: no kernel runs a layer of this shape", step->layer->name);
+        *scratch = larger(*scratch, bnn_kernel_scratch_count(kernel, &step->shape, o->block));
         if (o->train && bnn_estimator_perturbs(o->estimator, step->layer)) {
-            bnn_status status =
-                perturbation_create(step->layer, o->estimator, o->block, &workspace->perturbed[s], error);
+            bnn_status status = perturbation_create(step->layer, o->estimator, kernel, &step->shape, o->block,
+                                                    &workspace->perturbed[s], error);
             if (status) return status;
-            *scratch = larger(*scratch, perturbation_scratch(workspace->perturbed[s], o->block));
             continue;
         }
         if (!runner_create(&workspace->runners[s], kernel, &step->shape, step->layer, o->block, o->train))
             return bnn_no_memory(error, "a layer", o->block, sizeof(bnn_real));
-        *scratch = larger(*scratch, bnn_kernel_scratch_count(kernel, &step->shape, o->block));
     }
     if (of_set == 0)
         return bnn_fail(error, BNN_BAD_INPUT,
@@ -114,8 +113,8 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
     *workspace = NULL;
     bnn_workspace *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a workspace", 1, sizeof *result);
-    bnn_status status = plan_create(network, options->train ? options->estimator : NULL, options->train,
-                                    &result->plan, error);
+    bnn_status status = plan_create(network, options->train ? options->estimator : NULL, options->kernels,
+                                    options->train, &result->plan, error);
     if (!status) {
         result->runners = bnn_alloc(result->plan.step_count, sizeof *result->runners);
         result->perturbed = bnn_alloc(result->plan.step_count, sizeof *result->perturbed);
