@@ -21,9 +21,9 @@ bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *esti
 void perturbation_free(perturbation *p); /* NULL is legal */
 size_t perturbation_scratch(const perturbation *p, size_t block);
 
+/* Starts a unit, but for its runners. */
 void perturbation_begin(perturbation *p, const bnn_unit *unit);
 void perturbation_forward(perturbation *p, const bnn_pass *pass);
 void perturbation_backward(perturbation *p, const bnn_pass *pass);
-void perturbation_end(perturbation *p);
 
 #endif
