@@ -6,8 +6,12 @@
 
 #include "bnn/sampler.h"
 
-/* With fewer samples than this the batch is split, so that several threads have work. */
-#define LEAST_UNITS 8
+/* With fewer samples than MOST_UNITS the batch is split, so that several threads have work: into so many units, or as many as
+ * leave each a block of images, but no fewer than LEAST_UNITS. With less to do, a unit of a wide network would be all reading
+ * of weights and writing of gradients. */
+#define LEAST_UNITS 4
+#define MOST_UNITS 8
+#define UNIT_BLOCK 16
 
 struct bnn_engine {
     const bnn_posterior *posterior;
@@ -86,6 +90,16 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     return BNN_OK;
 }
 
+static size_t chunks_for(const bnn_network *network, const bnn_engine_options *o)
+{
+    const size_t blocks = o->items * o->views / bnn_network_block(network, UNIT_BLOCK, o->views);
+    size_t units = o->samples * blocks;
+    if (units < LEAST_UNITS) units = LEAST_UNITS;
+    if (units > MOST_UNITS) units = MOST_UNITS;
+    const size_t chunks = (units + o->samples - 1) / o->samples;
+    return chunks < o->items ? chunks : o->items;
+}
+
 bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_options *options,
                              bnn_engine **engine, bnn_error *error)
 {
@@ -98,8 +112,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->count = posterior->count;
     result->classes = network->spec.classes;
     result->in_count = bnn_network_in_count(network);
-    result->chunks = (LEAST_UNITS + options->samples - 1) / options->samples;
-    if (result->chunks > options->items) result->chunks = options->items;
+    result->chunks = chunks_for(network, options);
     result->units = options->samples * result->chunks;
     const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
     result->block = bnn_network_block(network, largest_chunk, options->views);
