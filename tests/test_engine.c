@@ -203,8 +203,7 @@ static void estimators_have_equal_means(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         double mean[3][PROBES], variance[3][PROBES];
-        for (int e = 0; e < 3; e++)
-            gradient_moments(bnn_estimators[e], all[i], mean[e], variance[e], 3000);
+        for (int e = 0; e < 3; e++) gradient_moments(bnn_estimators[e], all[i], mean[e], variance[e], 3000);
         for (int e = 1; e < 3; e++) {
             if (bnn_estimators[e] == &bnn_estimator_local && i >= 2) continue;
             for (size_t k = 0; k < PROBES; k++) {

@@ -170,6 +170,18 @@ static bool is_tested(const bnn_kernel *kernel)
     return false;
 }
 
+/* Part by part, the last first: no part may rely on another. */
+static void pack_in_parts(const bnn_kernel *kernel, const bnn_kernel_shape *shape, const bnn_real *parameter,
+                          size_t weights, bnn_real *packed)
+{
+    const size_t parts = (shape->out.channels + BNN_CHANNEL_UNIT - 1) / BNN_CHANNEL_UNIT;
+    for (size_t part = parts; part-- > 0;) {
+        const size_t from = part * BNN_CHANNEL_UNIT, left = shape->out.channels - from;
+        kernel->pack(shape, parameter, parameter + weights, from,
+                     from + (left < BNN_CHANNEL_UNIT ? left : BNN_CHANNEL_UNIT), packed);
+    }
+}
+
 /* A unit of one block in `parts` blocks. Outputs and gradients start as garbage, as in a reused workspace, and what
  * works in place is not aligned. */
 static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *t, size_t images,
@@ -189,10 +201,10 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
     memset(t->out, 0x5a, t->out_count * sizeof *t->out);
     for (size_t i = 0; i < 2; i++) memset(t->in_gradient[i], 0x5a, t->in_count * sizeof(bnn_real));
     if (kernel->pack)
-        kernel->pack(shape, t->parameter, t->parameter + t->weights, packed);
+        pack_in_parts(kernel, shape, t->parameter, t->weights, packed);
     else
         memcpy(packed, t->parameter, packed_count * sizeof *packed);
-    if (shape->noise) kernel->pack(shape, t->spread, t->spread + t->weights, spread);
+    if (shape->noise) pack_in_parts(kernel, shape, t->spread, t->weights, spread);
     for (size_t first = 0; first < images; first += block) {
         const size_t n = images - first < block ? images - first : block;
         const size_t in = first * bnn_activation_count(&shape->in),

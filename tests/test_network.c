@@ -105,7 +105,11 @@ static void compare_forward(const bnn_network *network, const char *set)
         const bnn_workspace_options options = {.block = IMAGES, .train = train, .kernels = set};
         check(bnn_workspace_create(network, &options, &workspace, &error), &error);
         bnn_real *gradient = test_zeros(network->parameter_count);
-        bnn_workspace_begin(workspace, &(bnn_unit){.weights = w, .gradient = train ? gradient : NULL});
+        bnn_real *packed = test_zeros(bnn_workspace_packed_count(workspace));
+        for (size_t part = 0; part < bnn_workspace_parts(workspace); part++)
+            bnn_workspace_pack(workspace, part, w, NULL, packed);
+        bnn_workspace_begin(workspace,
+                            &(bnn_unit){.weights = w, .packed = packed, .gradient = train ? gradient : NULL});
         const bnn_real *found = bnn_workspace_forward(workspace, x, IMAGES);
         for (size_t n = 0; n < IMAGES; n++) {
             bnn_real expected[CLASSES];
@@ -114,6 +118,7 @@ static void compare_forward(const bnn_network *network, const char *set)
                 assert_close(found[n * CLASSES + c], expected[c], ROUNDING, 1);
         }
         bnn_workspace_free(workspace);
+        free(packed);
         free(gradient);
     }
     free(w);

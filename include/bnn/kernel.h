@@ -72,7 +72,8 @@ typedef struct bnn_pass {
 
 /* One implementation of an operation. A unit of work is one weight draw and several blocks of images:
  *     pack; for each block { forward; backward }; unpack_gradient
- * Nothing allocates. The functions may be called from several threads on different buffers. */
+ * Units of the same draw may share its packed weights. Nothing allocates. The functions may be called from several threads on
+ * different buffers. */
 typedef struct bnn_kernel {
     const char *name; /* "winograd-avx512"; unlike any other */
     const char
@@ -90,10 +91,12 @@ typedef struct bnn_kernel {
     size_t (*saved_count)(const bnn_kernel_shape *shape, size_t images);
     size_t (*scratch_count)(const bnn_kernel_shape *shape, size_t images);
 
-    /* packed <- weight and bias as parameters lie, row-major. NULL: the packed weights, and the packed gradient, are a slice
-     * of the parameter vector itself, weights then bias, of which no alignment may be assumed; or there are none. */
-    void (*pack)(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed);
+    /* packed, what there is of output channels from .. to - 1, <- weight and bias as parameters lie, row-major. `from` is a
+     * multiple of BNN_CHANNEL_UNIT, and so is `to` unless it is their number: such parts may be packed by several threads.
+     * NULL: the packed weights, and the packed gradient, are a slice of the parameter vector itself, weights then bias, of
+     * which no alignment may be assumed; or there are none. */
+    void (*pack)(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed);
 
     void (*forward)(const bnn_kernel_shape *shape, const bnn_pass *pass);
 

@@ -55,8 +55,6 @@ void perturbation_free(perturbation *p)
 
 void perturbation_begin(perturbation *p, const bnn_unit *unit)
 {
-    runner_begin(&p->mean, unit->weights, unit->gradient);
-    runner_begin(&p->spread, unit->spread, unit->spread_gradient);
     p->stream = bnn_stream_of(unit->stream.state, BNN_STREAM_ESTIMATOR_NOISE, unit->stream.sequence, 0,
                               p->layer->stream);
     p->views = unit->views;
@@ -122,10 +120,4 @@ void perturbation_backward(perturbation *p, const bnn_pass *pass)
     if (pass->in_gradient[0])
         p->estimator->phi_adjoint(pass->images * p->in_noise_count, pass->in[0], p->in_noise, p->in_gradient,
                                   pass->in_gradient[0]);
-}
-
-void perturbation_end(perturbation *p)
-{
-    runner_end(&p->mean);
-    runner_end(&p->spread);
 }

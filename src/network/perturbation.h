@@ -26,9 +26,9 @@ bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *esti
                                perturbation **result, bnn_error *error);
 void perturbation_free(perturbation *p); /* NULL is legal */
 
+/* Starts a unit, but for its runners. */
 void perturbation_begin(perturbation *p, const bnn_unit *unit);
 void perturbation_forward(perturbation *p, const bnn_pass *pass);
 void perturbation_backward(perturbation *p, const bnn_pass *pass);
-void perturbation_end(perturbation *p);
 
 #endif

@@ -51,14 +51,13 @@ static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
     return (shape->noise == BNN_NOISE_SIGNS ? 2 * packed_count(shape) : 0) + 3 * bnn_conv_padded_count(shape);
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed)
 {
     const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
-    memset(packed, 0, packed_count(shape) * sizeof *packed);
-    for (size_t o = 0; o < shape->out.channels; o++) {
-        for (size_t i = 0; i < rows; i++) packed[i * stride + o] = weight[o * rows + i];
-        packed[rows * stride + o] = bias[o];
+    for (size_t o = from; o < bnn_channel_stride(to); o++) {
+        for (size_t i = 0; i < rows; i++) packed[i * stride + o] = o < to ? weight[o * rows + i] : 0;
+        packed[rows * stride + o] = o < to ? bias[o] : 0;
     }
 }
 

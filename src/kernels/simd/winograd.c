@@ -110,19 +110,23 @@ static size_t packed_count(const bnn_kernel_shape *shape)
     return PLANES * (s.u_plane + s.ut_plane) + s.out_stride;
 }
 
-/* Transforms the kernels of a matrix (rows, columns) of channels, which are `row` and `column` weights apart,
- * into panels of columns. */
-static void pack_side(const bnn_real *weight, size_t rows, size_t row, size_t columns, size_t column,
-                      bnn_real *packed, size_t u_plane)
+/* Channels of a matrix of kernels: those from .. to - 1 of `count`, which are `step` weights apart. */
+typedef struct channels {
+    size_t from, to, count, step;
+} channels;
+
+/* Transforms the kernels of a matrix of channels into panels of columns. */
+static void pack_side(const bnn_real *weight, channels rows, channels columns, bnn_real *packed,
+                      size_t u_plane)
 {
     const size_t panel = NAME(bnn_panel);
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < bnn_channel_stride(columns); c += LANES) {
-            bnn_real *to = packed + c / panel * panel * rows + r * panel + c % panel;
+    for (size_t r = rows.from; r < rows.to; r++)
+        for (size_t c = columns.from; c < bnn_channel_stride(columns.to); c += LANES) {
+            bnn_real *to = packed + c / panel * panel * rows.count + r * panel + c % panel;
             vec g[3][3] = {{{0}}}, t[3][POINTS];
-            for (size_t lane = 0; lane < LANES && c + lane < columns; lane++)
+            for (size_t lane = 0; lane < LANES && c + lane < columns.to; lane++)
                 for (size_t k = 0; k < 9; k++)
-                    g[k % 3][k / 3][lane] = weight[r * row + (c + lane) * column + k];
+                    g[k % 3][k / 3][lane] = weight[r * rows.step + (c + lane) * columns.step + k];
             for (size_t x = 0; x < 3; x++) kernel_line(g[x], t[x]);
             for (size_t i = 0; i < POINTS; i++) {
                 const vec line[3] = {t[0][i], t[1][i], t[2][i]};
@@ -133,16 +137,16 @@ static void pack_side(const bnn_real *weight, size_t rows, size_t row, size_t co
         }
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed)
 {
     const tiling s = tiling_of(shape, 1);
-    const size_t in = shape->in.channels, out = shape->out.channels;
+    const channels in = {0, shape->in.channels, shape->in.channels, 9};
+    const channels out = {from, to, shape->out.channels, shape->in.channels * 9};
     bnn_real *transposed = packed + PLANES * s.u_plane, *packed_bias = transposed + PLANES * s.ut_plane;
-    pack_side(weight, in, 9, out, in * 9, packed, s.u_plane);
-    pack_side(weight, out, in * 9, in, 9, transposed, s.ut_plane);
-    memset(packed_bias, 0, s.out_stride * sizeof *packed_bias);
-    memcpy(packed_bias, bias, out * sizeof *packed_bias);
+    pack_side(weight, in, out, packed, s.u_plane);
+    pack_side(weight, out, in, transposed, s.ut_plane);
+    for (size_t o = from; o < bnn_channel_stride(to); o++) packed_bias[o] = o < to ? bias[o] : 0;
 }
 
 static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
