@@ -47,7 +47,7 @@ isa_avx512 := $(isa_avx2) -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-ve
 define help
 make                    build ./bnn (BNN_DOUBLE=1: in double precision)
 make deps               install what is missing (Debian), or say what to install
-make demo               train a model and evaluate it
+make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
@@ -132,15 +132,15 @@ clean:
 	rm -rf $(BUILD) bnn
 
 # ---- what has to be installed -------------------------------------------------------------------------------
-debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev dataset-fashion-mnist
+debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP and, for its tests, cmocka:' \
-	        'dnf install openblas-devel cjson-devel zlib-devel libcmocka-devel (Fedora),' \
-	        'pacman -S openblas cjson zlib cmocka (Arch), brew install gcc openblas cjson zlib cmocka (macOS);' \
+	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP, gnuplot for pictures and, for its tests, cmocka:' \
+	        'dnf install openblas-devel cjson-devel zlib-devel gnuplot libcmocka-devel (Fedora),' \
+	        'pacman -S openblas cjson zlib gnuplot cmocka (Arch), brew install gcc openblas cjson zlib gnuplot cmocka (macOS);' \
 	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
 	    exit 0; \
 	fi; \
@@ -161,3 +161,4 @@ demo: deps
 	$(MAKE) bnn
 	./bnn train configs/quickstart.json --out runs/quickstart --overwrite
 	./bnn eval --equivariance runs/quickstart/model.bin
+	./bnn show runs/quickstart --first 23 --out runs/quickstart/orbits.png

@@ -21,13 +21,19 @@ enum { BATCH = 128, SAMPLES = 10, CLASSES = 10, SIDE = 28 };
 static const struct row {
     const char *name;
     bnn_network_type type;
-    size_t widths[2];
+    size_t width_count, widths[3];
     int steps; /* timed; the fastest counts */
-} rows[] = {
-    {"fcnn (32,64)", BNN_NETWORK_FCNN, {32, 64}, 12},
-    {"fcnn (128,256)", BNN_NETWORK_FCNN, {128, 256}, 4},
-    {"cnn (32,64)", BNN_NETWORK_CNN, {32, 64}, 12},
-    {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 40},
+} rows[] =
+    {
+        {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
+        {"fcnn (128,256)", BNN_NETWORK_FCNN, 2, {128, 256}, 4},
+        {"cnn (32,64)", BNN_NETWORK_CNN, 2, {32, 64}, 12},
+        {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
+},
+  estimator_rows[] = {
+      {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
+      {"fcnn (32,64,128)", BNN_NETWORK_FCNN, 3, {32, 64, 128}, 12},
+      {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
 };
 
 static void check(bnn_status status, const bnn_error *error)
@@ -56,8 +62,8 @@ static bnn_model *model_for(const struct row *row)
     const bnn_network_spec spec = {.type = row->type,
                                    .input = {1, SIDE, SIDE},
                                    .classes = CLASSES,
-                                   .widths = {row->widths[0], row->widths[1]},
-                                   .width_count = 2,
+                                   .widths = {row->widths[0], row->widths[1], row->widths[2]},
+                                   .width_count = row->width_count,
                                    .kernel = 3};
     bnn_config config;
     bnn_model *model;
@@ -172,8 +178,42 @@ static double bench_normals(void)
     return best / N * 1e9;
 }
 
+/* Image-samples a second of each estimator's draws and passes. They take turns, so that a slow moment meets all of them. */
+static void estimator_rates(const struct row *row, int threads, const bnn_real *in, const uint32_t *labels,
+                            cJSON *result)
+{
+    enum { MOST = 8 };
+    bnn_model *model = model_for(row);
+    bnn_engine *engines[MOST];
+    double best[MOST];
+    bnn_error error;
+    for (size_t e = 0; bnn_estimators[e]; e++) {
+        const bnn_engine_options options = {.samples = SAMPLES,
+                                            .items = BATCH,
+                                            .views = 1,
+                                            .estimator = bnn_estimators[e],
+                                            .threads = threads};
+        check(bnn_engine_create(model->posterior, &options, &engines[e], &error), &error);
+        best[e] = INFINITY;
+    }
+    for (int step = 0; step < row->steps; step++)
+        for (size_t e = 0; bnn_estimators[e]; e++) {
+            const double start = now();
+            bnn_engine_draw(engines[e], 1, BNN_STREAM_TRAIN_NOISE, (uint64_t)step);
+            bnn_engine_step(engines[e], in, labels, 1e-4);
+            best[e] = fmin(best[e], now() - start);
+        }
+    for (size_t e = 0; bnn_estimators[e]; e++) {
+        cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimators[e]->row.name);
+        cJSON_AddNumberToObject(entry, "training_image_samples_per_second", SAMPLES * BATCH / best[e]);
+        cJSON_AddNumberToObject(entry, "rate_over_weight", best[0] / best[e]);
+        bnn_engine_free(engines[e]);
+    }
+    bnn_model_free(model);
+}
+
 /* The variance of the gradient of mu and rho, summed over parameters, for each estimator: 2 samples a step, a network and a
- * batch of the quickstart's kind, right after initialisation. */
+ * batch of the quickstart's kind, right after initialisation; and its speed. */
 static void bench_estimators(const struct row *row, int threads, cJSON *result)
 {
     enum { STEPS = 100 };
@@ -210,6 +250,7 @@ static void bench_estimators(const struct row *row, int threads, cJSON *result)
         bnn_engine_free(engine);
         bnn_model_free(model);
     }
+    estimator_rates(row, threads, in, labels, result);
     free(in);
 }
 
@@ -300,17 +341,22 @@ static cJSON *bench_all_estimators(bool table)
 {
     cJSON *list = cJSON_CreateArray();
     if (table)
-        printf("\nvariance of the gradient, summed over the parameters (2 samples, batch %d)\n%-19s %-9s "
-               "%12s %12s\n",
-               BATCH, "network", "estimator", "mu", "rho");
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r += 3) {
-        cJSON *result = measure_apart(&rows[r], ESTIMATORS, 2);
+        printf("\nvariance of the gradient, summed over the parameters (2 samples, batch %d), and speed (S = "
+               "%d)\n"
+               "%-19s %-9s %12s %12s %9s %8s\n%-19s %-9s %12s %12s %9s %8s\n",
+               BATCH, SAMPLES, "", "", "", "", "training", "over", "network", "estimator", "mu", "rho",
+               "samples/s", "weight");
+    for (size_t r = 0; r < sizeof estimator_rows / sizeof *estimator_rows; r++) {
+        const struct row *row = &estimator_rows[r];
+        cJSON *result = measure_apart(row, ESTIMATORS, 2);
         for (size_t e = 0; table && bnn_estimators[e]; e++) {
             const cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimators[e]->row.name);
-            printf("%-19s %-9s %12.3e %12.3e\n", rows[r].name, bnn_estimators[e]->row.name,
-                   figure(entry, "mu_gradient_variance"), figure(entry, "rho_gradient_variance"));
+            printf("%-19s %-9s %12.3e %12.3e %9.0f %8.2f\n", row->name, bnn_estimators[e]->row.name,
+                   figure(entry, "mu_gradient_variance"), figure(entry, "rho_gradient_variance"),
+                   figure(entry, "training_image_samples_per_second"), figure(entry, "rate_over_weight"));
         }
-        cJSON_AddStringToObject(result, "network", rows[r].name);
+        fflush(stdout);
+        cJSON_AddStringToObject(result, "network", row->name);
         cJSON_AddItemToArray(list, result);
     }
     return list;

@@ -89,7 +89,7 @@ static void run_unit(stage *stages, size_t layers, const bnn_real *images, size_
     (end = now(), fastest[l][what] = fmin(fastest[l][what], (end - start) / (double)(n)), start = end)
     for (size_t l = 0; l < layers; l++) {
         stage *s = &stages[l];
-        s->kernel->pack(&s->shape, s->weight, s->weight + s->weights, s->packed);
+        s->kernel->pack(&s->shape, s->weight, s->weight + s->weights, 0, s->shape.out.channels, s->packed);
     }
     for (size_t first = 0; first < count; first += block) {
         const size_t n = count - first < block ? count - first : block;

@@ -151,7 +151,9 @@ static inline void naive_forward(const bnn_network *network, const bnn_real *w, 
         bnn_real *packed = test_zeros(bnn_kernel_packed_count(kernel, shape));
         bnn_real *scratch = test_zeros(bnn_kernel_scratch_count(kernel, shape, 1));
         out[l] = test_zeros(bnn_activation_count(&shape->out));
-        if (kernel->pack) kernel->pack(shape, w + layer->weight_offset, w + layer->bias_offset, packed);
+        if (kernel->pack)
+            kernel->pack(shape, w + layer->weight_offset, w + layer->bias_offset, 0, shape->out.channels,
+                         packed);
         bnn_pass pass = {.images = 1,
                          .packed = kernel->pack ? packed : w + layer->weight_offset,
                          .out = out[l],

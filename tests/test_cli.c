@@ -281,7 +281,7 @@ static void one_background_serves_every_file(void **state)
     assert_true(defects[2] == defects[1] && defects[0] > 0);
     char text[4096];
     text[get_file(in_temporary("background/config.json"), text, sizeof text - 1)] = '\0';
-    assert_non_null(strstr(text, "\"background\":\t-1\n"));
+    assert_non_null(strstr(text, "\"background\":\t-1,\n"));
 }
 
 static void test_files_may_be_left_out(void **state)

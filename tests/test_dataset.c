@@ -1,5 +1,7 @@
 /* Data sets: FashionMNIST against facts counted apart, small files spelled out, everything that is refused.
  */
+#include <fcntl.h>
+
 #include "files.h"
 
 #include "bnn/dataset.h"
@@ -493,12 +495,16 @@ static void loads_the_users_files(void **state)
 static void looks_only_in_the_folder_given(void **state)
 {
     bnn_data_paths paths = {.name = "mnist"};
+    const int here = open(".", O_RDONLY);
     bnn_error error;
     bnn_dataset *d;
     (void)state;
+    assert_int_equal(chdir(temporary_directory), 0); /* where there is no data/mnist */
     assert_failure(bnn_dataset_load(&paths, BNN_TEST, NULL, &d, &error), BNN_BAD_INPUT, error,
                    "mnist: ", "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (plain or .gz)",
-                   "data/mnist and /usr/share/datasets/mnist");
+                   "data/mnist and /usr/share/datasets/mnist", "data/get.sh mnist");
+    assert_int_equal(fchdir(here), 0);
+    close(here);
     assert_int_equal(mkdir(in_temporary("own"), 0777), 0);
     strcpy(paths.dir, in_temporary("own"));
     put_file("own/t10k-images-idx3-ubyte", idx_images, sizeof idx_images);

@@ -18,9 +18,11 @@
 #ifdef BNN_DOUBLE
 #define TOLERANCE 1e-13
 #define WINOGRAD_TOLERANCE 1e-13
+#define NORMALS_TOLERANCE 1e-13
 #else
 #define TOLERANCE 5e-6
 #define WINOGRAD_TOLERANCE 2e-5
+#define NORMALS_TOLERANCE 5e-5 /* of Winograd: a root is steep near 0 */
 #endif
 
 /* Where the largest value of a window leads by less than this, rounding may choose another: no gradient
@@ -41,12 +43,13 @@ static bnn_kernel_shape conv_shape(bnn_layout layout, size_t in, size_t out, siz
 
 static const char *describe(const bnn_kernel_shape *shape, const char *kernel, size_t images)
 {
-    static const char *const layouts[] = {"planar", "channels-last", "flat"};
+    static const char *const layouts[] = {"planar", "channels-last", "flat"}, *const noises[] = {"", " signs",
+                                                                                                 " normals"};
     static char text[200];
-    snprintf(text, sizeof text, "%s %zu %zux%zu %s -> %zu k%zu%s%s%s, %zu images", kernel, shape->in.channels,
-             shape->in.height, shape->in.width, layouts[shape->in.layout], shape->out.channels, shape->kernel,
-             shape->relu ? " relu" : "", shape->pool ? " pool" : "", shape->circular ? " circular" : "",
-             images);
+    snprintf(text, sizeof text, "%s %zu %zux%zu %s -> %zu k%zu%s%s%s%s, %zu images", kernel,
+             shape->in.channels, shape->in.height, shape->in.width, layouts[shape->in.layout],
+             shape->out.channels, shape->kernel, shape->relu ? " relu" : "", shape->pool ? " pool" : "",
+             shape->circular ? " circular" : "", noises[shape->noise], images);
     return text;
 }
 
@@ -102,7 +105,29 @@ typedef struct trial {
     size_t in_count, out_count, weights, parameters;
     bnn_real *in[2], *parameter, *out_gradient;
     bnn_real *out, *in_gradient[2], *parameter_gradient;
+    bnn_real *spread, *spread_gradient, *in_noise, *out_noise; /* with noise, else NULL */
 } trial;
+
+/* A spread as the weights are, and of normals their squares; noise of every image. */
+static void add_noise(const bnn_kernel_shape *shape, size_t images, trial *t)
+{
+    const bnn_activation sums = {BNN_LAYOUT_CHANNELS_LAST, shape->out.channels, shape->in.height,
+                                 shape->in.width};
+    const size_t in = images * bnn_in_noise_count(shape), out = images * bnn_out_noise_count(shape);
+    const bool normal = shape->noise == BNN_NOISE_NORMALS;
+    t->spread = normals(t->parameters, 0.5, 7);
+    t->spread_gradient = reals(t->parameters);
+    t->in_noise = normals(in, 1, 8);
+    t->out_noise = normals(out, 1, 9);
+    for (size_t j = 0; j < t->parameters; j++)
+        t->spread[j] = normal ? t->parameter[j] * t->parameter[j] : t->spread[j] * t->parameter[j];
+    for (size_t j = t->weights; normal && j < t->parameters; j++)
+        t->spread[j] +=
+            (bnn_real)0.1; /* of a bias: what keeps a sum of squares from 0, where its root is steep */
+    for (size_t j = 0; j < in; j++) t->in_noise[j] = t->in_noise[j] < 0 ? -1 : 1;
+    for (size_t j = 0; !normal && j < out; j++) t->out_noise[j] = t->out_noise[j] < 0 ? -1 : 1;
+    if (normal) clear_padding(&sums, t->out_noise, out);
+}
 
 static trial trial_of(const bnn_kernel_shape *shape, size_t images)
 {
@@ -122,13 +147,15 @@ static trial trial_of(const bnn_kernel_shape *shape, size_t images)
     clear_padding(&shape->out, t.out_gradient, t.out_count);
     t.out = reals(t.out_count);
     t.parameter_gradient = reals(t.parameters);
+    if (shape->noise) add_noise(shape, images, &t);
     return t;
 }
 
 static void trial_free(trial *t)
 {
-    bnn_real *all[] = {t->in[0], t->in[1],          t->parameter,      t->out_gradient,
-                       t->out,   t->in_gradient[0], t->in_gradient[1], t->parameter_gradient};
+    bnn_real *all[] = {t->in[0],  t->in[1],           t->parameter,      t->out_gradient,
+                       t->out,    t->in_gradient[0],  t->in_gradient[1], t->parameter_gradient,
+                       t->spread, t->spread_gradient, t->in_noise,       t->out_noise};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -143,6 +170,18 @@ static bool is_tested(const bnn_kernel *kernel)
     return false;
 }
 
+/* Part by part, the last first: no part may rely on another. */
+static void pack_in_parts(const bnn_kernel *kernel, const bnn_kernel_shape *shape, const bnn_real *parameter,
+                          size_t weights, bnn_real *packed)
+{
+    const size_t parts = (shape->out.channels + BNN_CHANNEL_UNIT - 1) / BNN_CHANNEL_UNIT;
+    for (size_t part = parts; part-- > 0;) {
+        const size_t from = part * BNN_CHANNEL_UNIT, left = shape->out.channels - from;
+        kernel->pack(shape, parameter, parameter + weights, from,
+                     from + (left < BNN_CHANNEL_UNIT ? left : BNN_CHANNEL_UNIT), packed);
+    }
+}
+
 /* A unit of one block in `parts` blocks. Outputs and gradients start as garbage, as in a reused workspace, and what
  * works in place is not aligned. */
 static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *t, size_t images,
@@ -155,28 +194,36 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
     bnn_real *saved = garbage(bnn_kernel_saved_count(kernel, shape, block));
     bnn_real *scratch = garbage(bnn_kernel_scratch_count(kernel, shape, block));
     bnn_real *gradient = reals(t->out_count);
+    const size_t spread_count = shape->noise ? packed_count : 0;
+    bnn_real *spread = garbage(spread_count), *spread_gradient = garbage(spread_count);
     if (!is_tested(kernel)) tested[tested_count++] = kernel;
     memcpy(gradient, t->out_gradient, t->out_count * sizeof *gradient);
     memset(t->out, 0x5a, t->out_count * sizeof *t->out);
     for (size_t i = 0; i < 2; i++) memset(t->in_gradient[i], 0x5a, t->in_count * sizeof(bnn_real));
     if (kernel->pack)
-        kernel->pack(shape, t->parameter, t->parameter + t->weights, packed);
+        pack_in_parts(kernel, shape, t->parameter, t->weights, packed);
     else
         memcpy(packed, t->parameter, packed_count * sizeof *packed);
+    if (shape->noise) pack_in_parts(kernel, shape, t->spread, t->weights, spread);
     for (size_t first = 0; first < images; first += block) {
         const size_t n = images - first < block ? images - first : block;
         const size_t in = first * bnn_activation_count(&shape->in),
                      out = first * bnn_activation_count(&shape->out);
-        const bnn_pass pass = {.images = n,
-                               .packed = packed,
-                               .in = {t->in[0] + in, t->in[1] + in},
-                               .out = t->out + out,
-                               .saved = backward ? saved : NULL,
-                               .scratch = scratch,
-                               .out_gradient = gradient + out,
-                               .in_gradient = {t->in_gradient[0] + in, t->in_gradient[1] + in},
-                               .packed_gradient = packed_gradient,
-                               .add = first > 0};
+        const bnn_pass pass = {
+            .images = n,
+            .packed = packed,
+            .in = {t->in[0] + in, t->in[1] + in},
+            .out = t->out + out,
+            .saved = backward ? saved : NULL,
+            .scratch = scratch,
+            .out_gradient = gradient + out,
+            .in_gradient = {t->in_gradient[0] + in, t->in_gradient[1] + in},
+            .packed_gradient = packed_gradient,
+            .spread = spread,
+            .spread_gradient = spread_gradient,
+            .in_noise = shape->noise ? t->in_noise + first * bnn_in_noise_count(shape) : NULL,
+            .out_noise = shape->noise ? t->out_noise + first * bnn_out_noise_count(shape) : NULL,
+            .add = first > 0};
         kernel->forward(shape, &pass);
         if (backward) kernel->backward(shape, &pass);
     }
@@ -185,6 +232,10 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
                                 t->parameter_gradient + t->weights);
     else if (backward)
         memcpy(t->parameter_gradient, packed_gradient, packed_count * sizeof *packed_gradient);
+    if (shape->noise)
+        kernel->unpack_gradient(shape, spread_gradient, t->spread_gradient, t->spread_gradient + t->weights);
+    free(spread);
+    free(spread_gradient);
     free(gradient);
     free(scratch);
     free(saved);
@@ -210,23 +261,37 @@ static bool is_clear(const bnn_kernel_shape *shape, const bnn_activation *plain,
     return fabs(most - second) > NEAR_TIE && (!shape->relu || fabs(most) > NEAR_TIE);
 }
 
-/* Removes the gradient of outputs that rounding could decide either way. */
-static void clear_near_ties(const bnn_kernel_shape *shape, trial *t, size_t images)
+/* The shape before ReLU, pooling and noise. */
+static bnn_kernel_shape plain_of(const bnn_kernel_shape *shape)
 {
-    const bnn_kernel *naive = bnn_kernel_named(bnn_conv_kernels, shape, "conv-naive");
-    const bnn_activation *out = &shape->out;
     bnn_kernel_shape plain = *shape;
     plain.relu = plain.pool = false;
+    plain.noise = BNN_NOISE_NONE;
     plain.out.height = plain.in.height;
     plain.out.width = plain.in.width;
-    bnn_real *values = reals(images * bnn_activation_count(&plain.out));
-    naive->forward(&plain,
-                   &(bnn_pass){.images = images, .packed = t->parameter, .in = {t->in[0]}, .out = values});
+    return plain;
+}
+
+/* Removes the gradient of outputs that rounding could decide either way, given the values before ReLU and pooling. */
+static void clear_undecided(const bnn_kernel_shape *shape, const bnn_real *values, trial *t, size_t images)
+{
+    const bnn_activation *out = &shape->out;
+    const bnn_kernel_shape plain = plain_of(shape);
     for (size_t i = 0; i < images * out->height * out->width * out->channels; i++) {
         const size_t o = i % out->channels, pixel = i / out->channels, row = pixel / out->width;
         const size_t n = row / out->height, y = row % out->height, x = pixel % out->width;
         if (!is_clear(shape, &plain.out, values, n, y, x, o)) t->out_gradient[at(out, n, o, y, x)] = 0;
     }
+}
+
+static void clear_near_ties(const bnn_kernel_shape *shape, trial *t, size_t images)
+{
+    const bnn_kernel *naive = bnn_kernel_named(bnn_conv_kernels, shape, "conv-naive");
+    const bnn_kernel_shape plain = plain_of(shape);
+    bnn_real *values = reals(images * bnn_activation_count(&plain.out));
+    naive->forward(&plain,
+                   &(bnn_pass){.images = images, .packed = t->parameter, .in = {t->in[0]}, .out = values});
+    clear_undecided(shape, values, t, images);
     free(values);
 }
 
@@ -235,7 +300,8 @@ static void clear_near_ties(const bnn_kernel_shape *shape, trial *t, size_t imag
 static void assert_same(const char *what, const char *which, const bnn_real *found, const bnn_real *expected,
                         size_t n, double usual)
 {
-    const double tolerance = strncmp(which, "winograd", 8) == 0 ? WINOGRAD_TOLERANCE : TOLERANCE;
+    const double of_winograd = strstr(which, "normals") ? NORMALS_TOLERANCE : WINOGRAD_TOLERANCE;
+    const double tolerance = strncmp(which, "winograd", 8) == 0 ? of_winograd : TOLERANCE;
     double scale = usual;
     for (size_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)expected[i]));
     for (size_t i = 0; i < n; i++)
@@ -322,6 +388,155 @@ static void other_kernels(void **state)
             compare_all(&five, 3, 1);
             compare_all(&beyond, 2, 1);
         }
+}
+
+/* ---- noise ---------------------------------------------------------------------------------------------- */
+
+/* Where output (n, o, y, x) takes its value from, and whether ReLU lets it through: by the definition of both. */
+static size_t winner(const bnn_kernel_shape *shape, const bnn_real *values, size_t n, size_t o, size_t y,
+                     size_t x, bool *alive)
+{
+    const size_t window = shape->pool ? 2 : 1;
+    const bnn_kernel_shape plain = plain_of(shape);
+    size_t best = at(&plain.out, n, o, y * window, x * window);
+    for (size_t v = 1; v < window * window; v++) {
+        const size_t other = at(&plain.out, n, o, y * window + v / 2, x * window + v % 2);
+        if (values[other] > values[best]) best = other;
+    }
+    *alive = !shape->relu || values[best] > 0;
+    return best;
+}
+
+/* The noise of element (c, pixel) of an activation, of image n. */
+static double noise_at(const bnn_kernel_shape *shape, const trial *t, bool of_input, size_t n, size_t c,
+                       size_t i, double b)
+{
+    if (shape->noise == BNN_NOISE_NORMALS) return (double)t->out_noise[i] * sqrt(b);
+    return of_input ? (double)t->in_noise[n * bnn_in_noise_count(shape) + c]
+                    : (double)t->out_noise[n * bnn_out_noise_count(shape) + c] * b;
+}
+
+/* One sum of the gradient, of A or of B, by plain loops. */
+static void naive_backward(const bnn_kernel_shape *shape, const bnn_real *weights, const bnn_real *in,
+                           bnn_real *gradient, size_t images, bnn_real *in_gradient,
+                           bnn_real *weight_gradient)
+{
+    const bnn_kernel *naive = bnn_kernel_named(bnn_conv_kernels, shape, "conv-naive");
+    bnn_real *saved = reals(bnn_kernel_saved_count(naive, shape, images)),
+             *scratch = reals(bnn_kernel_scratch_count(naive, shape, images)),
+             *out = reals(images * bnn_activation_count(&shape->out));
+    const bnn_pass pass = {.images = images,
+                           .packed = weights,
+                           .in = {in},
+                           .out = out,
+                           .saved = saved,
+                           .scratch = scratch,
+                           .out_gradient = gradient,
+                           .in_gradient = {in_gradient},
+                           .packed_gradient = weight_gradient};
+    naive->forward(shape, &pass);
+    naive->backward(shape, &pass);
+    free(out), free(scratch), free(saved);
+}
+
+/* All that a kernel with noise writes, by the definition in kernel.h, with the sums by plain loops. */
+static void run_noise_naive(const bnn_kernel_shape *shape, trial *t, size_t images)
+{
+    const bnn_kernel_shape plain = plain_of(shape);
+    const bnn_kernel *naive = bnn_kernel_named(bnn_conv_kernels, &plain, "conv-naive");
+    const bnn_activation *in = &shape->in, *sums = &plain.out, *out = &shape->out;
+    const size_t count = images * bnn_activation_count(sums);
+    const bool normal = shape->noise == BNN_NOISE_NORMALS;
+    bnn_real *phi = reals(t->in_count), *phi_gradient = reals(t->in_count), *b = reals(count),
+             *values = reals(count), *gradient = reals(count), *b_gradient = reals(count);
+    for (size_t i = 0; i < images * in->channels * in->height * in->width; i++) {
+        const size_t x = i % in->width, y = i / in->width % in->height,
+                     c = i / in->width / in->height % in->channels,
+                     n = i / in->width / in->height / in->channels, j = at(in, n, c, y, x);
+        phi[j] = t->in[0][j] * (normal ? t->in[0][j] : (bnn_real)noise_at(shape, t, true, n, c, 0, 0));
+    }
+    naive->forward(&plain,
+                   &(bnn_pass){.images = images, .packed = t->parameter, .in = {t->in[0]}, .out = values});
+    naive->forward(&plain, &(bnn_pass){.images = images, .packed = t->spread, .in = {phi}, .out = b});
+    const size_t stride = bnn_channel_stride(sums->channels);
+    for (size_t i = 0; i < count; i++)
+        if (i % stride < sums->channels)
+            values[i] += (bnn_real)noise_at(shape, t, false, i / bnn_activation_count(sums), i % stride, i,
+                                            (double)b[i]);
+    clear_undecided(shape, values, t, images);
+    memset(t->out, 0, t->out_count * sizeof *t->out);
+    for (size_t i = 0; i < images * out->channels * out->height * out->width; i++) {
+        const size_t x = i % out->width, y = i / out->width % out->height,
+                     o = i / out->width / out->height % out->channels,
+                     n = i / out->width / out->height / out->channels, j = at(out, n, o, y, x);
+        bool alive;
+        const size_t from = winner(shape, values, n, o, y, x, &alive);
+        t->out[j] = alive ? values[from] : 0;
+        gradient[from] = alive ? t->out_gradient[j] : 0;
+        b_gradient[from] =
+            gradient[from] * (normal ? t->out_noise[from] / (2 * (bnn_real)sqrt((double)b[from]))
+                                     : (bnn_real)noise_at(shape, t, false, n, o, from, 1));
+    }
+    naive_backward(&plain, t->parameter, t->in[0], gradient, images, t->in_gradient[0],
+                   t->parameter_gradient);
+    naive_backward(&plain, t->spread, phi, b_gradient, images, phi_gradient, t->spread_gradient);
+    for (size_t j = 0; j < t->in_count; j++)
+        if (t->in[0][j] != 0)
+            t->in_gradient[0][j] += phi_gradient[j] * (normal ? 2 * t->in[0][j] : phi[j] / t->in[0][j]);
+    free(b_gradient), free(gradient), free(values), free(b), free(phi_gradient), free(phi);
+}
+
+static void compare_noise(const bnn_kernel_shape *shape, size_t images, size_t parts)
+{
+    trial expected = trial_of(shape, images), found = trial_of(shape, images);
+    const double terms = sqrt((double)(images * shape->out.height * shape->out.width));
+    run_noise_naive(shape, &expected, images);
+    memcpy(found.out_gradient, expected.out_gradient, found.out_count * sizeof *found.out_gradient);
+    for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++) {
+        if (!bnn_kernel_fits(*kernel, shape)) continue;
+        const char *which = describe(shape, (*kernel)->name, images);
+        run(*kernel, shape, &found, images, parts, true);
+        assert_same("out", which, found.out, expected.out, found.out_count, 1e-3);
+        assert_same("in_gradient", which, found.in_gradient[0], expected.in_gradient[0], found.in_count,
+                    1e-3);
+        assert_same("weight_gradient", which, found.parameter_gradient, expected.parameter_gradient,
+                    found.weights, terms);
+        assert_same("bias_gradient", which, found.parameter_gradient + found.weights,
+                    expected.parameter_gradient + found.weights, found.parameters - found.weights, terms);
+        assert_same("spread_gradient", which, found.spread_gradient, expected.spread_gradient, found.weights,
+                    terms);
+        assert_same("spread_bias_gradient", which, found.spread_gradient + found.weights,
+                    expected.spread_gradient + found.weights, found.parameters - found.weights, terms);
+    }
+    trial_free(&expected);
+    trial_free(&found);
+}
+
+static void noise(void **state)
+{
+    static const size_t channels[] = {1, 3, 5, 33}, sizes[][2] = {{7, 7}, {9, 14}, {14, 7}, {2, 3}};
+    static const bnn_noise rules[] = {BNN_NOISE_SIGNS, BNN_NOISE_NORMALS};
+    unsigned turn = 0;
+    (void)state;
+    for (size_t r = 0; r < 2; r++)
+        for (size_t l = 0; l < 2; l++)
+            for (size_t i = 0; i < 4; i++)
+                for (size_t o = 0; o < 4; o++)
+                    for (size_t s = 0; s < 4; s++, turn++) {
+                        bnn_kernel_shape shape = conv_shape(layouts[l], channels[i], channels[o], sizes[s][0],
+                                                            sizes[s][1], 3, turn * 5 % 8);
+                        shape.noise = rules[r];
+                        compare_noise(&shape, 3, 1 + turn % 2);
+                    }
+    for (size_t r = 0; r < 2; r++) { /* no other kernel takes them */
+        bnn_kernel_shape shape = conv_shape(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 3, 3);
+        shape.noise = rules[r];
+        assert_non_null(bnn_kernel_of_set(bnn_conv_kernels, &shape, "portable"));
+        assert_null(bnn_kernel_of_set(bnn_conv_kernels, &shape, "blas"));
+        assert_null(bnn_kernel_of_set(bnn_conv_kernels, &shape, "naive"));
+        shape.kernel = 5;
+        assert_null(bnn_kernel_of_set(bnn_conv_kernels, &shape, NULL));
+    }
 }
 
 static bnn_kernel_shape dense_shape(bnn_layout layout, size_t inputs, size_t outputs, bool relu)
@@ -600,6 +815,7 @@ int main(void)
         cmocka_unit_test(odd_shapes),
         cmocka_unit_test(every_flag),
         cmocka_unit_test(other_kernels),
+        cmocka_unit_test(noise),
         cmocka_unit_test(dense_layers),
         cmocka_unit_test(without_weights),
         cmocka_unit_test(ties_go_to_the_first),

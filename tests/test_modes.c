@@ -576,6 +576,20 @@ static void the_log_has_a_line_an_epoch(void **state)
     assert_int_equal(epochs, 3);
 }
 
+/* The first step of four: a quarter of the learning rate. Later ones have all of it. */
+static void the_learning_rate_rises(void **state)
+{
+    (void)state;
+#define STEP_AT_ONCE "train.batch_size=64", "data.train_size=16", "train.epochs=1"
+    train("risen", SETS(STEP_AT_ONCE, "train.optimizer.lr=0.02"));
+    history h = train("rising", SETS(STEP_AT_ONCE, "train.optimizer.lr=0.08", "train.lr_warmup_steps=4"));
+    assert_close(h.epochs[0].learning_rate, 0.02, 1e-15, 0);
+    assert_true(same_means("rising", "risen"));
+    h = train("rising", SETS("train.lr_warmup_steps=24", "train.optimizer.lr=0.02", "train.epochs=2"));
+    assert_close(h.epochs[0].learning_rate, 0.02 * 16 / 24, 1e-15, 0);
+    assert_close(h.epochs[1].learning_rate, 0.02, 1e-15, 0);
+}
+
 /* The epoch that model.bin says it is of. */
 static size_t epoch_of(const char *out)
 {
@@ -689,6 +703,7 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_learning_rate_rises),
         cmocka_unit_test(held_posteriors_stay_invariant),
         cmocka_unit_test(posteriors_that_are_not_held_drift),
         cmocka_unit_test(translations_tie_on_a_torus),

@@ -105,7 +105,11 @@ static void compare_forward(const bnn_network *network, const char *set)
         const bnn_workspace_options options = {.block = IMAGES, .train = train, .kernels = set};
         check(bnn_workspace_create(network, &options, &workspace, &error), &error);
         bnn_real *gradient = test_zeros(network->parameter_count);
-        bnn_workspace_begin(workspace, &(bnn_unit){.weights = w, .gradient = train ? gradient : NULL});
+        bnn_real *packed = test_zeros(bnn_workspace_packed_count(workspace));
+        for (size_t part = 0; part < bnn_workspace_parts(workspace); part++)
+            bnn_workspace_pack(workspace, part, w, NULL, packed);
+        bnn_workspace_begin(workspace,
+                            &(bnn_unit){.weights = w, .packed = packed, .gradient = train ? gradient : NULL});
         const bnn_real *found = bnn_workspace_forward(workspace, x, IMAGES);
         for (size_t n = 0; n < IMAGES; n++) {
             bnn_real expected[CLASSES];
@@ -114,6 +118,7 @@ static void compare_forward(const bnn_network *network, const char *set)
                 assert_close(found[n * CLASSES + c], expected[c], ROUNDING, 1);
         }
         bnn_workspace_free(workspace);
+        free(packed);
         free(gradient);
     }
     free(w);
@@ -342,7 +347,7 @@ static void chains_run_as_few_kernels(void **state)
         bnn_network *network = test_network(&spec);
         for (int train = 0; train < 2; train++) {
             plan p;
-            check(plan_create(network, NULL, train, &p, &error), &error);
+            check(plan_create(network, NULL, NULL, train, &p, &error), &error);
             assert_int_equal(p.step_count, cases[i].steps);
             for (size_t s = 0; s < p.step_count; s++) {
                 bnn_kernel_shape shape;
@@ -367,7 +372,7 @@ static void buffers_are_not_shared_in_time(void **state)
         bnn_network *network = graphs[g / 2](BNN_TRIVIAL);
         plan p;
         bnn_error error;
-        check(plan_create(network, NULL, g % 2, &p, &error), &error);
+        check(plan_create(network, NULL, NULL, g % 2, &p, &error), &error);
         for (size_t a = 0; a < p.step_count; a++)
             for (size_t b = 0; b < p.step_count; b++) {
                 const plan_range *pairs[][2] = {{&p.steps[a].out, &p.steps[b].out},

@@ -2,6 +2,7 @@
 #include "files.h"
 
 #include "bnn/npy.h"
+#include "bnn/rng.h"
 #include "bnn/splits.h"
 
 enum { COUNT = 12, SIDE = 2 };
@@ -289,9 +290,236 @@ static void tells_what_the_data_is_like(void **state)
     assert_string_equal(told[1] + strlen(told[1]) - 3, "...");
 }
 
+/* ---- data.rotate and data.repartition --------------------------------------------------------------------- */
+
+static bnn_dataset *test_of(const bnn_config *c)
+{
+    bnn_dataset *test;
+    bnn_error error;
+    if (bnn_test_data(c, &test, &error)) fail_msg("%s", error.message);
+    return test;
+}
+
+/* put_config with one image of noise `distinct` to 1, or COUNT different ones, all padded by 2; 4 are for validation. */
+static void put_noise_config(bnn_config *c, bool distinct)
+{
+    enum { NOISE = 6, PIXELS = NOISE * NOISE };
+    static const size_t shape[] = {COUNT, NOISE, NOISE};
+    double values[COUNT * PIXELS];
+    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(1, BNN_STREAM_SHUFFLE, 0, 0, 0));
+    for (size_t i = 0; i < COUNT * PIXELS; i++)
+        values[i] = distinct || i < PIXELS ? bnn_pcg32_uniform(&rng) : values[i - PIXELS];
+    put_config(c);
+    assert_int_equal(bnn_npy_write(c->data.paths.train_images, values, 3, shape, 8, NULL), BNN_OK);
+    strcpy(c->data.paths.test_images, c->data.paths.train_images);
+    strcpy(c->data.paths.test_labels, c->data.paths.train_labels);
+    c->data.pad = 2, c->data.validation_size = 4, c->data.background = 0;
+}
+
+static const bnn_real *image_at(const bnn_dataset *data, size_t i)
+{
+    return data->images + i * data->height * data->width;
+}
+
+static bool same_image(const bnn_dataset *a, size_t i, const bnn_dataset *b, size_t j)
+{
+    return memcmp(image_at(a, i), image_at(b, j), a->height * a->width * sizeof(bnn_real)) == 0;
+}
+
+/* Copies of one image: all are turned, each by an angle of its own. */
+static void every_image_has_its_angle(void **state)
+{
+    bnn_config c;
+    bnn_dataset *still, *data[3], *none;
+    (void)state;
+    put_noise_config(&c, false);
+    still = test_of(&c);
+    c.data.rotate.train = c.data.rotate.test = BNN_ROTATE_UNIFORM;
+    load(&c, &data[0], &data[1]);
+    data[2] = test_of(&c);
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < data[k]->count; i++) {
+            assert_false(same_image(data[k], i, still, 0));
+            for (size_t m = 0; m < 3; m++)
+                for (size_t j = 0; j < data[m]->count; j++)
+                    assert_true((m == k && j == i) || !same_image(data[k], i, data[m], j));
+        }
+    for (size_t k = 0; k < 3; k++) bnn_dataset_free(data[k]);
+    c.data.rotate.train = BNN_ROTATE_NONE; /* each by its own key */
+    load(&c, &data[0], &data[1]);
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < data[k]->count; i++) assert_true(same_image(data[k], i, still, 0));
+    bnn_dataset_free(data[0]), bnn_dataset_free(data[1]);
+    c.data.rotate.train = BNN_ROTATE_UNIFORM, c.data.rotate.test = BNN_ROTATE_NONE;
+    load(&c, &data[0], &none);
+    data[1] = test_of(&c);
+    assert_true(same_image(data[1], 7, still, 0) && !same_image(data[0], 7, still, 0));
+    bnn_dataset_free(data[0]), bnn_dataset_free(data[1]), bnn_dataset_free(none), bnn_dataset_free(still);
+}
+
+/* Whether each image of `a` is one of `b`. */
+static bool has_all(const bnn_dataset *a, const bnn_dataset *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        size_t j = 0;
+        while (j < b->count && !same_image(a, i, b, j)) j++;
+        if (j == b->count) return false;
+    }
+    return true;
+}
+
+/* Another `seed` draws other images for training, and each is turned as before; data.seed turns all anew. */
+static void angles_belong_to_the_data(void **state)
+{
+    bnn_config c;
+    bnn_dataset *all, *train, *validation, *test, *again;
+    (void)state;
+    put_noise_config(&c, true);
+    c.data.rotate.train = c.data.rotate.test = BNN_ROTATE_UNIFORM, c.data.seed = 1,
+    c.data.validation_size = 0;
+    load(&c, &all, &validation);
+    test = test_of(&c);
+    c.seed = 9, c.data.train_size = 5, c.data.validation_size = 4;
+    load(&c, &train, &validation);
+    again = test_of(&c);
+    assert_true(has_all(train, all) && has_all(validation, all) && !same_image(train, 0, all, 0));
+    assert_memory_equal(again->images, test->images, COUNT * 100 * sizeof(bnn_real));
+    bnn_dataset_free(train), bnn_dataset_free(validation), bnn_dataset_free(again);
+    c.data.seed = 2;
+    load(&c, &train, &validation);
+    again = test_of(&c);
+    assert_false(has_all(train, all) || has_all(again, test));
+    bnn_dataset_free(train), bnn_dataset_free(validation), bnn_dataset_free(again);
+    bnn_dataset_free(all), bnn_dataset_free(test);
+}
+
+/* A bright square keeps its centre and its mass, as its corners lie in the padding. */
+static void turns_are_about_the_centre_and_after_padding(void **state)
+{
+    enum { NOISE = 6 };
+    static const size_t shape[] = {COUNT, NOISE, NOISE};
+    double values[COUNT * NOISE * NOISE];
+    bnn_config c;
+    (void)state;
+    for (size_t i = 0; i < COUNT * NOISE * NOISE; i++) values[i] = 1;
+    put_noise_config(&c, true);
+    assert_int_equal(bnn_npy_write(c.data.paths.test_images, values, 3, shape, 8, NULL), BNN_OK);
+    c.data.rotate.test = BNN_ROTATE_UNIFORM;
+    bnn_dataset *test = test_of(&c);
+    assert_true(test->height == 10);
+    for (size_t i = 0; i < COUNT; i++) {
+        double mass = 0, row = 0, column = 0;
+        for (size_t p = 0; p < 100; p++) {
+            const double value = (double)image_at(test, i)[p];
+            mass += value;
+            row += value * ((double)(p / 10) - 4.5);
+            column += value * ((double)(p % 10) - 4.5);
+        }
+        assert_close(mass, 36, 0.05, 0);
+        assert_close(row + column + 1, 1, 0.001, 0);
+        assert_close(row - column + 1, 1, 0.001, 0);
+    }
+    bnn_dataset_free(test);
+}
+
+/* Twelve training images, 0 .. 11, and four test images, 20 .. 23. */
+static void repartition_deals_all_images_anew(void **state)
+{
+    bnn_config c;
+    bnn_dataset *train, *validation, *test, *again;
+    bool seen[24] = {false}, moved = false;
+    (void)state;
+    put_config(&c);
+    put_images("tx.npy", 4, SIDE, 2, 0.5);
+    c.data.repartition = 9, c.data.validation_size = 2, c.data.seed = 3;
+    load(&c, &train, &validation);
+    c.model.classes = train->classes, c.data.background = (double)train->background;
+    assert_true(train->background == -2 && train->pixels.most == (bnn_real)2.3);
+    test = test_of(&c);
+    assert_true(train->count == 7 && validation->count == 2 && test->count == 7);
+    for (size_t i = 0; i < 16; i++) {
+        const bnn_dataset *data = i < 7 ? train : i < 9 ? validation : test;
+        const size_t row = i < 7 ? i : i < 9 ? i - 7 : i - 9, index = index_of(data, row);
+        assert_true(index < 24 && !seen[index]);
+        seen[index] = true;
+        moved = moved || (index >= 20) == (i < 9);
+        assert_int_equal(data->labels[row], index % 20 % 3);
+    }
+    assert_true(moved);
+    bnn_dataset_free(train), bnn_dataset_free(validation);
+    c.seed = 77; /* no matter to whom belongs what */
+    again = test_of(&c);
+    assert_memory_equal(again->images, test->images, 7 * SIDE * SIDE * sizeof(bnn_real));
+    bnn_dataset_free(again);
+    c.data.test_size = 3;
+    again = test_of(&c);
+    assert_true(again->count == 3);
+    assert_memory_equal(again->images, test->images, 3 * SIDE * SIDE * sizeof(bnn_real));
+    bnn_dataset_free(again);
+    c.data.test_size = 0, c.data.seed = 4;
+    again = test_of(&c);
+    assert_memory_not_equal(again->images, test->images, 7 * SIDE * SIDE * sizeof(bnn_real));
+    bnn_dataset_free(again), bnn_dataset_free(test);
+}
+
+static void repartitions_that_cannot_be_are_refused(void **state)
+{
+    bnn_config c;
+    bnn_dataset *train, *validation, *test;
+    bnn_range pixels;
+    bnn_error error;
+    (void)state;
+    put_config(&c);
+    c.data.repartition = 16;
+    assert_training_refused(&c, "data.repartition: found 16, expected fewer than the 16 training and test");
+    c.data.repartition = 9, c.data.validation_size = 9;
+    assert_training_refused(&c, "found 0 + 9, expected at most the 9 training images");
+    c.data.validation_size = 0, c.data.test_size = 8;
+    assert_failure(bnn_test_data(&c, &test, &error), BNN_BAD_INPUT, error,
+                   "data.test_size: found 8, expected at most the 7 test images");
+    put_images("tx.npy", 4, 3, 0, 1);
+    assert_training_refused(&c, "test images: found 1 x 3 x 3");
+    assert_int_equal(bnn_npy_write(in_temporary("tx.npy"), (double[16]){0}, 3, (size_t[]){4, 2, 2}, 4, NULL),
+                     BNN_OK);
+    assert_training_refused(&c, "data.repartition: found images of float64 and of float32");
+    c.data.paths.test_images[0] = c.data.paths.test_labels[0] = '\0';
+    assert_training_refused(&c, "data.repartition: found 9, expected 0: npy has no test images");
+    c.data.repartition = 0, c.data.test_size = 0, c.data.rotate.test = BNN_ROTATE_UNIFORM;
+    load(&c, &train, &validation);
+    assert_failure(bnn_check_test_data(&c, train, &pixels, &error), BNN_BAD_INPUT, error,
+                   "data.rotate.test: is set, expected \"none\": npy has no test images");
+    bnn_dataset_free(train);
+}
+
+static void tells_how_the_data_is_made(void **state)
+{
+    static const char *const said[] = {"image of training and validation is turned once",
+                                       "image of the test set", "image of training, validation and test"};
+    size_t lines = 0;
+    bnn_config c;
+    (void)state;
+    put_config(&c);
+    bnn_describe_preparation(&c, hear, &lines);
+    assert_int_equal(lines, 0);
+    for (int k = 1; k < 4; k++) {
+        c.data.rotate.train = k & 1, c.data.rotate.test = k >> 1, lines = 0;
+        bnn_describe_preparation(&c, hear, &lines);
+        assert_true(lines == 1 && strstr(told[0], said[k - 1]));
+    }
+    c.data.repartition = 9, lines = 0;
+    bnn_describe_preparation(&c, hear, &lines);
+    assert_true(lines == 2 && strstr(told[0], "data.repartition: 9 images for training and validation"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_image_has_its_angle),
+        cmocka_unit_test(angles_belong_to_the_data),
+        cmocka_unit_test(turns_are_about_the_centre_and_after_padding),
+        cmocka_unit_test(repartition_deals_all_images_anew),
+        cmocka_unit_test(repartitions_that_cannot_be_are_refused),
+        cmocka_unit_test(tells_how_the_data_is_made),
         cmocka_unit_test(cuts_disjoint_sets),
         cmocka_unit_test(has_one_background),
         cmocka_unit_test(takes_the_validation_set_given),

@@ -20,9 +20,12 @@
 #include "bnn/safetensors.h"
 /* floor 1: groups */
 #include "bnn/group.h"
+#include "bnn/warp.h"
 /* floor 1: metrics */
 #include "bnn/metrics.h"
 #include "bnn/sweep.h"
+/* floor 1: pictures */
+#include "bnn/picture.h"
 /* floor 2: kernels */
 #include "bnn/kernel.h"
 /* floor 3: network */

@@ -15,6 +15,7 @@
 #include "bnn/row.h"
 #include "bnn/status.h"
 #include "bnn/symmetry.h"
+#include "bnn/warp.h"
 
 typedef enum bnn_augmentation { BNN_AUGMENT_NONE, BNN_AUGMENT_FULL, BNN_AUGMENT_RANDOM } bnn_augmentation;
 typedef enum bnn_count {
@@ -24,6 +25,7 @@ typedef enum bnn_count {
 typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
+typedef enum bnn_rotation { BNN_ROTATE_NONE, BNN_ROTATE_UNIFORM } bnn_rotation;
 extern const char *const bnn_augmentation_names[]; /* "none", "full", "random", NULL */
 extern const char *const bnn_predictive_names[];   /* "posterior", "group-averaged", NULL */
 extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
@@ -65,6 +67,12 @@ typedef struct bnn_config {
         size_t pad;
         int scale;         /* bnn_scale */
         double background; /* NaN: auto, the smallest value of the training images */
+        bnn_warp_limits augment;
+        struct {
+            int train, test; /* bnn_rotation: of training and validation images, and of test images */
+        } rotate;
+        size_t repartition; /* images drawn from training and test images together for training; 0: none */
+        size_t seed;        /* of rotate and repartition */
     } data;
     char group[BNN_NAME];
     struct {
@@ -108,6 +116,7 @@ typedef struct bnn_config {
             bnn_optimizer_options options;
         } optimizer;
         int schedule;
+        size_t lr_warmup_steps;
         double clip_norm; /* 0: none */
         double kl_weight; /* NaN: auto, 1/N */
         size_t kl_warmup_epochs, kl_ramp_end;

@@ -96,6 +96,11 @@ bnn_status bnn_labels_read(const char *path, size_t count, size_t classes, uint3
 bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, size_t n, bnn_dataset **dataset,
                               bnn_error *error);
 
+/* The images of `first`, then those of `second`, of one type and shape, as a new data set: background as `first`, ranges and
+ * classes those of both. BNN_BAD_INPUT when the types differ. */
+bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second, bnn_dataset **dataset,
+                            bnn_error *error);
+
 /* Adds `pad` background pixels on every side, in place. */
 bnn_status bnn_dataset_pad(bnn_dataset *dataset, size_t pad, bnn_error *error);
 

@@ -28,8 +28,16 @@ typedef struct bnn_estimator {
     void (*pull_back)(size_t n, const bnn_real *sigma, const bnn_real *eps, const bnn_real *spread_gradient,
                       bnn_real *sigma_gradient);
 
-    /* in_noise, out_noise <- the noise of one image, in the layouts of the layer's input and output. */
+    /* The rule of kernels that run the layer at once, with what is fused to it; where there is no such kernel the layer runs
+     * twice, alone, and what follows combines the two. NONE: always so. */
+    bnn_noise rule;
+
+    /* in_noise, out_noise <- the noise of one image: as the rule says in layers whose pixels share weights, else one an
+     * element of input and output. */
     void (*noise)(const bnn_layer *layer, bnn_stream stream, bnn_real *in_noise, bnn_real *out_noise);
+
+    /* The same buffers, from that to one an element, in the layouts of the layer's input and output. NULL: it is. */
+    void (*expand)(const bnn_layer *layer, bnn_real *in_noise, bnn_real *out_noise);
 
     /* Element by element: to <- phi(in); in_gradient += its adjoint of the gradient of phi(in). */
     void (*phi)(size_t n, const bnn_real *in, const bnn_real *in_noise, bnn_real *to);

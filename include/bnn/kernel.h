@@ -28,13 +28,21 @@ size_t bnn_channel_stride(size_t channels);
 /* bnn_real's of one image. */
 size_t bnn_activation_count(const bnn_activation *activation);
 
+/* Noise of each image around the weights. A layer with noise computes two sums, by its weights and by their spread, which is
+ * packed as they are, and then ReLU and pooling of  A + psi(B),  A = f(in; weights),  B = f(phi(in); spread):
+ *     signs    phi(x) = s x    psi(B) = r B          signs s of an input channel, r of an output channel
+ *     normals  phi(x) = x^2    psi(B) = z sqrt(B)    z ~ N(0, 1) of each sum; B is taken for 1e-20 where it is less
+ * bnn/estimator.h says what for. */
+typedef enum bnn_noise { BNN_NOISE_NONE, BNN_NOISE_SIGNS, BNN_NOISE_NORMALS } bnn_noise;
+
 /* What a kernel computes. */
 typedef struct bnn_kernel_shape {
     bnn_activation in, out; /* in: of every input alike */
     size_t kernel;          /* convolution: the odd side of its kernel, at stride 1 and "same" padding */
     bool circular;          /* convolution: wraps around instead of padding with zeros */
     bool relu;              /* convolution, dense: ReLU of the sums and their bias */
-    bool pool; /* convolution: then max-pool 2 x 2 with stride 2, an odd last row or column dropped */
+    bool pool;       /* convolution: then max-pool 2 x 2 with stride 2, an odd last row or column dropped */
+    bnn_noise noise; /* convolution */
 } bnn_kernel_shape;
 
 /* The most inputs that a layer has. */
@@ -50,16 +58,22 @@ typedef struct bnn_pass {
     bnn_real *saved;   /* from forward to backward; NULL when no backward pass follows */
     bnn_real *scratch; /* free again on return */
 
+    /* With noise, when `saved` is never NULL. */
+    const bnn_real *spread;               /* packed */
+    const bnn_real *in_noise, *out_noise; /* (images, bnn_in_noise_count or bnn_out_noise_count) */
+
     /* Backward alone. */
     bnn_real *out_gradient;                /* d loss / d out; may be overwritten */
     bnn_real *in_gradient[BNN_MAX_INPUTS]; /* <- d loss / d in; NULL where nobody asks for it */
     bnn_real *packed_gradient;             /* <- (or with `add`, +=) d loss / d packed weights and bias */
+    bnn_real *spread_gradient;             /* with noise: the same of the spread */
     bool add;                              /* this is not the unit's first block */
 } bnn_pass;
 
 /* One implementation of an operation. A unit of work is one weight draw and several blocks of images:
  *     pack; for each block { forward; backward }; unpack_gradient
- * Nothing allocates. The functions may be called from several threads on different buffers. */
+ * Units of the same draw may share its packed weights. Nothing allocates. The functions may be called from several threads on
+ * different buffers. */
 typedef struct bnn_kernel {
     const char *name; /* "winograd-avx512"; unlike any other */
     const char
@@ -68,18 +82,21 @@ typedef struct bnn_kernel {
     /* Whether this processor has its instruction set; NULL: any has. Nothing else of the row may be called if not. */
     bool (*runs_here)(void);
 
-    /* Whether it can compute that shape; NULL: any. */
+    /* Whether it can compute that shape; NULL: any. Shapes with noise are refused before, unless it has `noise`. */
     bool (*supports)(const bnn_kernel_shape *shape);
+    bool noise;
 
     /* In bnn_real; NULL: 0. Packed: a draw's weights and bias as the kernel wants them. */
     size_t (*packed_count)(const bnn_kernel_shape *shape);
     size_t (*saved_count)(const bnn_kernel_shape *shape, size_t images);
     size_t (*scratch_count)(const bnn_kernel_shape *shape, size_t images);
 
-    /* packed <- weight and bias as parameters lie, row-major. NULL: the packed weights, and the packed gradient, are a slice
-     * of the parameter vector itself, weights then bias, of which no alignment may be assumed; or there are none. */
-    void (*pack)(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed);
+    /* packed, what there is of output channels from .. to - 1, <- weight and bias as parameters lie, row-major. `from` is a
+     * multiple of BNN_CHANNEL_UNIT, and so is `to` unless it is their number: such parts may be packed by several threads.
+     * NULL: the packed weights, and the packed gradient, are a slice of the parameter vector itself, weights then bias, of
+     * which no alignment may be assumed; or there are none. */
+    void (*pack)(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed);
 
     void (*forward)(const bnn_kernel_shape *shape, const bnn_pass *pass);
 
@@ -92,7 +109,7 @@ typedef struct bnn_kernel {
                             bnn_real *weight_gradient, bnn_real *bias_gradient);
 } bnn_kernel;
 
-/* The implementations of one operation: NULL-terminated, fastest first; between them they run every shape of it
+/* The implementations of one operation: NULL-terminated, fastest first; between them they run every shape of it without noise
  * everywhere. A list so made, of one row, is all the arithmetic that another layer needs (bnn/layer.h). */
 extern const bnn_kernel *const bnn_conv_kernels[], *const bnn_dense_kernels[];
 
@@ -111,5 +128,10 @@ const bnn_kernel *bnn_kernel_of_set(const bnn_kernel *const *list, const bnn_ker
 size_t bnn_kernel_packed_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape);
 size_t bnn_kernel_saved_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t images);
 size_t bnn_kernel_scratch_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t images);
+
+/* The noise of one image: a sign a channel, in bnn_channel_stride of them; or a normal for each sum before pooling,
+ * channels-last, 0 in the channels beyond the last. */
+size_t bnn_in_noise_count(const bnn_kernel_shape *shape);
+size_t bnn_out_noise_count(const bnn_kernel_shape *shape);
 
 #endif

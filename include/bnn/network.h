@@ -32,8 +32,9 @@ typedef struct bnn_network_spec {
     size_t kernel; /* odd side of the conv kernels */
     bool circular;
     bnn_representation representation; /* of every hidden activation */
-    char group[32]; /* of which regular channels are blocks ("C4"); "": of any group that is asked about them */
-    bool unpooled[BNN_MAX_WIDTHS];     /* conv layers after which there is no max-pool; false: there is one */
+    char group
+        [32]; /* of which regular channels are blocks ("C4"); "": of any group that is asked about them */
+    bool unpooled[BNN_MAX_WIDTHS]; /* conv layers after which there is no max-pool; false: there is one */
 } bnn_network_spec;
 
 struct bnn_network {
@@ -70,8 +71,8 @@ const bnn_layer *bnn_network_head(const bnn_network *network);
 size_t bnn_network_fused(const bnn_network *network, size_t l, bnn_kernel_shape *shape);
 
 /* The number of images in a block: for conv networks 4 to 8, as many as keep the largest layer's buffers in the
- * second-level cache; for an mlp, whose products want many rows, `most`. Never above `most` but to be a multiple of
- * `views` (>= 1). */
+ * second-level cache, and up to 16 where the weights, which every block reads, are larger than those buffers; for an mlp,
+ * whose products want many rows, `most`. Never above `most` but to be a multiple of `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views);
 
 /* What one worker needs to run a network on blocks of at most `block` images; no function below allocates. */
@@ -92,9 +93,19 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
                                 bnn_workspace **workspace, bnn_error *error);
 void bnn_workspace_free(bnn_workspace *workspace);
 
+/* A draw's weights as the kernels want them: bnn_real's, and the parts that they are made in, one after the other or by
+ * several threads. Both may be 0. Workspaces of equal options pack alike. */
+size_t bnn_workspace_packed_count(const bnn_workspace *workspace);
+size_t bnn_workspace_parts(const bnn_workspace *workspace);
+
+/* packed (packed_count), aligned to 64 bytes, its part `part`, <- from weights and spread, as in bnn_unit. */
+void bnn_workspace_pack(const bnn_workspace *workspace, size_t part, const bnn_real *weights,
+                        const bnn_real *spread, bnn_real *packed);
+
 /* A unit of work: one weight draw and several blocks of images. */
 typedef struct bnn_unit {
     const bnn_real *weights; /* (parameter_count) w; mu where a layer is perturbed */
+    const bnn_real *packed;  /* all parts, of these weights and this spread */
     bnn_real *gradient;      /* (parameter_count) <- d loss / d weights; NULL in evaluation */
     const bnn_real *spread; /* (parameter_count) read where a layer is perturbed; NULL without an estimator */
     bnn_real *spread_gradient; /* (parameter_count) <- d loss / d spread of perturbed layers */

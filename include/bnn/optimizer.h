@@ -113,4 +113,7 @@ extern const char *const bnn_schedule_names[]; /* "constant", "cosine", NULL */
 /* The factor on the learning rate in epoch 0 .. epochs - 1; cosine: (1 + cos(pi epoch / epochs)) / 2. */
 double bnn_schedule_scale(bnn_schedule schedule, size_t epoch, size_t epochs);
 
+/* The factor that lets the learning rate rise over the first `steps`: (step + 1)/steps below 1, else 1; `step` from 0. */
+double bnn_warmup_scale(size_t step, size_t steps);
+
 #endif

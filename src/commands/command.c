@@ -44,6 +44,16 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
     return BNN_OK;
 }
 
+static bnn_status check_required(const cmd_line *line, bnn_error *error)
+{
+    const subcommand *command = line->command;
+    if (!command->required || cmd_flag(line, command->required)) return BNN_OK;
+    const cmd_option *option = command->options;
+    while (strcmp(option->name, command->required) != 0) option++;
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s %s is missing", command->name, option->name,
+                    option->argument);
+}
+
 static bnn_status unknown_option(const cmd_line *line, const char *word, bnn_error *error)
 {
     const char *command = line->command->name, *name = word + strspn(word, "-");
@@ -114,7 +124,8 @@ bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line 
             if (status) return status;
         }
     }
-    return check_operands(line, error);
+    const bnn_status status = check_operands(line, error);
+    return status ? status : check_required(line, error);
 }
 
 const char *cmd_value(const cmd_line *line, const char *name)
@@ -232,53 +243,79 @@ bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file
     return status ? bnn_fail_in(error, status, file->path) : BNN_OK;
 }
 
-bnn_status cmd_derive(const cmd_line *line, cmd_derivation *derivation, bnn_error *error)
+/* A model that is made from another under --group, and the `training` of that other's file. */
+typedef struct derivation {
+    bnn_model *model;
+    bnn_safetensors *file;
+    char trained[BNN_NAME]; /* the group of its training */
+} derivation;
+
+static bnn_status load_for_change(const cmd_line *line, derivation *d, bnn_error *error)
 {
     bnn_group *group = NULL, *trained = NULL;
-    *derivation = (cmd_derivation){0};
-    bnn_status status = cmd_load_model(line->operands[0], &derivation->model, &derivation->file, error);
-    if (!status && derivation->model->posterior->ties)
-        status = bnn_fail(
-            error, BNN_BAD_INPUT,
-            "bnn %s: %s: mode %s lets weights share noise, which a model made from it would not",
-            line->command->name, line->operands[0], bnn_mode_of(&derivation->model->config)->row.name);
-    if (!status) status = cmd_trained_group(derivation->model, derivation->file, &trained, error);
-    if (!status) status = cmd_group(line, derivation->model, &group, error);
+    bnn_status status = cmd_load_model(line->operands[0], &d->model, &d->file, error);
+    if (!status && d->model->posterior->ties)
+        status =
+            bnn_fail(error, BNN_BAD_INPUT,
+                     "bnn %s: %s: mode %s lets weights share noise, which a model made from it would not",
+                     line->command->name, line->operands[0], bnn_mode_of(&d->model->config)->row.name);
+    if (!status) status = cmd_trained_group(d->model, d->file, &trained, error);
+    if (!status) status = cmd_group(line, d->model, &group, error);
     if (!status) {
-        bnn_model *model = derivation->model;
-        snprintf(derivation->trained, sizeof derivation->trained, "%s", trained->name);
-        snprintf(model->config.group, sizeof model->config.group, "%s", group->name);
-        bnn_group_free(model->group);
-        model->group = group;
+        snprintf(d->trained, sizeof d->trained, "%s", trained->name);
+        snprintf(d->model->config.group, sizeof d->model->config.group, "%s", group->name);
+        bnn_group_free(d->model->group);
+        d->model->group = group;
     }
     bnn_group_free(trained);
     return status;
 }
 
-bnn_status cmd_save(const cmd_line *line, const cmd_derivation *derivation, bnn_error *error)
+static bnn_status save_changed(const cmd_line *line, const derivation *d, bnn_error *error)
 {
     const char *out = cmd_value(line, "out");
-    cJSON *training = training_of(derivation->file);
+    cJSON *training = training_of(d->file);
     char *text = NULL;
     if (training) {
         cJSON_DeleteItemFromObjectCaseSensitive(training, "group");
-        cJSON_AddStringToObject(training, "group", derivation->trained);
+        cJSON_AddStringToObject(training, "group", d->trained);
         text = cJSON_PrintUnformatted(training);
         if (!text) {
             cJSON_Delete(training);
             return bnn_no_memory(error, out, 1, 0);
         }
     }
-    const bnn_status status = bnn_model_save(derivation->model, out, text, NULL, 0, error);
+    const bnn_status status = bnn_model_save(d->model, out, text, NULL, 0, error);
     cJSON_free(text);
     cJSON_Delete(training);
     return status;
 }
 
-void cmd_derivation_free(cmd_derivation *derivation)
+bnn_status cmd_derive(const cmd_line *line,
+                      bnn_status (*change)(const cmd_line *line, bnn_model *model, bnn_error *error),
+                      bnn_error *error)
 {
-    bnn_safetensors_free(derivation->file);
-    bnn_model_free(derivation->model);
+    derivation d = {0};
+    bnn_status status = load_for_change(line, &d, error);
+    if (!status) status = change(line, d.model, error);
+    if (!status) status = save_changed(line, &d, error);
+    bnn_safetensors_free(d.file);
+    bnn_model_free(d.model);
+    return status;
+}
+
+bnn_status cmd_certify(const bnn_model *model, const bnn_group *group, bnn_certificate **certificate,
+                       bnn_error *error)
+{
+    bnn_symmetry *symmetry = NULL;
+    char reason[256];
+    *certificate = NULL;
+    bnn_status status = bnn_symmetry_create(group, model->network, &symmetry, error);
+    if (!status && !bnn_network_commutes(group, model->network, reason, sizeof reason))
+        status = bnn_fail(error, BNN_BAD_INPUT, "%s", reason);
+    if (!status) status = bnn_certify(symmetry, model->posterior, certificate, error);
+    bnn_symmetry_free(symmetry);
+    return status;
 }
 
 /* ---- predictions and data ------------------------------------------------------------------------------ */
@@ -320,6 +357,21 @@ static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, con
     return status;
 }
 
+/* Says so where images are evaluated as they are although the model's configuration makes something else of its own. */
+static void tell_unmade(const cmd_line *line, const bnn_model *model, const char *name)
+{
+    const bnn_config *config = &model->config;
+    const bool own = strcmp(name, config->data.paths.name) == 0 && config->data.repartition;
+    char who[32], text[BNN_LINE];
+    if (config->data.rotate.test == BNN_ROTATE_NONE && !own) return;
+    snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+    snprintf(text, sizeof text, "%.200s: %s%s%s, unlike the model's own test images", name,
+             config->data.rotate.test == BNN_ROTATE_NONE ? "" : "not turned (data.rotate)",
+             config->data.rotate.test != BNN_ROTATE_NONE && own ? ", and " : "",
+             own ? "some may have been trained on (data.repartition)" : "");
+    cmd_print_message(who, text);
+}
+
 /* The test images that the model's configuration names. */
 static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
                                   bnn_error *error)
@@ -348,6 +400,7 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
     if (!images) return configured_data(line, model, data, error);
     const bnn_data_options options = bnn_config_data_options(&model->config);
     const bnn_status status = bnn_dataset_read(images, labels, &options, data, error);
+    if (!status) tell_unmade(line, model, images);
     return status ? status : fit_to_model(line, model, images, *data, error);
 }
 
@@ -384,6 +437,7 @@ bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_mo
         snprintf(prefix, sizeof prefix, "--%s", option);
         return bnn_fail_in(error, status, prefix);
     }
+    tell_unmade(line, model, name);
     return fit_to_model(line, model, name, *data, error);
 }
 

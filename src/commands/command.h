@@ -30,11 +30,12 @@ typedef struct subcommand {
     const char *summary;
     const char *details;       /* further help, or NULL */
     const cmd_option *options; /* ends with a NULL name */
+    const char *required;      /* the option that has to be given, or NULL */
     bnn_status (*run)(const struct subcommand *command, int argc, char **argv, bnn_error *error);
 } subcommand;
 
-extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_check,
-    cmd_info;
+extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_show,
+    cmd_check, cmd_info;
 
 /* The parsed command line; everything points into argv. */
 typedef struct cmd_line {
@@ -98,19 +99,14 @@ bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetens
 /* The model that an operand names. `file` as in bnn_model_load. */
 bnn_status cmd_load_model(const char *operand, bnn_model **model, bnn_safetensors **file, bnn_error *error);
 
-/* A model that was made from another under --group, where that was given, and the `training` of that other's file. */
-typedef struct cmd_derivation {
-    bnn_model *model;
-    bnn_safetensors *file;
-    char trained[BNN_NAME]; /* the group of its training */
-} cmd_derivation;
+/* Loads the operand's model, gives it --group, changes it, and writes it to --out with what is known of its training. */
+bnn_status cmd_derive(const cmd_line *line,
+                      bnn_status (*change)(const cmd_line *line, bnn_model *model, bnn_error *error),
+                      bnn_error *error);
 
-/* Loads the operand's model and gives it --group. */
-bnn_status cmd_derive(const cmd_line *line, cmd_derivation *derivation, bnn_error *error);
-
-/* Writes it to --out, with what is known of the training. */
-bnn_status cmd_save(const cmd_line *line, const cmd_derivation *derivation, bnn_error *error);
-void cmd_derivation_free(cmd_derivation *derivation);
+/* The certificate of the model's q under a group. BNN_BAD_INPUT, with the reason in *error, where there is none. */
+bnn_status cmd_certify(const bnn_model *model, const bnn_group *group, bnn_certificate **certificate,
+                       bnn_error *error);
 
 /* The group that a model was trained under: its own, unless its file says that it got another one later. */
 bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file, bnn_group **group,

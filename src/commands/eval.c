@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "bnn/evaluate.h"
 #include "bnn/io.h"
 #include "bnn/mode.h"
@@ -26,18 +27,22 @@ static bool wants_orbit(const evaluation *e)
            cmd_value(e->line, "ood") || e->worst > 0;
 }
 
-/* A mode that sees several views of an image at once may have maximised another likelihood than eval's. */
+/* A mode that sees several views of an image at once may have maximised another likelihood than eval's, and data.augment that
+ * of other images. */
 static void add_trained_likelihood(const evaluation *e, cJSON *elbo)
 {
     const bnn_mode *mode = bnn_mode_of(&e->model->config);
     bnn_plan plan;
-    char note[256];
+    char note[256] = "";
     mode->plan(&e->model->config, e->model->group->order, &plan);
-    if (plan.views == 1 || plan.average == BNN_AVERAGE_LOSS) return;
-    snprintf(note, sizeof note,
-             "trained with the likelihood of each orbit's mean %s (%s), another than this one",
-             bnn_view_average_names[plan.average], mode->row.name);
-    cJSON_AddStringToObject(elbo, "note", note);
+    if (plan.views > 1 && plan.average != BNN_AVERAGE_LOSS)
+        bnn_append(note, sizeof note,
+                   "trained with the likelihood of each orbit's mean %s (%s), another than this one",
+                   bnn_view_average_names[plan.average], mode->row.name);
+    if (bnn_warps(&e->model->config.data.augment))
+        bnn_append(note, sizeof note, "%strained on warped images (data.augment), evaluated on unwarped ones",
+                   *note ? "; " : "");
+    if (*note) cJSON_AddStringToObject(elbo, "note", note);
 }
 
 static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
@@ -67,24 +72,13 @@ static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *
 static bnn_status add_equivariance(const evaluation *e, cJSON *json, const bnn_metrics *metrics,
                                    bnn_error *error)
 {
-    bnn_symmetry *symmetry = NULL;
     bnn_certificate *certificate = NULL;
     bnn_error reason = {BNN_OK, ""};
-    bnn_status status = bnn_symmetry_create(e->group, e->model->network, &symmetry, &reason);
+    const bnn_status status = cmd_certify(e->model, e->group, &certificate, &reason);
     if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
-    char commutes[256];
-    if (!status && !bnn_network_commutes(e->group, e->model->network, commutes, sizeof commutes))
-        bnn_fail(&reason, BNN_BAD_INPUT, "%s", commutes);
-    else if (!status)
-        status = bnn_certify(symmetry, e->model->posterior, &certificate, &reason);
-    if (status == BNN_FAILED) {
-        bnn_symmetry_free(symmetry);
-        return bnn_fail(error, status, "%s", reason.message);
-    }
     figures_add_equivariance(json, metrics, e->group, e->data->height, e->data->width, certificate,
-                             reason.message[0] ? reason.message : NULL);
+                             status ? reason.message : NULL);
     bnn_certificate_free(certificate);
-    bnn_symmetry_free(symmetry);
     return BNN_OK;
 }
 
@@ -235,8 +229,8 @@ static const cmd_option options[] = {
     {"predictive", "NAME",
      "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"},
     CMD_OPTION_GROUP,
-    {"data", "NAME", "the test images of another data set"},
-    {"images", "F", "images from an IDX or .npy file"},
+    {"data", "NAME", "the test images of another data set, as they are (no data.rotate)"},
+    {"images", "F", "images from an IDX or .npy file, as they are (no data.rotate)"},
     {"labels", "F", "their labels"},
     CMD_OPTION_THREADS,
     {"json", NULL, "print one JSON object"},

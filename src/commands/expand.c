@@ -13,15 +13,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 {
     cmd_line line;
     bool done;
-    cmd_derivation derivation = {0};
-    bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
-    if (status || done) return status;
-    if (!cmd_value(&line, "out")) return bnn_fail(error, BNN_BAD_INPUT, "bnn expand: --out MODEL is missing");
-    status = cmd_derive(&line, &derivation, error);
-    if (!status) status = expand(&line, derivation.model, error);
-    if (!status) status = cmd_save(&line, &derivation, error);
-    cmd_derivation_free(&derivation);
-    return status;
+    const bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
+    return status || done ? status : cmd_derive(&line, expand, error);
 }
 
 static const cmd_option options[] = {
@@ -35,4 +28,5 @@ const subcommand cmd_expand = {.name = "expand",
                                .operands = "MODEL",
                                .summary = "tile a model over its group into one with regular channels",
                                .options = options,
+                               .required = "out",
                                .run = run};

@@ -61,8 +61,6 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_predict_options options;
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    if (!cmd_value(&line, "out"))
-        return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: --out P.npy is missing");
     status = cmd_load_model(line.operands[0], &model, NULL, error);
     if (!status) status = cmd_group(&line, model, &group, error);
     if (!status) status = cmd_predict_options(&line, model, group, &options, error);
@@ -86,7 +84,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 
 static const cmd_option options[] = {
     {"images", "F", "images from an IDX or .npy file (default: the model's test images)"},
-    {"data", "NAME", "the test images of a data set"},
+    {"data", "NAME", "the test images of a data set, as they are (no data.rotate)"},
     {"labels", "F", "their labels, checked and otherwise unused"},
     {"out", "P.npy", "where to write: (N,C); (G,N,C) with --orbit; (T,G,N,C) with --each-draw"},
     {"orbit", NULL, "the predictions for every g.x"},
@@ -106,4 +104,5 @@ const subcommand cmd_predict = {.name = "predict",
                                 .operands = "MODEL",
                                 .summary = "write predictions for images as a NumPy array",
                                 .options = options,
+                                .required = "out",
                                 .run = run};

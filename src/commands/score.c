@@ -78,7 +78,6 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     const char *path = cmd_value(&line, "probs"), *labels_path = cmd_value(&line, "labels");
-    if (!path) return bnn_fail(error, BNN_BAD_INPUT, "bnn score: --probs P.npy is missing");
     status = bnn_npy_read(path, &probs, error);
     if (!status) status = check_shape(path, probs, shape, error);
     if (!status && labels_path) status = bnn_labels_read(labels_path, shape[2], shape[3], &labels, error);
@@ -111,4 +110,5 @@ const subcommand cmd_score = {.name = "score",
                                          "counts as 2.2e-308, which is at most 708.4 nats an\n"
                                          "image. (`bnn eval` forms them from logits.)\n" FIGURES_NOTES,
                               .options = options,
+                              .required = "probs",
                               .run = run};

@@ -46,18 +46,11 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 {
     cmd_line line;
     bool done;
-    cmd_derivation derivation = {0};
-    bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
+    const bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     if (cmd_flag(&line, "project") == (cmd_value(&line, "average") != NULL))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn symmetrize: expected one of --project and --average KIND");
-    if (!cmd_value(&line, "out"))
-        return bnn_fail(error, BNN_BAD_INPUT, "bnn symmetrize: --out MODEL is missing");
-    status = cmd_derive(&line, &derivation, error);
-    if (!status) status = symmetrize(&line, derivation.model, error);
-    if (!status) status = cmd_save(&line, &derivation, error);
-    cmd_derivation_free(&derivation);
-    return status;
+    return cmd_derive(&line, symmetrize, error);
 }
 
 static const cmd_option options[] = {
@@ -74,4 +67,5 @@ const subcommand cmd_symmetrize = {.name = "symmetrize",
                                    .operands = "MODEL",
                                    .summary = "average or project a model's posterior over its group",
                                    .options = options,
+                                   .required = "out",
                                    .run = run};

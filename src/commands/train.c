@@ -168,6 +168,8 @@ const subcommand cmd_train = {.name = "train",
                                          "validation's figures are then those of w = mu, and elbo\n"
                                          "and objective are null, since neither is an expectation under q. "
                                          "layers: kl, and sigma_over_prior, the mean of\n"
-                                         "sigma/s (1 at the prior, near 0 where the variance vanishes).\n",
+                                         "sigma/s (1 at the prior, near 0 where the variance vanishes).\n"
+                                         "With data.augment, train_nll, train_accuracy and elbo are about "
+                                         "the warped images; `bnn eval` warps none.\n",
                               .options = options,
                               .run = run};

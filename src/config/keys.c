@@ -10,6 +10,7 @@ static const char *const representation_names[] = {"auto", "trivial", "regular",
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
 const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
+static const char *const rotation_names[] = {"none", "uniform", NULL};
 static const char *const count_names[] = {"base", "orbit", NULL};
 static const char *const select_names[] = {"validation", "last", NULL};
 
@@ -69,6 +70,16 @@ const config_key config_keys[] = {
     CHOICE("data.scale", data.scale, bnn_scale_names, "\"auto\"", "auto: uint8 pixels to -1..1, others as they are; none: all as they are"),
     AUTO("data.background", data.background, -1e30, 1e30,
          "value around an image, seen when it is padded or turned; auto: the smallest of the training images, scaled"),
+    REAL("data.augment.shift", data.augment.shift, 0, 65536, "0.0",
+         "pixels: training images are shifted down and right by draws from [-shift, shift], anew each epoch; not extra data: N stays"),
+    REAL("data.augment.rotate", data.augment.rotate, 0, 180, "0.0", "degrees: they are turned by a draw from [-rotate, rotate]"),
+    REAL("data.augment.scale", data.augment.scale, 0, 0.9, "0.0", "a fraction: they are scaled by a draw from [1 - scale, 1 + scale]"),
+    CHOICE("data.rotate.train", data.rotate.train, rotation_names, "\"none\"",
+           "uniform: every training and validation image is turned once, by an angle uniform over 360 degrees"),
+    CHOICE("data.rotate.test", data.rotate.test, rotation_names, "\"none\"", "the same of the test images; those of eval --images and --data are never turned"),
+    SIZE("data.repartition", data.repartition, 0, CONFIG_ANY, "0",
+         "images drawn anew for training and validation from training and test images together; the others are for testing; 0: as the data set has it"),
+    SIZE("data.seed", data.seed, 0, CONFIG_ANY, "1", "seed of data.rotate and data.repartition, so that runs of any seed have the same data"),
     TEXT("group", group, "\"C1\"", "C<n> rotations, D<n> rotations and flips, T<k> translations; C1: no symmetry"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
@@ -128,6 +139,7 @@ const config_key config_keys[] = {
     REAL("train.optimizer.h0", train.optimizer.options.h0, 1e-12, 1e12, "0.5", "curvature at first", OF_OPTIMIZER),
     REAL("train.optimizer.clip_radius", train.optimizer.options.clip_radius, 0, 1e30, "0.0", "largest step of an element, in units of lr (h0 + delta); 0: any", OF_OPTIMIZER),
     CHOICE("train.schedule", train.schedule, bnn_schedule_names, "\"cosine\"", "learning-rate schedule over the epochs"),
+    SIZE("train.lr_warmup_steps", train.lr_warmup_steps, 0, CONFIG_ANY, "0", "steps over which the learning rate rises to it"),
     REAL("train.clip_norm", train.clip_norm, 0, 1e30, "1.0", "largest global gradient norm; 0: no clipping", OF_OPTIMIZER),
     AUTO("train.kl_weight", train.kl_weight, 0, 1e30, "beta, the weight of the KL in nats; auto: 1/N"),
     SIZE("train.kl_warmup_epochs", train.kl_warmup_epochs, 0, CONFIG_ANY, "0", "epochs with beta = 0", OF_OPTIMIZER),

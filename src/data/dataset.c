@@ -45,6 +45,16 @@ bnn_status bnn_dataset_create(const char *name, size_t count, size_t channels, s
 /* ---- derived data sets ------------------------------------------------------------------------------------
  */
 
+/* What is known of all images of `from`. */
+static void describe_as(bnn_dataset *dataset, const bnn_dataset *from)
+{
+    dataset->classes = from->classes;
+    dataset->scaled = from->scaled;
+    dataset->pixels = from->pixels;
+    dataset->background = from->background;
+    memcpy(dataset->type, from->type, sizeof dataset->type);
+}
+
 bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, size_t n, bnn_dataset **dataset,
                               bnn_error *error)
 {
@@ -58,15 +68,37 @@ bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, si
                                                  from->labels, dataset, error);
     if (status) return status;
     bnn_dataset *result = *dataset;
-    result->classes = from->classes;
-    result->scaled = from->scaled;
-    result->pixels = from->pixels;
-    result->background = from->background;
-    memcpy(result->type, from->type, sizeof result->type);
+    describe_as(result, from);
     for (size_t i = 0; i < n; i++) {
         memcpy(result->images + i * image, from->images + indices[i] * image, image * sizeof *from->images);
         if (from->labels) result->labels[i] = from->labels[indices[i]];
     }
+    return BNN_OK;
+}
+
+bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second, bnn_dataset **dataset,
+                            bnn_error *error)
+{
+    const size_t image = first->channels * first->height * first->width;
+    const size_t images = first->count * image;
+    *dataset = NULL;
+    if (strcmp(first->type, second->type) != 0)
+        return bnn_fail(error, BNN_BAD_INPUT, "found images of %s and of %s, expected one type", first->type,
+                        second->type);
+    const bnn_status status =
+        bnn_dataset_create("joined images", first->count + second->count, first->channels, first->height,
+                           first->width, first->labels && second->labels, dataset, error);
+    if (status) return status;
+    bnn_dataset *result = *dataset;
+    describe_as(result, first);
+    if (second->classes > result->classes) result->classes = second->classes;
+    result->pixels.least = fmin(first->pixels.least, second->pixels.least);
+    result->pixels.most = fmax(first->pixels.most, second->pixels.most);
+    memcpy(result->images, first->images, images * sizeof *first->images);
+    memcpy(result->images + images, second->images, second->count * image * sizeof *second->images);
+    if (!result->labels) return BNN_OK;
+    memcpy(result->labels, first->labels, first->count * sizeof *first->labels);
+    memcpy(result->labels + first->count, second->labels, second->count * sizeof *second->labels);
     return BNN_OK;
 }
 

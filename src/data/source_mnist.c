@@ -20,16 +20,18 @@ static bnn_status load(const bnn_data_paths *paths, bnn_split split, const char 
 static bnn_status load_fashion_mnist(const bnn_data_paths *paths, bnn_split split,
                                      const bnn_data_options *options, bnn_dataset **dataset, bnn_error *error)
 {
-    return load(paths, split,
-                "on Debian: apt-get install dataset-fashion-mnist; or name the folder in data.dir", options,
-                dataset, error);
+    return load(
+        paths, split,
+        "data/get.sh fashion-mnist gets them, on Debian also apt-get install dataset-fashion-mnist; or name "
+        "their folder in data.dir",
+        options, dataset, error);
 }
 
 static bnn_status load_mnist(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,
                              bnn_dataset **dataset, bnn_error *error)
 {
-    return load(paths, split, "put the files there or name their folder in data.dir", options, dataset,
-                error);
+    return load(paths, split, "data/get.sh mnist gets them; or name their folder in data.dir", options,
+                dataset, error);
 }
 
 static const char *const keys[] = {"data.dir", NULL};

@@ -53,16 +53,17 @@ static size_t packed_index(const bnn_kernel_shape *shape, size_t o, size_t c, si
     return row * bnn_channel_stride(shape->out.channels) + o;
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed)
 {
-    const size_t taps = shape->kernel * shape->kernel, count = packed_count(shape);
-    memset(packed, 0, count * sizeof *packed);
-    for (size_t o = 0; o < shape->out.channels; o++)
+    const size_t taps = shape->kernel * shape->kernel, patch = patch_size(shape);
+    bnn_real *packed_bias = packed + patch * bnn_channel_stride(shape->out.channels);
+    for (size_t o = from; o < bnn_channel_stride(to); o++) {
         for (size_t c = 0; c < shape->in.channels; c++)
-            for (size_t t = 0; t < taps; t++) packed[packed_index(shape, o, c, t)] = *weight++;
-    memcpy(packed + count - bnn_channel_stride(shape->out.channels), bias,
-           shape->out.channels * sizeof *bias);
+            for (size_t t = 0; t < taps; t++)
+                packed[packed_index(shape, o, c, t)] = o < to ? weight[o * patch + c * taps + t] : 0;
+        packed_bias[o] = o < to ? bias[o] : 0;
+    }
 }
 
 static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,

@@ -21,12 +21,13 @@ static size_t packed_count(const bnn_kernel_shape *shape)
     return shape->out.channels * (bnn_activation_count(&shape->in) + 1);
 }
 
-/* Copies between W's rows (C, H*W) and packed rows (H*W, stride of C); `unpack` tells the direction. */
-static void reorder(const bnn_kernel_shape *shape, bnn_real *weight, bnn_real *packed, bool unpack)
+/* Copies `rows` rows between W (C, H*W) and packed (H*W, stride of C); `unpack` tells the direction. */
+static void reorder(const bnn_kernel_shape *shape, size_t rows, bnn_real *weight, bnn_real *packed,
+                    bool unpack)
 {
     const size_t pixels = shape->in.height * shape->in.width, channels = shape->in.channels;
     const size_t stride = bnn_channel_stride(channels);
-    for (size_t o = 0; o < shape->out.channels; o++, weight += channels * pixels, packed += pixels * stride)
+    for (size_t o = 0; o < rows; o++, weight += channels * pixels, packed += pixels * stride)
         for (size_t c = 0; c < channels; c++)
             for (size_t p = 0; p < pixels; p++) {
                 if (unpack)
@@ -36,13 +37,14 @@ static void reorder(const bnn_kernel_shape *shape, bnn_real *weight, bnn_real *p
             }
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed)
 {
-    const size_t in = bnn_activation_count(&shape->in), out = shape->out.channels;
-    memset(packed, 0, out * in * sizeof *packed);
-    reorder(shape, (bnn_real *)weight, packed, false);
-    memcpy(packed + out * in, bias, out * sizeof *packed);
+    const size_t in = bnn_activation_count(&shape->in), pixels = shape->in.height * shape->in.width;
+    memset(packed + from * in, 0, (to - from) * in * sizeof *packed);
+    reorder(shape, to - from, (bnn_real *)weight + from * shape->in.channels * pixels, packed + from * in,
+            false);
+    memcpy(packed + shape->out.channels * in + from, bias + from, (to - from) * sizeof *packed);
 }
 
 static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
@@ -68,7 +70,7 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
                             bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
     const size_t in = bnn_activation_count(&shape->in), out = shape->out.channels;
-    reorder(shape, weight_gradient, packed_gradient, true);
+    reorder(shape, out, weight_gradient, packed_gradient, true);
     memcpy(bias_gradient, packed_gradient + out * in, out * sizeof *packed_gradient);
 }
 

@@ -38,7 +38,8 @@ const bnn_kernel *const bnn_dense_kernels[] = {
 
 bool bnn_kernel_fits(const bnn_kernel *kernel, const bnn_kernel_shape *shape)
 {
-    return (!kernel->runs_here || kernel->runs_here()) && (!kernel->supports || kernel->supports(shape));
+    return (!kernel->runs_here || kernel->runs_here()) && (!shape->noise || kernel->noise) &&
+           (!kernel->supports || kernel->supports(shape));
 }
 
 const bnn_kernel *bnn_kernel_named(const bnn_kernel *const *list, const bnn_kernel_shape *shape,
@@ -71,4 +72,16 @@ size_t bnn_kernel_saved_count(const bnn_kernel *kernel, const bnn_kernel_shape *
 size_t bnn_kernel_scratch_count(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t images)
 {
     return kernel->scratch_count ? kernel->scratch_count(shape, images) : 0;
+}
+
+size_t bnn_in_noise_count(const bnn_kernel_shape *shape)
+{
+    return shape->noise == BNN_NOISE_SIGNS ? bnn_channel_stride(shape->in.channels) : 0;
+}
+
+size_t bnn_out_noise_count(const bnn_kernel_shape *shape)
+{
+    const size_t stride = bnn_channel_stride(shape->out.channels);
+    if (shape->noise == BNN_NOISE_NORMALS) return shape->in.height * shape->in.width * stride;
+    return shape->noise == BNN_NOISE_SIGNS ? stride : 0;
 }

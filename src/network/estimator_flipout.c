@@ -38,24 +38,25 @@ static void spread_over_pixels(const bnn_activation *a, bnn_real *noise)
         for (size_t c = a->channels; c-- > 0;)
             for (size_t p = pixels; p-- > 0;) noise[c * pixels + p] = noise[c];
     } else {
-        for (size_t c = a->channels; c < stride; c++) noise[c] = 1;
+        memset(noise + a->channels, 0, (stride - a->channels) * sizeof *noise);
         for (size_t p = 1; p < pixels; p++) memcpy(noise + p * stride, noise, stride * sizeof *noise);
     }
 }
 
 static void noise(const bnn_layer *layer, bnn_stream stream, bnn_real *in_noise, bnn_real *out_noise)
 {
-    const bnn_kernel_shape *shape = &layer->shape;
+    const bnn_activation *in = &layer->shape.in, *out = &layer->shape.out;
+    const bool once = layer->type->weights_used_once;
     bnn_pcg32 rng = bnn_stream_open(stream);
-    if (layer->type->weights_used_once) {
-        draw_signs(&rng, in_noise, bnn_activation_count(&shape->in));
-        draw_signs(&rng, out_noise, bnn_activation_count(&shape->out));
-    } else {
-        draw_signs(&rng, in_noise, shape->in.channels);
-        draw_signs(&rng, out_noise, shape->out.channels);
-        spread_over_pixels(&shape->in, in_noise);
-        spread_over_pixels(&shape->out, out_noise);
-    }
+    draw_signs(&rng, in_noise, once ? bnn_activation_count(in) : in->channels);
+    draw_signs(&rng, out_noise, once ? bnn_activation_count(out) : out->channels);
+}
+
+static void expand(const bnn_layer *layer, bnn_real *in_noise, bnn_real *out_noise)
+{
+    if (layer->type->weights_used_once) return;
+    spread_over_pixels(&layer->shape.in, in_noise);
+    spread_over_pixels(&layer->shape.out, out_noise);
 }
 
 static void phi(size_t n, const bnn_real *in, const bnn_real *in_noise, bnn_real *to)
@@ -89,7 +90,9 @@ const bnn_estimator bnn_estimator_flipout = {
     .perturbs = perturbs,
     .spread = spread,
     .pull_back = pull_back,
+    .rule = BNN_NOISE_SIGNS,
     .noise = noise,
+    .expand = expand,
     .phi = phi,
     .phi_adjoint = phi_adjoint,
     .psi = psi,

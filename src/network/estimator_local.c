@@ -1,11 +1,12 @@
 /* Local reparameterisation (Kingma, Salimans and Welling 2015): see estimator.h. */
 #include <math.h>
+#include <string.h>
 
 #include "bnn/estimator.h"
 
 static bool perturbs(const bnn_layer *layer)
 {
-    return layer->type->bilinear && layer->type->weights_used_once;
+    return layer->type->bilinear;
 }
 
 static void spread(size_t n, const bnn_real *sigma, const bnn_real *eps, bnn_real *variance)
@@ -23,8 +24,13 @@ static void pull_back(size_t n, const bnn_real *sigma, const bnn_real *eps, cons
 
 static void noise(const bnn_layer *layer, bnn_stream stream, bnn_real *in_noise, bnn_real *out_noise)
 {
+    const bnn_activation *out = &layer->shape.out;
+    const size_t count = bnn_activation_count(out), stride = bnn_channel_stride(out->channels);
+    const size_t beyond = out->layout == BNN_LAYOUT_CHANNELS_LAST ? stride - out->channels : 0;
     (void)in_noise;
-    bnn_normals(stream, out_noise, bnn_activation_count(&layer->shape.out));
+    bnn_normals(stream, out_noise, count);
+    for (size_t p = out->channels; beyond && p < count; p += stride)
+        memset(out_noise + p, 0, beyond * sizeof *out_noise);
 }
 
 static void phi(size_t n, const bnn_real *in, const bnn_real *in_noise, bnn_real *to)
@@ -58,11 +64,12 @@ static void psi_adjoint(size_t n, const bnn_real *b, const bnn_real *out_noise, 
 }
 
 const bnn_estimator bnn_estimator_local = {
-    .row = {.name = "local", .summary = "dense layers draw their pre-activations; others their weights"},
+    .row = {.name = "local", .summary = "pre-activations are drawn, those of different pixels apart"},
     .normal = true,
     .perturbs = perturbs,
     .spread = spread,
     .pull_back = pull_back,
+    .rule = BNN_NOISE_NORMALS,
     .noise = noise,
     .phi = phi,
     .phi_adjoint = phi_adjoint,

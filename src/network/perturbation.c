@@ -2,30 +2,36 @@
 
 #include <stdlib.h>
 
-static bool allocate(perturbation *p, size_t block)
+static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
 {
-    const bnn_kernel_shape *shape = &p->layer->shape;
-    const bnn_kernel *kernel = bnn_kernel_of_set(p->layer->type->kernels, shape, NULL);
-    const size_t in = block * bnn_activation_count(&shape->in),
-                 out = block * bnn_activation_count(&shape->out);
-    bnn_real **buffers[] = {&p->in, &p->in_gradient, &p->in_noise, &p->out, &p->out_gradient, &p->out_noise};
+    const bool twice = !shape->noise;
+    const size_t in = bnn_activation_count(&shape->in), out = bnn_activation_count(&shape->out);
+    p->in_noise_count = twice ? in : bnn_in_noise_count(shape);
+    p->out_noise_count = twice ? out : bnn_out_noise_count(shape);
+    const struct {
+        bnn_real **buffer;
+        size_t count;
+    } wanted[] = {{&p->in_noise, p->in_noise_count}, {&p->out_noise, p->out_noise_count},
+                  {&p->in, twice ? in : 0},          {&p->in_gradient, twice ? in : 0},
+                  {&p->out, twice ? out : 0},        {&p->out_gradient, twice ? out : 0}};
     bool complete = runner_create(&p->mean, kernel, shape, p->layer, block, true);
-    complete = runner_create(&p->spread, kernel, shape, p->layer, block, true) && complete;
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-        *buffers[i] = bnn_alloc(i < 3 ? in : out, sizeof(bnn_real));
-        complete = complete && *buffers[i];
+    complete = runner_create(&p->spread, kernel, shape, p->layer, twice ? block : 0, true) && complete;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        *wanted[i].buffer = bnn_alloc(block * wanted[i].count, sizeof(bnn_real));
+        complete = complete && *wanted[i].buffer;
     }
     return complete;
 }
 
-bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *estimator, size_t block,
+bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *estimator,
+                               const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block,
                                perturbation **result, bnn_error *error)
 {
     perturbation *p = bnn_alloc(1, sizeof *p);
     if (!p) return bnn_no_memory(error, "an estimator", 1, sizeof *p);
     p->estimator = estimator;
     p->layer = layer;
-    if (!allocate(p, block)) {
+    if (!allocate(p, kernel, shape, block)) {
         perturbation_free(p);
         return bnn_no_memory(error, "an estimator", block, sizeof(bnn_real));
     }
@@ -47,47 +53,63 @@ void perturbation_free(perturbation *p)
     free(p);
 }
 
-size_t perturbation_scratch(const perturbation *p, size_t block)
-{
-    return bnn_kernel_scratch_count(p->mean.kernel, &p->mean.shape, block);
-}
-
 void perturbation_begin(perturbation *p, const bnn_unit *unit)
 {
-    runner_begin(&p->mean, unit->weights, unit->gradient);
-    runner_begin(&p->spread, unit->spread, unit->spread_gradient);
     p->stream = bnn_stream_of(unit->stream.state, BNN_STREAM_ESTIMATOR_NOISE, unit->stream.sequence, 0,
                               p->layer->stream);
     p->views = unit->views;
     p->first = 0;
 }
 
-void perturbation_forward(perturbation *p, const bnn_pass *pass)
+/* The noise of the unit's next block. */
+static void draw_noise(perturbation *p, size_t images)
 {
-    const size_t inputs = bnn_activation_count(&p->layer->shape.in),
-                 outputs = bnn_activation_count(&p->layer->shape.out);
-    bnn_pass spread = *pass;
-    for (size_t n = 0; n < pass->images; n++) { /* an item's views share their noise */
+    for (size_t n = 0; n < images; n++) { /* an item's views share their noise */
         const uint64_t item = (p->first + n) / p->views;
         const bnn_stream stream =
             bnn_stream_of(p->stream.state, BNN_STREAM_ESTIMATOR_NOISE, p->stream.sequence, item, 0);
-        p->estimator->noise(p->layer, stream, p->in_noise + n * inputs, p->out_noise + n * outputs);
+        bnn_real *in = p->in_noise + n * p->in_noise_count, *out = p->out_noise + n * p->out_noise_count;
+        p->estimator->noise(p->layer, stream, in, out);
+        if (!p->mean.shape.noise && p->estimator->expand) p->estimator->expand(p->layer, in, out);
     }
-    p->estimator->phi(pass->images * inputs, pass->in[0], p->in_noise, p->in);
+    p->first += images;
+}
+
+/* What a kernel with noise takes beside the rest. */
+static bnn_pass with_noise(const perturbation *p, const bnn_pass *pass)
+{
+    bnn_pass result = *pass;
+    result.spread = p->spread.packed;
+    result.spread_gradient = p->spread.packed_gradient;
+    result.in_noise = p->in_noise;
+    result.out_noise = p->out_noise;
+    return result;
+}
+
+void perturbation_forward(perturbation *p, const bnn_pass *pass)
+{
+    bnn_pass spread = *pass;
+    draw_noise(p, pass->images);
+    if (p->mean.shape.noise) {
+        runner_forward(&p->mean, with_noise(p, pass));
+        return;
+    }
+    p->estimator->phi(pass->images * p->in_noise_count, pass->in[0], p->in_noise, p->in);
     spread.in[0] = p->in;
     spread.out = p->out;
     runner_forward(&p->mean, *pass);
     runner_forward(&p->spread, spread);
-    p->estimator->psi(pass->images * outputs, p->out, p->out_noise, pass->out);
-    p->first += pass->images;
+    p->estimator->psi(pass->images * p->out_noise_count, p->out, p->out_noise, pass->out);
 }
 
 void perturbation_backward(perturbation *p, const bnn_pass *pass)
 {
-    const size_t inputs = bnn_activation_count(&p->layer->shape.in),
-                 outputs = bnn_activation_count(&p->layer->shape.out);
     bnn_pass spread = *pass;
-    p->estimator->psi_adjoint(pass->images * outputs, p->out, p->out_noise, pass->out_gradient,
+    if (p->mean.shape.noise) {
+        runner_backward(&p->mean, with_noise(p, pass));
+        return;
+    }
+    p->estimator->psi_adjoint(pass->images * p->out_noise_count, p->out, p->out_noise, pass->out_gradient,
                               p->out_gradient);
     spread.in[0] = p->in;
     spread.out = p->out;
@@ -96,12 +118,6 @@ void perturbation_backward(perturbation *p, const bnn_pass *pass)
     runner_backward(&p->mean, *pass);
     runner_backward(&p->spread, spread);
     if (pass->in_gradient[0])
-        p->estimator->phi_adjoint(pass->images * inputs, pass->in[0], p->in_noise, p->in_gradient,
+        p->estimator->phi_adjoint(pass->images * p->in_noise_count, pass->in[0], p->in_noise, p->in_gradient,
                                   pass->in_gradient[0]);
-}
-
-void perturbation_end(perturbation *p)
-{
-    runner_end(&p->mean);
-    runner_end(&p->spread);
 }

@@ -5,25 +5,30 @@
 #include "bnn/network.h"
 #include "network/runner.h"
 
+/* By a kernel with noise, or by two runs of one without. */
 typedef struct perturbation {
     const bnn_estimator *estimator;
     const bnn_layer *layer;
-    runner mean, spread;
+    runner mean, spread; /* with noise, `mean` runs both */
     bnn_stream stream;
-    size_t views, first;            /* first: images of the unit before this block */
-    bnn_real *in, *in_gradient;     /* phi(in), and its gradient */
-    bnn_real *out, *out_gradient;   /* B, and its gradient */
-    bnn_real *in_noise, *out_noise; /* all (block, ...) */
+    size_t views, first; /* first: images of the unit before this block */
+    size_t in_noise_count, out_noise_count;
+    bnn_real *in_noise, *out_noise; /* (block, in_noise_count), (block, out_noise_count) */
+
+    /* Of two runs: all (block, ...). */
+    bnn_real *in, *in_gradient;   /* phi(in), and its gradient */
+    bnn_real *out, *out_gradient; /* B, and its gradient */
 } perturbation;
 
-bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *estimator, size_t block,
+/* `kernel` fits the shape: that of the layer alone or, with noise, of all that it runs. */
+bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *estimator,
+                               const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block,
                                perturbation **result, bnn_error *error);
 void perturbation_free(perturbation *p); /* NULL is legal */
-size_t perturbation_scratch(const perturbation *p, size_t block);
 
+/* Starts a unit, but for its runners. */
 void perturbation_begin(perturbation *p, const bnn_unit *unit);
 void perturbation_forward(perturbation *p, const bnn_pass *pass);
 void perturbation_backward(perturbation *p, const bnn_pass *pass);
-void perturbation_end(perturbation *p);
 
 #endif

@@ -25,13 +25,27 @@ static size_t step_of(const plan *p, const bnn_network *network, size_t input)
     return s;
 }
 
-static void make_steps(const bnn_network *network, const bnn_estimator *estimator, plan *p)
+/* The number of layers of the step that begins with layer l; shape <- what it computes. */
+static size_t join(const bnn_network *network, size_t l, const bnn_estimator *estimator, const char *kernels,
+                   bnn_kernel_shape *shape)
+{
+    const bnn_layer *layer = &network->layers[l];
+    const size_t together = bnn_network_fused(network, l, shape);
+    if (!bnn_estimator_perturbs(estimator, layer)) return together;
+    shape->noise = estimator->rule;
+    if (shape->noise && bnn_kernel_of_set(layer->type->kernels, shape, kernels)) return together;
+    *shape = layer->shape;
+    return 1;
+}
+
+static void make_steps(const bnn_network *network, const bnn_estimator *estimator, const char *kernels,
+                       plan *p)
 {
     for (size_t l = 0; l < network->layer_count;) {
         const bnn_layer *layer = &network->layers[l];
         plan_step *step = &p->steps[p->step_count];
-        *step = (plan_step){.layer = layer, .shape = layer->shape, .last_use = p->step_count};
-        l += bnn_estimator_perturbs(estimator, layer) ? 1 : bnn_network_fused(network, l, &step->shape);
+        *step = (plan_step){.layer = layer, .last_use = p->step_count};
+        l += join(network, l, estimator, kernels, &step->shape);
         step->trained = layer->bias_count > 0;
         for (size_t i = 0; i < layer->type->inputs; i++) {
             const size_t from = step->inputs[i] = step_of(p, network, layer->inputs[i]);
@@ -87,8 +101,8 @@ static size_t assign_slots(plan *p, bool gradients, size_t *counts, size_t *free
     return slots;
 }
 
-bnn_status plan_create(const bnn_network *network, const bnn_estimator *estimator, bool train, plan *p,
-                       bnn_error *error)
+bnn_status plan_create(const bnn_network *network, const bnn_estimator *estimator, const char *kernels,
+                       bool train, plan *p, bnn_error *error)
 {
     const size_t most = network->layer_count;
     *p = (plan){0};
@@ -99,7 +113,7 @@ bnn_status plan_create(const bnn_network *network, const bnn_estimator *estimato
     p->out_counts = bnn_alloc(2 * most, sizeof *p->out_counts);
     if (free_at && p->steps && p->out_counts) {
         p->gradient_counts = p->out_counts + most;
-        make_steps(network, estimator, p);
+        make_steps(network, estimator, kernels, p);
         find_ranges(p, train);
         p->out_slots = assign_slots(p, false, p->out_counts, free_at);
         p->gradient_slots = assign_slots(p, true, p->gradient_counts, free_at + most);

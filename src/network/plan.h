@@ -38,9 +38,10 @@ typedef struct plan {
     size_t extra[BNN_MAX_INPUTS];         /* for gradients before they are added */
 } plan;
 
-/* `estimator`: layers that it perturbs run alone. BNN_BAD_INPUT when the network is not complete. */
-bnn_status plan_create(const bnn_network *network, const bnn_estimator *estimator, bool train, plan *p,
-                       bnn_error *error);
+/* `estimator`: layers that it perturbs run alone, unless a kernel of the set `kernels` (NULL: any) runs them with noise.
+ * BNN_BAD_INPUT when the network is not complete. */
+bnn_status plan_create(const bnn_network *network, const bnn_estimator *estimator, const char *kernels,
+                       bool train, plan *p, bnn_error *error);
 void plan_free(plan *p);
 
 #endif

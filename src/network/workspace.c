@@ -5,10 +5,19 @@
 #include "network/plan.h"
 #include "network/runner.h"
 
+/* A runner, and where its packed weights are among a draw's. */
+typedef struct packing {
+    runner *runner;
+    bool spread; /* made of the unit's spread */
+    size_t offset;
+} packing;
+
 struct bnn_workspace {
     plan plan;
-    runner *runners;            /* (steps) unused where a layer is perturbed */
-    perturbation **perturbed;   /* (steps) NULL: runs by its runner */
+    runner *runners;          /* (steps) unused where a layer is perturbed */
+    perturbation **perturbed; /* (steps) NULL: runs by its runner */
+    packing *packings;        /* (packing_count) one of every runner that runs */
+    size_t packing_count, packed_count;
     bnn_real **out, **gradient; /* (slots of the plan) */
     bnn_real *extra[BNN_MAX_INPUTS];
     bnn_real *scratch;
@@ -35,6 +44,7 @@ void bnn_workspace_free(bnn_workspace *workspace)
     free_all(workspace->gradient, p->gradient_slots);
     free(workspace->runners);
     free(workspace->perturbed);
+    free(workspace->packings);
     free(workspace->scratch);
     plan_free(&workspace->plan);
     free(workspace);
@@ -63,6 +73,13 @@ static const bnn_kernel *kernel_for(const plan_step *step, const char *set, size
     return asked ? asked : bnn_kernel_of_set(kernels, &step->shape, NULL);
 }
 
+static void add_packing(bnn_workspace *workspace, runner *r, bool spread)
+{
+    workspace->packings[workspace->packing_count++] = (packing){r, spread, workspace->packed_count};
+    workspace->packed_count +=
+        (runner_packed_count(r) + BNN_CHANNEL_UNIT - 1) / BNN_CHANNEL_UNIT * BNN_CHANNEL_UNIT;
+}
+
 /* The runners and perturbations of all steps; *scratch <- the largest that they ask for. */
 static bnn_status create_steps(bnn_workspace *workspace, const bnn_workspace_options *o, size_t *scratch,
                                bnn_error *error)
@@ -73,16 +90,18 @@ static bnn_status create_steps(bnn_workspace *workspace, const bnn_workspace_opt
         const bnn_kernel *kernel = kernel_for(step, o->kernels, &of_set);
         if (!kernel)
             return bnn_fail(error, BNN_FAILED, "%s: no kernel runs a layer of this shape", step->layer->name);
+        *scratch = larger(*scratch, bnn_kernel_scratch_count(kernel, &step->shape, o->block));
         if (o->train && bnn_estimator_perturbs(o->estimator, step->layer)) {
-            bnn_status status =
-                perturbation_create(step->layer, o->estimator, o->block, &workspace->perturbed[s], error);
+            bnn_status status = perturbation_create(step->layer, o->estimator, kernel, &step->shape, o->block,
+                                                    &workspace->perturbed[s], error);
             if (status) return status;
-            *scratch = larger(*scratch, perturbation_scratch(workspace->perturbed[s], o->block));
+            add_packing(workspace, &workspace->perturbed[s]->mean, false);
+            add_packing(workspace, &workspace->perturbed[s]->spread, true);
             continue;
         }
         if (!runner_create(&workspace->runners[s], kernel, &step->shape, step->layer, o->block, o->train))
             return bnn_no_memory(error, "a layer", o->block, sizeof(bnn_real));
-        *scratch = larger(*scratch, bnn_kernel_scratch_count(kernel, &step->shape, o->block));
+        add_packing(workspace, &workspace->runners[s], false);
     }
     if (of_set == 0)
         return bnn_fail(error, BNN_BAD_INPUT,
@@ -114,12 +133,13 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
     *workspace = NULL;
     bnn_workspace *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a workspace", 1, sizeof *result);
-    bnn_status status = plan_create(network, options->train ? options->estimator : NULL, options->train,
-                                    &result->plan, error);
+    bnn_status status = plan_create(network, options->train ? options->estimator : NULL, options->kernels,
+                                    options->train, &result->plan, error);
     if (!status) {
         result->runners = bnn_alloc(result->plan.step_count, sizeof *result->runners);
         result->perturbed = bnn_alloc(result->plan.step_count, sizeof *result->perturbed);
-        if (!result->runners || !result->perturbed)
+        result->packings = bnn_alloc(2 * result->plan.step_count, sizeof *result->packings);
+        if (!result->runners || !result->perturbed || !result->packings)
             status = bnn_no_memory(error, "layers", result->plan.step_count, sizeof *result->runners);
     }
     if (!status) status = create_steps(result, options, &scratch, error);
@@ -135,34 +155,62 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
 size_t bnn_network_block(const bnn_network *network, size_t most, size_t views)
 {
     const size_t cache = (size_t)3 << 19; /* bytes; fixed, so that results are the same on every machine */
-    size_t largest = 0, images = most;
+    size_t largest = 0, buffers = 0, packed = 0, images = most;
     bnn_kernel_shape shape;
     for (size_t l = 0, together; l < network->layer_count; l += together) {
         const bnn_layer_type *type = network->layers[l].type;
         together = bnn_network_fused(network, l, &shape);
         if (!type->small_blocks) continue;
         const bnn_kernel *kernel = bnn_kernel_of_set(type->kernels, &shape, NULL);
-        largest = larger(largest, bnn_kernel_saved_count(kernel, &shape, 1) +
-                                      bnn_kernel_scratch_count(kernel, &shape, 1));
+        const size_t count =
+            bnn_kernel_saved_count(kernel, &shape, 1) + bnn_kernel_scratch_count(kernel, &shape, 1);
+        largest = larger(largest, count);
+        buffers += count;
+        packed += bnn_kernel_packed_count(kernel, &shape);
     }
     if (largest > 0) {
         images = cache / (largest * sizeof(bnn_real));
         if (images < 4) images = 4;
         if (images > 8) images = 8;
+        if (images < packed / buffers) images = packed / buffers;
+        if (images > 16) images = 16;
         if (images > most) images = most;
     }
     images -= images % views;
     return images ? images : views;
 }
 
+size_t bnn_workspace_packed_count(const bnn_workspace *workspace)
+{
+    return workspace->packed_count;
+}
+
+size_t bnn_workspace_parts(const bnn_workspace *workspace)
+{
+    size_t parts = 0;
+    for (size_t i = 0; i < workspace->packing_count; i++)
+        parts += runner_parts(workspace->packings[i].runner);
+    return parts;
+}
+
+void bnn_workspace_pack(const bnn_workspace *workspace, size_t part, const bnn_real *weights,
+                        const bnn_real *spread, bnn_real *packed)
+{
+    const packing *p = workspace->packings;
+    for (; part >= runner_parts(p->runner); p++) part -= runner_parts(p->runner);
+    runner_pack(p->runner, part, p->spread ? spread : weights, packed + p->offset);
+}
+
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit)
 {
     workspace->add = false;
+    for (size_t i = 0; i < workspace->packing_count; i++) {
+        const packing *p = &workspace->packings[i];
+        runner_begin(p->runner, p->spread ? unit->spread : unit->weights, unit->packed + p->offset,
+                     p->spread ? unit->spread_gradient : unit->gradient);
+    }
     for (size_t s = 0; s < workspace->plan.step_count; s++)
-        if (workspace->perturbed[s])
-            perturbation_begin(workspace->perturbed[s], unit);
-        else
-            runner_begin(&workspace->runners[s], unit->weights, unit->gradient);
+        if (workspace->perturbed[s]) perturbation_begin(workspace->perturbed[s], unit);
 }
 
 /* What a step reads and writes forward. */
@@ -234,9 +282,5 @@ void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient)
 
 void bnn_workspace_end(bnn_workspace *workspace)
 {
-    for (size_t s = 0; s < workspace->plan.step_count; s++)
-        if (workspace->perturbed[s])
-            perturbation_end(workspace->perturbed[s]);
-        else
-            runner_end(&workspace->runners[s]);
+    for (size_t i = 0; i < workspace->packing_count; i++) runner_end(workspace->packings[i].runner);
 }

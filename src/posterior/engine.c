@@ -6,8 +6,12 @@
 
 #include "bnn/sampler.h"
 
-/* With fewer samples than this the batch is split, so that several threads have work. */
-#define LEAST_UNITS 8
+/* With fewer samples than MOST_UNITS the batch is split, so that several threads have work: into so many units, or as many as
+ * leave each a block of images, but no fewer than LEAST_UNITS. With less to do, a unit of a wide network would be all reading
+ * of weights and writing of gradients. */
+#define LEAST_UNITS 4
+#define MOST_UNITS 8
+#define UNIT_BLOCK 16
 
 struct bnn_engine {
     const bnn_posterior *posterior;
@@ -16,9 +20,12 @@ struct bnn_engine {
     size_t chunks, units, block;     /* block: images at a time */
     bnn_workspace **workspaces;      /* (threads) */
     bnn_sampler *sampler;
-    bnn_real *noise, *weights;      /* (samples, count) */
-    bnn_real *unit_gradient;        /* (units, count) d loss / d w */
-    bnn_real *spread;               /* (samples, count) of the weights of perturbed layers */
+    bnn_real *noise, *weights;  /* (samples, count) */
+    bnn_real *unit_gradient;    /* (units, count) d loss / d w */
+    bnn_real *spread;           /* (samples, count) of the weights of perturbed layers */
+    size_t packed_count, parts; /* of a draw's packed weights */
+    bnn_real
+        *packed; /* (samples, packed_count) or, where a unit is a whole sample, (threads, packed_count) */
     bnn_real *unit_spread_gradient; /* (units, count) */
     bnn_stream stream;              /* of the step's estimator noise */
     double *kl_factors;             /* (layers) */
@@ -42,10 +49,17 @@ static bool perturbs(const bnn_engine_options *options)
     return options->estimator && options->estimator->perturbs;
 }
 
+/* Whether several units share a draw. */
+static bool shares_draws(const bnn_engine *engine)
+{
+    return engine->chunks > 1;
+}
+
 static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
 {
     const bnn_engine_options *o = &engine->options;
     const size_t all = engine->count, rows = o->items * o->views;
+    const size_t packings = shares_draws(engine) ? o->samples : (size_t)o->threads;
     const struct {
         bnn_real **array;
         size_t count;
@@ -55,6 +69,7 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
         {&engine->unit_gradient, engine->units * all},
         {&engine->spread, perturbs(o) ? o->samples * all : 0},
         {&engine->unit_spread_gradient, perturbs(o) ? engine->units * all : 0},
+        {&engine->packed, packings * engine->packed_count},
         {&engine->mu_gradient, all},
         {&engine->scale_gradient, all},
         {&engine->kl_weight, o->likelihood_only ? all : 0},
@@ -75,6 +90,16 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     return BNN_OK;
 }
 
+static size_t chunks_for(const bnn_network *network, const bnn_engine_options *o)
+{
+    const size_t blocks = o->items * o->views / bnn_network_block(network, UNIT_BLOCK, o->views);
+    size_t units = o->samples * blocks;
+    if (units < LEAST_UNITS) units = LEAST_UNITS;
+    if (units > MOST_UNITS) units = MOST_UNITS;
+    const size_t chunks = (units + o->samples - 1) / o->samples;
+    return chunks < o->items ? chunks : o->items;
+}
+
 bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_options *options,
                              bnn_engine **engine, bnn_error *error)
 {
@@ -87,15 +112,13 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->count = posterior->count;
     result->classes = network->spec.classes;
     result->in_count = bnn_network_in_count(network);
-    result->chunks = (LEAST_UNITS + options->samples - 1) / options->samples;
-    if (result->chunks > options->items) result->chunks = options->items;
+    result->chunks = chunks_for(network, options);
     result->units = options->samples * result->chunks;
     const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
     result->block = bnn_network_block(network, largest_chunk, options->views);
 
     bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
-    if (!status) status = make_arrays(result, error);
-    result->workspaces = status ? NULL : bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
+    if (!status) result->workspaces = bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
     for (int t = 0; !status && t < options->threads; t++) {
         const bnn_workspace_options workspace = {.block = result->block,
@@ -103,6 +126,11 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
                                                  .estimator = options->estimator,
                                                  .kernels = options->kernels};
         status = bnn_workspace_create(network, &workspace, &result->workspaces[t], error);
+    }
+    if (!status) {
+        result->packed_count = bnn_workspace_packed_count(result->workspaces[0]);
+        result->parts = bnn_workspace_parts(result->workspaces[0]);
+        status = make_arrays(result, error);
     }
     if (status) {
         bnn_engine_free(result);
@@ -124,6 +152,7 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->unit_gradient);
     free(engine->unit_spread_gradient);
     free(engine->spread);
+    free(engine->packed);
     free(engine->kl_factors);
     free(engine->mu_gradient);
     free(engine->scale_gradient);
@@ -200,6 +229,13 @@ void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps
     }
 }
 
+/* One part of a sample's packed weights. */
+static void pack_part(bnn_engine *engine, size_t s, size_t part, bnn_real *packed)
+{
+    const bnn_real *spread = perturbs(&engine->options) ? engine->spread + s * engine->count : NULL;
+    bnn_workspace_pack(engine->workspaces[0], part, engine->weights + s * engine->count, spread, packed);
+}
+
 /* Forward and backward of one sample over one chunk of the batch. */
 static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const uint32_t *labels, int thread)
 {
@@ -210,8 +246,12 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     const double scale = 1 / (double)(o->samples * o->items);
     bnn_workspace *workspace = engine->workspaces[thread];
     bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
+    bnn_real *packed = engine->packed + (shares_draws(engine) ? s : (size_t)thread) * engine->packed_count;
 
+    for (size_t part = 0; part < (shares_draws(engine) ? 0 : engine->parts); part++)
+        pack_part(engine, s, part, packed);
     bnn_unit work = {.weights = engine->weights + s * engine->count,
+                     .packed = packed,
                      .gradient = engine->unit_gradient + unit * engine->count,
                      .views = o->views};
     if (perturbs(o)) {
@@ -316,8 +356,13 @@ static bnn_step summarise(const bnn_engine *engine, const uint32_t *labels)
 
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta)
 {
+    const size_t shared = shares_draws(engine) ? engine->options.samples * engine->parts : 0;
 #pragma omp parallel num_threads(engine->options.threads)
     {
+#pragma omp for schedule(dynamic, 1)
+        for (size_t i = 0; i < shared; i++)
+            pack_part(engine, i / engine->parts, i % engine->parts,
+                      engine->packed + i / engine->parts * engine->packed_count);
 #pragma omp for schedule(dynamic, 1)
         for (size_t unit = 0; unit < engine->units; unit++)
             run_unit(engine, unit, in, labels, omp_get_thread_num());

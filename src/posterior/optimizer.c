@@ -135,3 +135,8 @@ double bnn_schedule_scale(bnn_schedule schedule, size_t epoch, size_t epochs)
     if (schedule == BNN_SCHEDULE_CONSTANT) return 1;
     return (1 + cos(3.14159265358979323846 * (double)epoch / (double)epochs)) / 2;
 }
+
+double bnn_warmup_scale(size_t step, size_t steps)
+{
+    return step + 1 < steps ? (double)(step + 1) / (double)steps : 1;
+}

@@ -31,7 +31,9 @@ typedef struct predictor {
     size_t chunk, parts, block;
     bnn_workspace **workspaces; /* (threads) */
     bnn_sampler *sampler;
-    bnn_real *weights, *noise;  /* (threads, parameters) */
+    bnn_real *weights, *noise; /* (threads, parameters) */
+    bnn_real *packed;          /* (threads, packed_count) */
+    size_t packed_count;
     bnn_real *turned;           /* (chunk, image) g.x, of which the views are taken; empty with one pass */
     bnn_real *moved;            /* (views, chunk, image) */
     double *members;            /* (draws, views, chunk, classes) of a pass */
@@ -118,6 +120,11 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     const bnn_workspace_options options = {.block = p->block, .kernels = p->options->kernels};
     for (size_t t = 0; !status && t < threads; t++)
         status = bnn_workspace_create(p->model->network, &options, &p->workspaces[t], error);
+    if (!status) {
+        p->packed_count = bnn_workspace_packed_count(p->workspaces[0]);
+        p->packed = bnn_alloc(threads * p->packed_count, sizeof *p->packed);
+        if (!p->packed) status = bnn_no_memory(error, "packed weights", p->packed_count, sizeof *p->packed);
+    }
     if (!status) status = bnn_sampler_create(p->model->posterior, &p->sampler, error);
     for (size_t r = 0; !status && r < p->sampler->run_count; r++)
         bnn_sampler_refresh(p->sampler, &p->sampler->runs[r]);
@@ -136,6 +143,7 @@ static void release(predictor *p)
     free(p->members);
     free(p->moved);
     free(p->turned);
+    free(p->packed);
     free(p->noise);
     free(p->weights);
     bnn_sampler_free(p->sampler);
@@ -176,12 +184,15 @@ static void begin_draw(predictor *p, size_t t, size_t element, int thread)
     const bnn_predict_options *o = p->options;
     const size_t parameters = p->model->posterior->count;
     bnn_real *weights = p->weights + (size_t)thread * parameters;
+    bnn_real *packed = p->packed + (size_t)thread * p->packed_count;
     if (o->mean)
         bnn_posterior_centre(p->model->posterior, weights);
     else
         bnn_sampler_draw(p->sampler, (bnn_draw){o->seed, o->purpose, element, t},
                          p->noise + (size_t)thread * parameters, weights);
-    bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights});
+    for (size_t part = 0; part < bnn_workspace_parts(p->workspaces[thread]); part++)
+        bnn_workspace_pack(p->workspaces[thread], part, weights, NULL, packed);
+    bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights, .packed = packed});
 }
 
 /* Remembers the first logit in the order (image, view, draw, class) that is not finite, whatever thread finds it. */

@@ -21,31 +21,7 @@ bnn_data_options bnn_config_data_options(const bnn_config *config)
     return options;
 }
 
-/* ---- training and validation --------------------------------------------------------------------------- */
-
-/* *train <- a seeded subset of `all`, *validation <- others. */
-static bnn_status cut(const bnn_config *config, const bnn_dataset *all, bnn_dataset **train,
-                      bnn_dataset **validation, bnn_error *error)
-{
-    const size_t count = all->count, kept = config->data.validation_size;
-    const size_t size =
-        config->data.train_size ? config->data.train_size : count - (kept < count ? kept : count);
-    if (size == 0 || size > count || kept > count - size)
-        return bnn_fail(
-            error, BNN_BAD_INPUT,
-            "data.train_size + data.validation_size: found %zu + %zu, expected at most the %zu training "
-            "images of %s",
-            size, kept, count, config->data.paths.name);
-    size_t *order = bnn_alloc(count, sizeof *order);
-    if (!order) return bnn_no_memory(error, "the split", count, sizeof *order);
-    for (size_t i = 0; i < count; i++) order[i] = i;
-    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(config->seed, BNN_STREAM_DATA_SPLIT, 0, 0, 0));
-    bnn_pcg32_shuffle(&rng, order, count);
-    bnn_status status = bnn_dataset_subset(all, order, size, train, error);
-    if (!status && kept) status = bnn_dataset_subset(all, order + size, kept, validation, error);
-    free(order);
-    return status;
-}
+/* ---- which images ---------------------------------------------------------------------------------------- */
 
 static bnn_status check_shape(const char *split, const bnn_dataset *data, const bnn_dataset *train,
                               bnn_error *error)
@@ -56,6 +32,121 @@ static bnn_status check_shape(const char *split, const bnn_dataset *data, const 
         error, BNN_BAD_INPUT,
         "%s images: found %zu x %zu x %zu (C x H x W), expected %zu x %zu x %zu as the training images",
         split, data->channels, data->height, data->width, train->channels, train->height, train->width);
+}
+
+/* *all <- the training images of the source and then its test images. */
+static bnn_status load_both(const bnn_config *config, const bnn_data_options *options, bnn_dataset **all,
+                            bnn_error *error)
+{
+    const char *name = config->data.paths.name;
+    bnn_dataset *train = NULL, *test = NULL;
+    bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TRAIN, options, &train, error);
+    if (!status) {
+        bnn_data_options alike = *options;
+        memcpy(alike.input, (size_t[]){train->channels, train->height, train->width}, sizeof alike.input);
+        status = bnn_dataset_load(&config->data.paths, BNN_TEST, &alike, &test, error);
+    }
+    if (!status && !test)
+        status =
+            bnn_fail(error, BNN_BAD_INPUT, "data.repartition: found %zu, expected 0: %s has no test images",
+                     config->data.repartition, name);
+    if (!status) status = check_shape("test", test, train, error);
+    if (!status && config->data.repartition >= train->count + test->count)
+        status = bnn_fail(
+            error, BNN_BAD_INPUT,
+            "data.repartition: found %zu, expected fewer than the %zu training and test images of %s",
+            config->data.repartition, train->count + test->count, name);
+    if (!status) {
+        status = bnn_dataset_join(train, test, all, error);
+        if (status) status = bnn_fail_in(error, status, "data.repartition");
+    }
+    bnn_dataset_free(train);
+    bnn_dataset_free(test);
+    return status;
+}
+
+static void shuffle(uint64_t seed, bnn_purpose purpose, size_t *items, size_t n)
+{
+    bnn_pcg32 rng = bnn_stream_open(bnn_stream_of(seed, purpose, 0, 0, 0));
+    bnn_pcg32_shuffle(&rng, items, n);
+}
+
+/* The images that a split may have: those of *all whose indices are the first *count of *order (freed with free()). */
+static bnn_status find_images(const bnn_config *config, bnn_split split, const bnn_data_options *options,
+                              bnn_dataset **all, size_t **order, size_t *count, bnn_error *error)
+{
+    const size_t drawn = config->data.repartition;
+    *all = NULL, *order = NULL, *count = 0;
+    const bnn_status status = drawn ? load_both(config, options, all, error)
+                                    : bnn_dataset_load(&config->data.paths, split, options, all, error);
+    if (status || !*all) return status;
+    *count = (*all)->count;
+    *order = bnn_alloc(*count, sizeof **order);
+    if (!*order) return bnn_no_memory(error, "the split", *count, sizeof **order);
+    for (size_t i = 0; i < *count; i++) (*order)[i] = i;
+    if (drawn == 0) return BNN_OK;
+    shuffle(config->data.seed, BNN_STREAM_REPARTITION, *order, *count);
+    *count = split == BNN_TRAIN ? drawn : *count - drawn;
+    if (split == BNN_TEST) memmove(*order, *order + drawn, *count * sizeof **order);
+    return BNN_OK;
+}
+
+/* ---- what becomes of them --------------------------------------------------------------------------------- */
+
+/* Turns image i as the image at indices[i] of its file; NULL: i. */
+static bnn_status turn(const bnn_config *config, bnn_split split, const size_t *indices, bnn_dataset *data,
+                       bnn_error *error)
+{
+    const size_t image = data->channels * data->height * data->width;
+    bnn_real *still = bnn_alloc(image, sizeof *still);
+    if (!still) return bnn_no_memory(error, "an image", image, sizeof *still);
+    for (size_t i = 0; i < data->count; i++) {
+        bnn_real *at = data->images + i * image;
+        const bnn_warp warp = bnn_warp_turn(
+            bnn_stream_of(config->data.seed, BNN_STREAM_TURN, (uint64_t)split, indices ? indices[i] : i, 0));
+        memcpy(still, at, image * sizeof *still);
+        bnn_warp_apply(&warp, still, data->channels, data->height, data->width, data->background, at);
+    }
+    free(still);
+    return BNN_OK;
+}
+
+/* Images of a split as a run has them: padded, then turned. */
+static bnn_status finish(const bnn_config *config, bnn_split split, const size_t *indices, bnn_dataset *data,
+                         bnn_error *error)
+{
+    const int rotation = split == BNN_TEST ? config->data.rotate.test : config->data.rotate.train;
+    const bnn_status status = bnn_dataset_pad(data, config->data.pad, error);
+    return status || rotation == BNN_ROTATE_NONE ? status : turn(config, split, indices, data, error);
+}
+
+/* *data <- the `n` images `indices` of `all`, finished. */
+static bnn_status take(const bnn_config *config, bnn_split split, const bnn_dataset *all,
+                       const size_t *indices, size_t n, bnn_dataset **data, bnn_error *error)
+{
+    const bnn_status status = bnn_dataset_subset(all, indices, n, data, error);
+    return status ? status : finish(config, split, indices, *data, error);
+}
+
+/* ---- training and validation --------------------------------------------------------------------------- */
+
+/* *train <- a seeded subset of the `count` images `order` of `all`, *validation <- others. */
+static bnn_status cut(const bnn_config *config, const bnn_dataset *all, size_t *order, size_t count,
+                      bnn_dataset **train, bnn_dataset **validation, bnn_error *error)
+{
+    const size_t kept = config->data.validation_size;
+    const size_t size =
+        config->data.train_size ? config->data.train_size : count - (kept < count ? kept : count);
+    if (size == 0 || size > count || kept > count - size)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "data.train_size + data.validation_size: found %zu + %zu, expected at most the %zu training "
+            "images of %s",
+            size, kept, count, config->data.paths.name);
+    shuffle(config->seed, BNN_STREAM_DATA_SPLIT, order, count);
+    bnn_status status = take(config, BNN_TRAIN, all, order, size, train, error);
+    if (!status && kept) status = take(config, BNN_TRAIN, all, order + size, kept, validation, error);
+    return status;
 }
 
 /* *validation <- the source's own validation split, NULL where it has none; read like the training split `all`. */
@@ -72,20 +163,21 @@ static bnn_status load_validation(const bnn_config *config, const bnn_dataset *a
         return bnn_fail(error, BNN_BAD_INPUT,
                         "data.validation_size: found %zu, expected 0: %s has a validation split of its own",
                         config->data.validation_size, config->data.paths.name);
-    return check_shape("validation", *validation, all, error);
+    status = check_shape("validation", *validation, all, error);
+    return status ? status : finish(config, BNN_VALIDATION, NULL, *validation, error);
 }
 
 bnn_status bnn_training_data(const bnn_config *config, bnn_dataset **train, bnn_dataset **validation,
                              bnn_error *error)
 {
     const bnn_data_options options = bnn_config_data_options(config);
-    bnn_dataset *all = NULL;
+    bnn_dataset *all;
+    size_t *order, count;
     *train = *validation = NULL;
-    bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TRAIN, &options, &all, error);
+    bnn_status status = find_images(config, BNN_TRAIN, &options, &all, &order, &count, error);
     if (!status) status = load_validation(config, all, validation, error);
-    if (!status) status = cut(config, all, train, validation, error);
-    if (!status) status = bnn_dataset_pad(*train, config->data.pad, error);
-    if (!status && *validation) status = bnn_dataset_pad(*validation, config->data.pad, error);
+    if (!status) status = cut(config, all, order, count, train, validation, error);
+    free(order);
     bnn_dataset_free(all);
     if (status) {
         bnn_dataset_free(*train);
@@ -101,15 +193,17 @@ bnn_status bnn_test_data(const bnn_config *config, bnn_dataset **test, bnn_error
 {
     const bnn_data_options options = bnn_config_data_options(config);
     const size_t size = config->data.test_size;
-    bnn_status status = bnn_dataset_load(&config->data.paths, BNN_TEST, &options, test, error);
-    if (status || !*test) return status;
-    if (size > (*test)->count)
+    bnn_dataset *all;
+    size_t *order, count;
+    *test = NULL;
+    bnn_status status = find_images(config, BNN_TEST, &options, &all, &order, &count, error);
+    if (!status && all && size > count)
         status = bnn_fail(error, BNN_BAD_INPUT,
                           "data.test_size: found %zu, expected at most the %zu test images of %s", size,
-                          (*test)->count, config->data.paths.name);
-    else if (size)
-        (*test)->count = size;
-    if (!status) status = bnn_dataset_pad(*test, config->data.pad, error);
+                          count, config->data.paths.name);
+    if (!status && all) status = take(config, BNN_TEST, all, order, size ? size : count, test, error);
+    free(order);
+    bnn_dataset_free(all);
     if (status) {
         bnn_dataset_free(*test);
         *test = NULL;
@@ -123,6 +217,10 @@ bnn_status bnn_check_test_data(const bnn_config *config, const bnn_dataset *trai
     bnn_dataset *test;
     *pixels = (bnn_range){NAN, NAN};
     bnn_status status = bnn_test_data(config, &test, error);
+    if (!status && !test && config->data.rotate.test != BNN_ROTATE_NONE)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "data.rotate.test: is set, expected \"none\": %s has no test images",
+                        config->data.paths.name);
     if (status || !test) return status;
     *pixels = test->pixels;
     status = check_shape("test", test, train, error);
@@ -221,4 +319,42 @@ bnn_status bnn_describe_training_data(const bnn_dataset *train, size_t classes,
     warn_of_missing(counts, classes, &to);
     free(counts);
     return BNN_OK;
+}
+
+/* data.repartition and data.rotate. */
+static void describe_making(const bnn_config *config, const speech *to)
+{
+    const bool train = config->data.rotate.train != BNN_ROTATE_NONE;
+    const bool test = config->data.rotate.test != BNN_ROTATE_NONE;
+    if (config->data.repartition)
+        say(to,
+            "data.repartition: %zu images for training and validation, drawn by data.seed %zu from training "
+            "and "
+            "test images together; the test images are among the others",
+            config->data.repartition, config->data.seed);
+    if (train || test)
+        say(to,
+            "data.rotate: each image of %s is turned once, by an angle uniform over 360 degrees (data.seed "
+            "%zu)",
+            !test    ? "training and validation"
+            : !train ? "the test set"
+                     : "training, validation and test",
+            config->data.seed);
+    if (!train && !test && !config->data.repartition && bnn_config_gives(config, "data.seed"))
+        say(to, "data.seed is set, but nothing that is chosen reads it");
+}
+
+void bnn_describe_preparation(const bnn_config *config, void (*tell)(void *context, const char *line),
+                              void *context)
+{
+    const speech to = {tell, context};
+    const bnn_warp_limits *augment = &config->data.augment;
+    if (bnn_warps(augment))
+        say(&to,
+            "data.augment: every training image is warped anew each epoch, before the group acts (shift up "
+            "to %g "
+            "pixels, rotation up to %g degrees, scale %g to %g): no more data, N stays; elbo is that of the "
+            "warped images",
+            augment->shift, augment->rotate, 1 - augment->scale, 1 + augment->scale);
+    describe_making(config, &to);
 }

@@ -167,8 +167,8 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
-    status = bnn_batches_create(r->train, r->action, &r->plan, config->train.batch_size, config->seed,
-                                &r->batches, error);
+    status = bnn_batches_create(r->train, r->action, &r->plan, &config->data.augment,
+                                config->train.batch_size, config->seed, &r->batches, error);
     if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
@@ -293,6 +293,13 @@ static bnn_status diverged(const run *r, size_t epoch, const char *figure, doubl
     return stopped(r, epoch, what, where, error);
 }
 
+static double learning_rate_scale(const run *r, size_t epoch, size_t step)
+{
+    const bnn_config *c = r->config;
+    return bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs) *
+           bnn_warmup_scale(step, c->train.lr_warmup_steps);
+}
+
 static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, bnn_error *error)
 {
     const double beta = whole_kl_weight(r, log->n);
@@ -315,8 +322,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
         bnn_gradient_norm(mu_gradient, scale_gradient, r->model->posterior->count, r->options->threads);
     if (!isfinite(step.nll)) return diverged(r, epoch + 1, "the loss", step.nll, true, error);
     if (!isfinite(norm)) return diverged(r, epoch + 1, "the norm of the gradient", norm, true, error);
-    const bnn_descent descent = {.lr_scale = bnn_schedule_scale((bnn_schedule)r->config->train.schedule,
-                                                                epoch, r->config->train.epochs),
+    const bnn_descent descent = {.lr_scale = learning_rate_scale(r, epoch, r->step - 1),
                                  .gradient_factor = bnn_clip_factor(norm, r->config->train.clip_norm),
                                  .mu_gradient = mu_gradient,
                                  .scale_gradient = scale_gradient,
@@ -344,8 +350,7 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
                        .n = r->plan.count_factor * r->train->count,
                        .n_base = r->train->count};
     log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
-    log->learning_rate = c->train.optimizer.options.lr *
-                         bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs);
+    log->learning_rate = c->train.optimizer.options.lr * learning_rate_scale(r, epoch, r->step + batches - 1);
     bnn_posterior_learn_prior(r->model->posterior); /* a new one, or one that was symmetrized */
     bnn_batches_shuffle(r->batches, epoch);
     for (size_t b = 0; b < batches; b++) {
@@ -521,6 +526,7 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     const bnn_range trained = r->train->pixels;
     char line[BNN_LINE];
     if (!to->message) return BNN_OK;
+    bnn_describe_preparation(r->config, to->message, to->context);
     const bnn_status status =
         bnn_describe_training_data(r->train, r->config->model.classes, to->message, to->context, error);
     if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))

@@ -75,7 +75,7 @@ float_of_one_background() (
         { difference = $1 - $2; if (difference < 0) difference = -difference
           if (!($1 > 0 && difference < 1e-5 * $1)) print "defects " $1 " and " $2 }
         END { if (NR != 1) print NR " defects, expected one" }'
-    grep -q '"background":[[:space:]]*-1$' F/config.json || echo "config.json does not tell the background"
+    grep -q '"background":[[:space:]]*-1,$' F/config.json || echo "config.json does not tell the background"
 )
 
 seed_beyond_exact_integers() (

@@ -4,6 +4,7 @@
 #ifndef BNN_SRC_SIMD_H
 #define BNN_SRC_SIMD_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -97,6 +98,26 @@ INLINE vec larger(vec a, vec b)
     return _mm_max_ps(a, b);
 #else
     return choose(a > b, a, b);
+#endif
+}
+
+INLINE vec square_root(vec a)
+{
+#if defined(__AVX512F__) && defined(BNN_DOUBLE)
+    return _mm512_sqrt_pd(a);
+#elif defined(__AVX512F__)
+    return _mm512_sqrt_ps(a);
+#elif defined(__AVX2__) && defined(BNN_DOUBLE)
+    return _mm256_sqrt_pd(a);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(a);
+#elif defined(__SSE2__) && defined(BNN_DOUBLE)
+    return _mm_sqrt_pd(a);
+#elif defined(__SSE2__)
+    return _mm_sqrt_ps(a);
+#else
+    for (size_t i = 0; i < LANES; i++) a[i] = (bnn_real)sqrt((double)a[i]);
+    return a;
 #endif
 }
 

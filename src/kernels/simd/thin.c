@@ -1,6 +1,7 @@
 /* Direct 3 x 3 convolution of a planar image of few channels, the first layer: too thin for a matrix product.
  * A vector holds output channels; the four values of a pooling window share their 4 x 4 patch of inputs and
- * each weight. Packed: weights (C_in * 9, stride of C_out), then the bias. */
+ * each weight. Packed: weights (C_in * 9, stride of C_out), then the bias. Signs of an image's channels are taken into its
+ * weights, W + s r spread: they are few. */
 #include "base/simd/vector.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/window.h"
@@ -24,26 +25,39 @@ static size_t packed_count(const bnn_kernel_shape *shape)
     return (shape->in.channels * TAPS + 1) * bnn_channel_stride(shape->out.channels);
 }
 
+/* Codes; with normals the slopes of the outputs before. */
 static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
 {
-    return bnn_code_reals(images * bnn_activation_count(&shape->out));
+    const size_t out = images * bnn_activation_count(&shape->out);
+    return (shape->noise == BNN_NOISE_NORMALS ? out : 0) + bnn_code_reals(out);
 }
 
-/* One padded image. */
+/* A padded image, its squares, its gradient; an image's weights with signs, and their gradient. */
+typedef struct buffers {
+    bnn_real *weights, *weight_gradient, *padded, *squares, *padded_gradient;
+} buffers;
+
+static buffers buffers_in(const bnn_kernel_shape *shape, bnn_real *scratch)
+{
+    const size_t padded = bnn_conv_padded_count(shape);
+    const size_t packed = shape->noise == BNN_NOISE_SIGNS ? packed_count(shape) : 0;
+    return (buffers){scratch, scratch + packed, scratch + 2 * packed, scratch + 2 * packed + padded,
+                     scratch + 2 * packed + 2 * padded};
+}
+
 static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 {
     (void)images;
-    return bnn_conv_padded_count(shape);
+    return (shape->noise == BNN_NOISE_SIGNS ? 2 * packed_count(shape) : 0) + 3 * bnn_conv_padded_count(shape);
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed)
 {
     const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
-    memset(packed, 0, packed_count(shape) * sizeof *packed);
-    for (size_t o = 0; o < shape->out.channels; o++) {
-        for (size_t i = 0; i < rows; i++) packed[i * stride + o] = weight[o * rows + i];
-        packed[rows * stride + o] = bias[o];
+    for (size_t o = from; o < bnn_channel_stride(to); o++) {
+        for (size_t i = 0; i < rows; i++) packed[i * stride + o] = o < to ? weight[o * rows + i] : 0;
+        packed[rows * stride + o] = o < to ? bias[o] : 0;
     }
 }
 
@@ -57,80 +71,150 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
     }
 }
 
-/* One image and one or two vectors of output channels; `pool`, `vectors` and, where it is 1, `channels` are
- * constants. `weights`, `out` and `codes` are those of the first vector. */
-INLINE void forward_channels(bool pool, size_t vectors, size_t channels, const bnn_kernel_shape *shape,
-                             const bnn_real *weights, const bnn_real *padded, bnn_real *out, bnn_code *codes)
+/* b.padded <- the image; with normals b.squares <- its squares. */
+static void pad(const bnn_kernel_shape *shape, const bnn_real *image, const buffers *b)
+{
+    const size_t count = shape->noise == BNN_NOISE_NORMALS ? bnn_conv_padded_count(shape) : 0;
+    bnn_conv_pad(shape, image, b->padded);
+    for (size_t i = 0; i < count; i++) b->squares[i] = b->padded[i] * b->padded[i];
+}
+
+/* What one image's passes read and write; those of the vector of output channels that they are at. */
+typedef struct image {
+    const bnn_real *weights, *spread, *noise;
+    bnn_real *out, *slopes;
+    bnn_code *codes;
+} image;
+
+/* One image and one or two vectors of output channels; or with normals one vector, and in place of the other its spread.
+ * `pool`, `normals`, `vectors`, whether there are codes, and `channels` where it is 1, are constants. */
+INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t channels,
+                             const bnn_kernel_shape *shape, const buffers *b, image i)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
     const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
+    const size_t noise_row = shape->in.width * stride, sets = normals ? 2 : vectors;
+    const bnn_real *weights[2] = {i.weights, normals ? i.spread : i.weights + LANES};
     vec first[2][TAPS], bias[2]; /* the first channel's weights stay in registers */
-    for (size_t j = 0; j < vectors; j++) {
-        for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights + t * stride + j * LANES);
-        bias[j] = load(weights + channels * TAPS * stride + j * LANES);
+    for (size_t j = 0; j < sets; j++) {
+        for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights[j] + t * stride);
+        bias[j] = load(weights[j] + channels * TAPS * stride);
     }
     for (size_t y = 0; y < shape->out.height; y++)
-        for (size_t x = 0; x < shape->out.width; x++, out += stride) {
-            const bnn_real *patch = padded + window * (y * width + x);
+        for (size_t x = 0; x < shape->out.width; x++) {
+            const size_t corner = window * (y * width + x);
             vec values[2][4] = {{{0}}};
-            for (size_t c = 0; c < channels; c++, patch += plane)
+            for (size_t c = 0; c < channels; c++)
 #pragma GCC unroll 9
                 for (size_t t = 0; t < TAPS; t++)
 #pragma GCC unroll 4
                     for (size_t v = 0; v < window * window; v++) {
-                        const bnn_real in = patch[(t / 3 + v / 2) * width + t % 3 + v % 2];
+                        const size_t at = c * plane + corner + (t / 3 + v / 2) * width + t % 3 + v % 2;
 #pragma GCC unroll 2
-                        for (size_t j = 0; j < vectors; j++)
+                        for (size_t j = 0; j < sets; j++)
                             values[j][v] +=
-                                in *
-                                (c == 0 ? first[j][t] : load(weights + (c * TAPS + t) * stride + j * LANES));
+                                (normals && j ? b->squares : b->padded)[at] *
+                                (c == 0 ? first[j][t] : load(weights[j] + (c * TAPS + t) * stride));
                     }
-#pragma GCC unroll 2
-            for (size_t j = 0; j < vectors; j++)
-                finish_window(pool, shape->relu, values[j], 2, bias[j], out + j * LANES,
-                              codes ? codes + j * LANES : NULL);
-            codes += codes ? stride : 0;
+            if (normals)
+                finish_noisy_window(pool, shape->relu, values[0], values[1], 2, bias[0], bias[1],
+                                    i.noise + window * (y * noise_row + x * stride), noise_row, stride, i.out,
+                                    i.codes, i.slopes);
+            else
+                for (size_t j = 0; j < vectors; j++)
+                    finish_window(pool, shape->relu, values[j], 2, bias[j], i.out + j * LANES,
+                                  i.codes ? i.codes + j * LANES : NULL);
+            i.out += stride;
+            i.slopes += normals ? stride : 0;
+            i.codes += i.codes ? stride : 0;
         }
 }
 
-/* Whether there are codes is a constant too. */
-#define CHANNELS(pool, vectors, channels)                                                                    \
+/* forward_channels() with its constants, for as many vectors of output channels as are left from the o-th channel on;
+ * returns how many it took. */
+static size_t forward_next(const bnn_kernel_shape *shape, const buffers *b, image i, size_t left)
+{
+    const size_t channels = shape->in.channels;
+    const bool normals = shape->noise == BNN_NOISE_NORMALS;
+    const size_t vectors = !normals && shape->pool && channels == 1 && left >= VECTORS * LANES ? VECTORS : 1;
+#define CHANNELS(pool, normals, vectors, channels)                                                           \
     do {                                                                                                     \
-        if (to)                                                                                              \
-            forward_channels(pool, vectors, channels, shape, pass->packed + o, pass->scratch, out + o, to);  \
+        image with = i, without = i;                                                                         \
+        without.codes = NULL;                                                                                \
+        if (with.codes)                                                                                      \
+            forward_channels(pool, normals, vectors, channels, shape, b, with);                              \
         else                                                                                                 \
-            forward_channels(pool, vectors, channels, shape, pass->packed + o, pass->scratch, out + o,       \
-                             NULL);                                                                          \
+            forward_channels(pool, normals, vectors, channels, shape, b, without);                           \
     } while (0)
+    if (normals && !shape->pool)
+        CHANNELS(false, true, 1, channels);
+    else if (normals && channels > 1)
+        CHANNELS(true, true, 1, channels);
+    else if (normals)
+        CHANNELS(true, true, 1, 1);
+    else if (!shape->pool)
+        CHANNELS(false, false, 1, channels);
+    else if (channels > 1)
+        CHANNELS(true, false, 1, channels);
+    else if (vectors == 1)
+        CHANNELS(true, false, 1, 1);
+    else
+        CHANNELS(true, false, VECTORS, 1);
+#undef CHANNELS
+    return vectors;
+}
+
+/* Weight k (row, output channel) of image n has the sign s r; the bias, the last row, r. */
+static bnn_real sign_of(const bnn_kernel_shape *shape, const bnn_pass *pass, size_t n, size_t k)
+{
+    const size_t stride = bnn_channel_stride(shape->out.channels), row = k / stride;
+    const bnn_real *in = pass->in_noise + n * bnn_in_noise_count(shape),
+                   *out = pass->out_noise + n * bnn_out_noise_count(shape);
+    return (row < shape->in.channels * TAPS ? in[row / TAPS] : 1) * out[k % stride];
+}
+
+/* The weights of image n; with signs they are in b->weights. */
+static const bnn_real *weights_of(const bnn_kernel_shape *shape, const bnn_pass *pass, size_t n,
+                                  const buffers *b)
+{
+    if (shape->noise != BNN_NOISE_SIGNS) return pass->packed;
+    for (size_t k = 0; k < packed_count(shape); k++)
+        b->weights[k] = pass->packed[k] + sign_of(shape, pass, n, k) * pass->spread[k];
+    return b->weights;
+}
+
+static bnn_code *codes_of(const bnn_kernel_shape *shape, const bnn_pass *pass)
+{
+    const size_t slopes =
+        shape->noise == BNN_NOISE_NORMALS ? pass->images * bnn_activation_count(&shape->out) : 0;
+    return pass->saved ? (bnn_code *)(pass->saved + slopes) : NULL;
+}
 
 static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t stride = bnn_channel_stride(shape->out.channels), channels = shape->in.channels;
+    const size_t stride = bnn_channel_stride(shape->out.channels);
     const size_t in_count = bnn_activation_count(&shape->in), out_count = bnn_activation_count(&shape->out);
-    const bnn_real *in = pass->in[0];
-    bnn_real *out = pass->out;
-    bnn_code *codes = (bnn_code *)pass->saved;
-    for (size_t n = 0; n < pass->images; n++, in += in_count, out += out_count) {
-        bnn_conv_pad(shape, in, pass->scratch);
+    const bool normals = shape->noise == BNN_NOISE_NORMALS;
+    const buffers b = buffers_in(shape, pass->scratch);
+    bnn_code *codes = codes_of(shape, pass);
+    for (size_t n = 0; n < pass->images; n++) {
+        const bnn_real *weights = weights_of(shape, pass, n, &b);
+        pad(shape, pass->in[0] + n * in_count, &b);
         for (size_t o = 0, vectors; o < stride; o += vectors * LANES) {
-            bnn_code *to = codes ? codes + o : NULL;
-            vectors = shape->pool && channels == 1 && stride - o >= VECTORS * LANES ? VECTORS : 1;
-            if (!shape->pool)
-                CHANNELS(false, 1, channels);
-            else if (channels > 1)
-                CHANNELS(true, 1, channels);
-            else if (vectors == 1)
-                CHANNELS(true, 1, 1);
-            else
-                CHANNELS(true, VECTORS, 1);
+            const image i = {.weights = weights + o,
+                             .spread = normals ? pass->spread + o : NULL,
+                             .noise = normals ? pass->out_noise + n * bnn_out_noise_count(shape) + o : NULL,
+                             .out = pass->out + n * out_count + o,
+                             .slopes = normals ? pass->saved + n * out_count + o : NULL,
+                             .codes = codes ? codes + n * out_count + o : NULL};
+            vectors = forward_next(shape, &b, i, stride - o);
         }
-        codes += codes ? out_count : 0;
     }
 }
 
 /* Adds the gradient of one image to the weights of one input channel, whose padded plane is given, and one
  * vector of output channels; and, if it is not NULL, to the bias. */
-INLINE void weights_gradient(bool pool, const bnn_kernel_shape *shape, const bnn_real *plane,
+INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn_real *plane,
                              const bnn_real *out_gradient, const bnn_code *codes, bnn_real *weights,
                              bnn_real *bias)
 {
@@ -155,14 +239,31 @@ INLINE void weights_gradient(bool pool, const bnn_kernel_shape *shape, const bnn
     if (bias) store(bias, load(bias) + bias_sum);
 }
 
-/* padded <- the gradient of one padded image. Only a first layer is planar, and nothing asks for the gradient
+/* Adds the gradient of one padded image to the packed weights and bias. */
+static void weights_gradient(const bnn_kernel_shape *shape, const bnn_real *padded,
+                             const bnn_real *out_gradient, const bnn_code *codes, bnn_real *packed_gradient)
+{
+    const size_t stride = bnn_channel_stride(shape->out.channels);
+    const size_t plane = (shape->in.height + 2) * (shape->in.width + 2);
+    for (size_t o = 0; o < stride; o += LANES)
+        for (size_t c = 0; c < shape->in.channels; c++) {
+            bnn_real *weights = packed_gradient + c * TAPS * stride + o;
+            bnn_real *bias = c == 0 ? packed_gradient + shape->in.channels * TAPS * stride + o : NULL;
+            if (shape->pool)
+                channel_gradient(true, shape, padded + c * plane, out_gradient + o, codes + o, weights, bias);
+            else
+                channel_gradient(false, shape, padded + c * plane, out_gradient + o, codes + o, weights,
+                                 bias);
+        }
+}
+
+/* Adds to the gradient of one padded image. Only a first layer is planar, and nothing asks for the gradient
  * of the network's input in training: plain loops. */
 static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packed,
                             const bnn_real *out_gradient, const bnn_code *codes, bnn_real *padded)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels), window = shape->pool ? 2 : 1;
     const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
-    memset(padded, 0, bnn_conv_padded_count(shape) * sizeof *padded);
     for (size_t i = 0; i < bnn_activation_count(&shape->out); i++) {
         const size_t o = i % stride, pixel = i / stride;
         const size_t y = pixel / shape->out.width * window + codes[i] / 2,
@@ -174,30 +275,42 @@ static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packe
     }
 }
 
+/* The gradient of image n reaches the weights through what weights_of() made of them. */
+static void signs_adjoint(const bnn_kernel_shape *shape, const bnn_pass *pass, size_t n,
+                          const bnn_real *weight_gradient)
+{
+    for (size_t k = 0; k < packed_count(shape); k++) {
+        pass->packed_gradient[k] += weight_gradient[k];
+        pass->spread_gradient[k] += sign_of(shape, pass, n, k) * weight_gradient[k];
+    }
+}
+
 static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
-    const size_t stride = bnn_channel_stride(shape->out.channels),
-                 out_count = bnn_activation_count(&shape->out);
-    const size_t height = shape->in.height + 2, width = shape->in.width + 2;
-    const bnn_code *codes = (const bnn_code *)pass->saved;
-    const bnn_real *out_gradient = pass->out_gradient;
-    bnn_real *scratch = pass->scratch, *packed_gradient = pass->packed_gradient;
-    if (!pass->add) memset(packed_gradient, 0, packed_count(shape) * sizeof *packed_gradient);
-    for (size_t n = 0; n < pass->images; n++, out_gradient += out_count, codes += out_count) {
-        bnn_conv_pad(shape, pass->in[0] + n * bnn_activation_count(&shape->in), scratch);
-        for (size_t o = 0; o < stride; o += LANES)
-            for (size_t c = 0; c < shape->in.channels; c++) {
-                bnn_real *weights = packed_gradient + c * TAPS * stride + o;
-                bnn_real *bias = c == 0 ? packed_gradient + shape->in.channels * TAPS * stride + o : NULL;
-                const bnn_real *plane = scratch + c * height * width;
-                if (shape->pool)
-                    weights_gradient(true, shape, plane, out_gradient + o, codes + o, weights, bias);
-                else
-                    weights_gradient(false, shape, plane, out_gradient + o, codes + o, weights, bias);
-            }
+    const size_t in_count = bnn_activation_count(&shape->in), out_count = bnn_activation_count(&shape->out);
+    const size_t size = packed_count(shape) * sizeof(bnn_real), padded = bnn_conv_padded_count(shape);
+    const bool signs = shape->noise == BNN_NOISE_SIGNS, normals = shape->noise == BNN_NOISE_NORMALS;
+    const buffers b = buffers_in(shape, pass->scratch);
+    const bnn_code *codes = codes_of(shape, pass);
+    if (!pass->add) memset(pass->packed_gradient, 0, size);
+    if (!pass->add && shape->noise) memset(pass->spread_gradient, 0, size);
+    for (size_t n = 0; n < pass->images; n++, codes += out_count) {
+        const bnn_real *gradient = pass->out_gradient + n * out_count;
+        bnn_real *spread_gradient = pass->saved + n * out_count; /* of B: the slopes become it */
+        pad(shape, pass->in[0] + n * in_count, &b);
+        if (signs) memset(b.weight_gradient, 0, size);
+        weights_gradient(shape, b.padded, gradient, codes, signs ? b.weight_gradient : pass->packed_gradient);
+        if (signs) signs_adjoint(shape, pass, n, b.weight_gradient);
+        if (normals) {
+            for (size_t i = 0; i < out_count; i++) spread_gradient[i] *= gradient[i];
+            weights_gradient(shape, b.squares, spread_gradient, codes, pass->spread_gradient);
+        }
         if (!pass->in_gradient[0]) continue;
-        inputs_gradient(shape, pass->packed, out_gradient, codes, scratch);
-        bnn_conv_unpad(shape, scratch, pass->in_gradient[0] + n * bnn_activation_count(&shape->in));
+        memset(b.padded_gradient, 0, padded * sizeof(bnn_real));
+        if (normals) inputs_gradient(shape, pass->spread, spread_gradient, codes, b.padded_gradient);
+        for (size_t i = 0; normals && i < padded; i++) b.padded_gradient[i] *= 2 * b.padded[i];
+        inputs_gradient(shape, weights_of(shape, pass, n, &b), gradient, codes, b.padded_gradient);
+        bnn_conv_unpad(shape, b.padded_gradient, pass->in_gradient[0] + n * in_count);
     }
 }
 
@@ -206,6 +319,7 @@ const bnn_kernel NAME(bnn_conv_thin) = {
     .set = ISA_NAME,
     .runs_here = NAME(bnn_runs_here),
     .supports = supports,
+    .noise = true,
     .packed_count = packed_count,
     .saved_count = saved_count,
     .scratch_count = scratch_count,

@@ -5,6 +5,8 @@
 #ifndef BNN_SRC_SIMD_TILE_H
 #define BNN_SRC_SIMD_TILE_H
 
+#include <stdbool.h>
+
 #include "base/simd/vector.h"
 
 enum { LENGTH = 6, POINTS = LENGTH + 2, LAST = POINTS - 1, PLANES = POINTS * POINTS };
@@ -176,9 +178,9 @@ INLINE void store_points(size_t length, const vec *line, bnn_real *to, size_t st
     for (size_t k = 0; k < length + 2; k++) store(to + point(length, k) * step, line[point(length, k)]);
 }
 
-/* V <- B^T d B of the inputs: pixel (y, x) of the tile, channel c. */
-INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c,
-                       bnn_real *v, size_t v_plane)
+/* V <- B^T d B of the inputs, or of their squares: pixel (y, x) of the tile, channel c. */
+INLINE void input_tile(size_t length_y, size_t length_x, bool squares, bnn_real *const pixel[POINTS][POINTS],
+                       size_t c, bnn_real *v, size_t v_plane)
 {
     const size_t points_y = length_y + 2, points_x = length_x + 2;
     vec t[POINTS][POINTS];
@@ -186,7 +188,11 @@ INLINE void input_tile(size_t length_y, size_t length_x, bnn_real *const pixel[P
     for (size_t x = 0; x < points_x; x++) {
         vec d[POINTS], line[POINTS];
         UNROLL
-        for (size_t y = 0; y < points_y; y++) d[y] = load(pixel[y][x] + c);
+        for (size_t y = 0; y < points_y; y++) {
+            const vec in = load(pixel[y][x] + c);
+            d[y] = in;
+            if (squares) d[y] = in * in;
+        }
         input_line(length_y, d, line);
         UNROLL
         for (size_t k = 0; k < points_y; k++) t[point(length_y, k)][x] = line[point(length_y, k)];

@@ -1,4 +1,4 @@
-/* What follows the sums of a convolution, for a vector of channels: bias, max-pool, ReLU; and its adjoint. */
+/* What follows the sums of a convolution, for a vector of channels: noise, bias, max-pool, ReLU; and its adjoint. */
 #ifndef BNN_SRC_SIMD_WINDOW_H
 #define BNN_SRC_SIMD_WINDOW_H
 
@@ -6,8 +6,8 @@
 #include "kernels/padding.h"
 
 /* out, codes (unless NULL) <- from the 2 x 2 values of a pooling window in rows `row` apart, or without
- * pooling from the one value. */
-INLINE void finish_window(bool pool, bool relu, const vec *values, size_t row, vec bias, bnn_real *out,
+ * pooling from the one value. Returns the codes. */
+INLINE mask finish_window(bool pool, bool relu, const vec *values, size_t row, vec bias, bnn_real *out,
                           bnn_code *codes)
 {
     vec most = values[0];
@@ -25,6 +25,31 @@ INLINE void finish_window(bool pool, bool relu, const vec *values, size_t row, v
     }
     store(out, most);
     if (codes) store_bytes(codes, code);
+    return code;
+}
+
+/* A window's values are means + z sqrt(B), B = variances + `spread_bias`, z at `noise` in rows `noise_row` and columns
+ * `noise_column` apart. Rounding may leave a variance, a sum of squares, below 0. slopes <- d out / d B. */
+INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const vec *variances, size_t row,
+                                vec bias, vec spread_bias, const bnn_real *noise, size_t noise_row,
+                                size_t noise_column, bnn_real *out, bnn_code *codes, bnn_real *slopes)
+{
+    const vec zero = {0}, least = zero + (bnn_real)1e-20;
+    const size_t count = pool ? 4 : 1;
+    vec values[4], deviations[4], z[4];
+    for (size_t v = 0; v < count; v++) {
+        const size_t at = v / 2 * row + v % 2;
+        z[v] = load(noise + v / 2 * noise_row + v % 2 * noise_column);
+        deviations[v] = square_root(larger(least, larger(zero, variances[at]) + spread_bias));
+        values[v] = means[at] + z[v] * deviations[v];
+    }
+    const mask code = finish_window(pool, relu, values, 2, bias, out, codes);
+    for (size_t v = 1; v < count; v++) {
+        const mask chosen = code == (lane_integer)v;
+        z[0] = choose(chosen, z[v], z[0]);
+        deviations[0] = choose(chosen, deviations[v], deviations[0]);
+    }
+    store(slopes, z[0] / (2 * deviations[0]));
 }
 
 /* values <- the gradient of the window's values: the output's where its code says so, elsewhere 0. */

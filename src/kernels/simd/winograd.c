@@ -10,7 +10,11 @@
  * A plane is a pair of the points at which polynomials are evaluated. What is left of a height or width that
  * 6 does not divide is a row or column of tiles of length 4 or 2, F(4, 3) or F(2, 3), which need fewer of
  * the points and share U: 14 = 6 + 6 + 2 takes 20 points, as 4 + 4 + 4 + 2 would take 22. Tiles are so
- * numbered that those which a plane needs are consecutive. */
+ * numbered that those which a plane needs are consecutive.
+ *
+ * Noise: signs, one a channel and image, commute with the transforms of pixels, so A and B of kernel.h share those:
+ * M = V U + r ((s V) U') with U' of the spread. Normals need a V' of the squares and an M' of their own, and share what
+ * follows the sums. */
 #include "base/simd/vector.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/product.h"
@@ -106,19 +110,23 @@ static size_t packed_count(const bnn_kernel_shape *shape)
     return PLANES * (s.u_plane + s.ut_plane) + s.out_stride;
 }
 
-/* Transforms the kernels of a matrix (rows, columns) of channels, which are `row` and `column` weights apart,
- * into panels of columns. */
-static void pack_side(const bnn_real *weight, size_t rows, size_t row, size_t columns, size_t column,
-                      bnn_real *packed, size_t u_plane)
+/* Channels of a matrix of kernels: those from .. to - 1 of `count`, which are `step` weights apart. */
+typedef struct channels {
+    size_t from, to, count, step;
+} channels;
+
+/* Transforms the kernels of a matrix of channels into panels of columns. */
+static void pack_side(const bnn_real *weight, channels rows, channels columns, bnn_real *packed,
+                      size_t u_plane)
 {
     const size_t panel = NAME(bnn_panel);
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < bnn_channel_stride(columns); c += LANES) {
-            bnn_real *to = packed + c / panel * panel * rows + r * panel + c % panel;
+    for (size_t r = rows.from; r < rows.to; r++)
+        for (size_t c = columns.from; c < bnn_channel_stride(columns.to); c += LANES) {
+            bnn_real *to = packed + c / panel * panel * rows.count + r * panel + c % panel;
             vec g[3][3] = {{{0}}}, t[3][POINTS];
-            for (size_t lane = 0; lane < LANES && c + lane < columns; lane++)
+            for (size_t lane = 0; lane < LANES && c + lane < columns.to; lane++)
                 for (size_t k = 0; k < 9; k++)
-                    g[k % 3][k / 3][lane] = weight[r * row + (c + lane) * column + k];
+                    g[k % 3][k / 3][lane] = weight[r * rows.step + (c + lane) * columns.step + k];
             for (size_t x = 0; x < 3; x++) kernel_line(g[x], t[x]);
             for (size_t i = 0; i < POINTS; i++) {
                 const vec line[3] = {t[0][i], t[1][i], t[2][i]};
@@ -129,16 +137,16 @@ static void pack_side(const bnn_real *weight, size_t rows, size_t row, size_t co
         }
 }
 
-static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias,
-                 bnn_real *packed)
+static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
+                 size_t to, bnn_real *packed)
 {
     const tiling s = tiling_of(shape, 1);
-    const size_t in = shape->in.channels, out = shape->out.channels;
+    const channels in = {0, shape->in.channels, shape->in.channels, 9};
+    const channels out = {from, to, shape->out.channels, shape->in.channels * 9};
     bnn_real *transposed = packed + PLANES * s.u_plane, *packed_bias = transposed + PLANES * s.ut_plane;
-    pack_side(weight, in, 9, out, in * 9, packed, s.u_plane);
-    pack_side(weight, out, in * 9, in, 9, transposed, s.ut_plane);
-    memset(packed_bias, 0, s.out_stride * sizeof *packed_bias);
-    memcpy(packed_bias, bias, out * sizeof *packed_bias);
+    pack_side(weight, in, out, packed, s.u_plane);
+    pack_side(weight, out, in, transposed, s.ut_plane);
+    for (size_t o = from; o < bnn_channel_stride(to); o++) packed_bias[o] = o < to ? bias[o] : 0;
 }
 
 static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
@@ -166,29 +174,54 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
     memcpy(bias_gradient, packed_gradient + PLANES * (s.u_plane + s.ut_plane), out * sizeof *bias_gradient);
 }
 
-/* Saved: V, then the codes of the outputs. Scratch: a pixel for what lies outside the image, M (or dM), V (or
- * dV). */
+/* Saved: V, with normals V' and the slopes of the outputs; then the codes of the outputs. */
+typedef struct kept {
+    bnn_real *v, *spread_v, *slopes;
+    bnn_code *codes;
+} kept;
+
+static kept kept_in(const bnn_kernel_shape *shape, const tiling *s, bnn_real *saved)
+{
+    const bool normals = shape->noise == BNN_NOISE_NORMALS;
+    kept k = {.v = saved, .spread_v = saved + PLANES * s->v_plane};
+    k.slopes = k.spread_v + (normals ? PLANES * s->v_plane : 0);
+    k.codes = (bnn_code *)(k.slopes + (normals ? s->images * bnn_activation_count(&shape->out) : 0));
+    return k;
+}
+
 static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
 {
-    return PLANES * tiling_of(shape, images).v_plane +
-           bnn_code_reals(images * bnn_activation_count(&shape->out));
-}
-
-static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
-{
     const tiling s = tiling_of(shape, images);
-    return s.in_stride + PLANES * (s.m_plane + s.v_plane);
+    const size_t out = images * bnn_activation_count(&shape->out);
+    return PLANES * s.v_plane + (shape->noise == BNN_NOISE_NORMALS ? PLANES * s.v_plane + out : 0) +
+           bnn_code_reals(out);
 }
 
+/* Scratch: a pixel for what lies outside the image, M (or dM), V (or dV); with normals M'; with signs those of all tiles, and
+ * a plane of V and one of dM with their signs. */
 typedef struct buffers {
-    bnn_real *outside, *m, *v;
+    bnn_real *outside, *m, *v, *spread_m;
+    bnn_real *in_signs, *out_signs, *signed_v, *signed_m;
 } buffers;
 
 static buffers buffers_in(const tiling *s, bnn_real *scratch)
 {
     buffers b = {.outside = scratch, .m = scratch + s->in_stride};
     b.v = b.m + PLANES * s->m_plane;
+    b.spread_m = b.in_signs = b.v + PLANES * s->v_plane;
+    b.signed_v = b.in_signs + s->v_plane;
+    b.out_signs = b.signed_v + s->v_plane;
+    b.signed_m = b.out_signs + s->m_plane;
     return b;
+}
+
+static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
+{
+    const tiling s = tiling_of(shape, images);
+    const size_t noise[] = {[BNN_NOISE_NONE] = 0,
+                            [BNN_NOISE_SIGNS] = 2 * (s.v_plane + s.m_plane),
+                            [BNN_NOISE_NORMALS] = PLANES * s.m_plane};
+    return s.in_stride + PLANES * (s.m_plane + s.v_plane) + noise[shape->noise];
 }
 
 /* pixel <- where the inputs of tile (y, x) are in an image, or `outside`. */
@@ -207,8 +240,8 @@ static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real
     }
 }
 
-/* V <- the transformed inputs of a block. */
-static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *in,
+/* V <- the transformed inputs of a block, or of their squares. */
+static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *in, bool squares,
                              bnn_real *outside, bnn_real *v)
 {
     memset(outside, 0, s->in_stride * sizeof *outside);
@@ -218,16 +251,20 @@ static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, con
                 bnn_real *pixel[POINTS][POINTS], *to = v + tile_number(s, n, y, x) * s->in_stride;
                 find_pixels(shape, s, (bnn_real *)in, y, x, outside, pixel);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
-                    BY_LENGTHS(input_tile, length_y(s, y), length_x(s, x), pixel, c, to + c, s->v_plane);
+                    if (squares)
+                        BY_LENGTHS(input_tile, length_y(s, y), length_x(s, x), true, pixel, c, to + c,
+                                   s->v_plane);
+                    else
+                        BY_LENGTHS(input_tile, length_y(s, y), length_x(s, x), false, pixel, c, to + c,
+                                   s->v_plane);
             }
 }
 
-/* The adjoint: in_gradient <- from dV. What falls outside is dropped. */
+/* The adjoint of the first: in_gradient += from dV. What falls outside is dropped. */
 static void transform_inputs_adjoint(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *v,
                                      bnn_real *outside, bnn_real *in_gradient)
 {
-    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_activation_count(&shape->in)) {
-        memset(in_gradient, 0, bnn_activation_count(&shape->in) * sizeof *in_gradient);
+    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_activation_count(&shape->in))
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 const bnn_real *from = v + tile_number(s, n, y, x) * s->in_stride;
@@ -237,7 +274,6 @@ static void transform_inputs_adjoint(const bnn_kernel_shape *shape, const tiling
                     BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
                                pixel, c);
             }
-    }
 }
 
 /* The outputs of a tile: the first of them in the block, steps to the next, and how many rows and columns
@@ -275,6 +311,30 @@ INLINE void finish_tile(size_t height, size_t width, const bnn_kernel_shape *sha
             for (size_t j = 0; j < width && j < o->columns; j++)
                 finish_window(false, shape->relu, &tile[i][j], LENGTH, bias, out + i * o->row + j * o->column,
                               codes ? codes + i * o->row + j * o->column : NULL);
+}
+
+/* The same with normals, of M and, `spread_m` further on, M'; z of the tile's first value is at `noise`. */
+INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shape *shape, const bnn_real *m,
+                              size_t m_plane, const bnn_real *spread_m, vec bias, vec spread_bias,
+                              const outputs *o, const bnn_real *noise, bnn_real *out, bnn_code *codes,
+                              bnn_real *slopes)
+{
+    const size_t window = shape->pool ? 2 : 1, noise_row = shape->in.width * o->column;
+    vec means[LENGTH][LENGTH], variances[LENGTH][LENGTH];
+    output_tile(height, width, m, m_plane, means);
+    output_tile(height, width, spread_m, m_plane, variances);
+    for (size_t i = 0; i < height / window && i < o->rows; i++)
+        for (size_t j = 0; j < width / window && j < o->columns; j++) {
+            const size_t at = i * o->row + j * o->column;
+            const bnn_real *z = noise + window * (i * noise_row + j * o->column);
+            if (shape->pool)
+                finish_noisy_window(true, shape->relu, &means[2 * i][2 * j], &variances[2 * i][2 * j], LENGTH,
+                                    bias, spread_bias, z, noise_row, o->column, out + at, codes + at,
+                                    slopes + at);
+            else
+                finish_noisy_window(false, shape->relu, &means[i][j], &variances[i][j], LENGTH, bias,
+                                    spread_bias, z, noise_row, o->column, out + at, codes + at, slopes + at);
+        }
 }
 
 /* dM at `m` <- from the gradient of the tile's outputs; adds up d loss / d bias: a tile's sum is its
@@ -319,6 +379,26 @@ static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, co
             }
 }
 
+/* With normals: the first value of tile (y, x) before pooling is at (6 y, 6 x). */
+static void transform_noisy_outputs(const bnn_kernel_shape *shape, const tiling *s, const buffers *b,
+                                    const bnn_pass *pass, const kept *k)
+{
+    const size_t at_bias = PLANES * (s->u_plane + s->ut_plane);
+    const bnn_real *bias = pass->packed + at_bias, *spread_bias = pass->spread + at_bias;
+    for (size_t n = 0; n < s->images; n++)
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                const size_t from = tile_number(s, n, y, x) * s->out_stride;
+                const size_t pixel = (n * shape->in.height + LENGTH * y) * shape->in.width + LENGTH * x;
+                const bnn_real *noise = pass->out_noise + pixel * s->out_stride;
+                const outputs o = outputs_of(shape, s, n, y, x);
+                for (size_t c = 0; c < s->out_stride; c += LANES)
+                    BY_LENGTHS(finish_noisy_tile, length_y(s, y), length_x(s, x), shape, b->m + from + c,
+                               s->m_plane, b->spread_m + from + c, load(bias + c), load(spread_bias + c), &o,
+                               noise + c, pass->out + o.at + c, k->codes + o.at + c, k->slopes + o.at + c);
+            }
+}
+
 static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tiling *s,
                                       const bnn_real *out_gradient, const bnn_code *codes, bnn_real *m,
                                       bnn_real *bias_gradient)
@@ -335,78 +415,216 @@ static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tilin
             }
 }
 
+/* The part of a plane that its tiles need: its number, theirs, and where V, M and their signs have it. */
+typedef struct part {
+    size_t plane, tiles, in_at, out_at, in_signs_at, out_signs_at;
+} part;
+
+static part part_of(const tiling *s, size_t p)
+{
+    size_t first;
+    part a = {.plane = p, .tiles = tiles_of_plane(s, p, &first)};
+    a.in_signs_at = first * s->in_stride;
+    a.out_signs_at = first * s->out_stride;
+    a.in_at = p * s->v_plane + a.in_signs_at;
+    a.out_at = p * s->m_plane + a.out_signs_at;
+    return a;
+}
+
+/* M <- V U, or with `add` +=; in one plane, whose V and M are given. */
+static void multiply_outputs(const bnn_kernel_shape *shape, const tiling *s, const part *a, const bnn_real *v,
+                             const bnn_real *packed, bool add, bnn_real *m)
+{
+    const size_t panel = NAME(bnn_panel);
+    const bnn_product product = {a->tiles,
+                                 s->out_stride,
+                                 shape->in.channels,
+                                 v,
+                                 s->in_stride,
+                                 1,
+                                 packed + a->plane * s->u_plane,
+                                 panel,
+                                 panel * shape->in.channels,
+                                 m,
+                                 s->out_stride,
+                                 add};
+    NAME(bnn_multiply)(&product);
+}
+
+/* dU <- V^T dM, or with `add` +=. */
+static void multiply_weights(const bnn_kernel_shape *shape, const tiling *s, const part *a, const bnn_real *v,
+                             const bnn_real *m, bool add, bnn_real *packed_gradient)
+{
+    const bnn_product product = {shape->in.channels,
+                                 s->out_stride,
+                                 a->tiles,
+                                 v,
+                                 1,
+                                 s->in_stride,
+                                 m,
+                                 s->out_stride,
+                                 NAME(bnn_panel),
+                                 packed_gradient + a->plane * s->u_plane,
+                                 s->out_stride,
+                                 add};
+    NAME(bnn_multiply)(&product);
+}
+
+/* dV <- dM U^T, or with `add` +=. */
+static void multiply_inputs(const bnn_kernel_shape *shape, const tiling *s, const part *a, const bnn_real *m,
+                            const bnn_real *packed, bool add, bnn_real *v)
+{
+    const size_t panel = NAME(bnn_panel);
+    const bnn_product product = {a->tiles,
+                                 s->in_stride,
+                                 shape->out.channels,
+                                 m,
+                                 s->out_stride,
+                                 1,
+                                 packed + PLANES * s->u_plane + a->plane * s->ut_plane,
+                                 panel,
+                                 panel * shape->out.channels,
+                                 v,
+                                 s->in_stride,
+                                 add};
+    NAME(bnn_multiply)(&product);
+}
+
+/* The signs of each tile's image, in_signs (tiles, in_stride) and out_signs (tiles, out_stride). */
+static void spread_signs(const bnn_kernel_shape *shape, const tiling *s, const bnn_pass *pass,
+                         const buffers *b)
+{
+    for (size_t n = 0; n < s->images; n++)
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                const size_t tile = tile_number(s, n, y, x);
+                memcpy(b->in_signs + tile * s->in_stride, pass->in_noise + n * bnn_in_noise_count(shape),
+                       s->in_stride * sizeof(bnn_real));
+                memcpy(b->out_signs + tile * s->out_stride, pass->out_noise + n * bnn_out_noise_count(shape),
+                       s->out_stride * sizeof(bnn_real));
+            }
+}
+
+/* to <- from times signs; `to` may be `from`. */
+static void multiply_signs(size_t n, const bnn_real *from, const bnn_real *signs, bnn_real *to)
+{
+    for (size_t j = 0; j < n; j += LANES) store(to + j, load(from + j) * load(signs + j));
+}
+
+/* A constant of all outputs is one of M at the points (1, 1): there the spread's bias is added, and its gradient found. */
+enum { CONSTANT = POINTS + 1 };
+
+/* M <- V U + r ((s V) U' + the bias of U') in one plane. */
+static void sum_with_signs(const bnn_kernel_shape *shape, const tiling *s, const part *a, const buffers *b,
+                           const bnn_pass *pass, const bnn_real *v)
+{
+    const bnn_real *bias = pass->spread + PLANES * (s->u_plane + s->ut_plane);
+    const size_t out_count = a->tiles * s->out_stride;
+    bnn_real *m = b->m + a->out_at;
+    multiply_signs(a->tiles * s->in_stride, v + a->in_at, b->in_signs + a->in_signs_at, b->signed_v);
+    multiply_outputs(shape, s, a, b->signed_v, pass->spread, false, m);
+    for (size_t j = 0; a->plane == CONSTANT && j < out_count; j += LANES)
+        store(m + j, load(m + j) + load(bias + j % s->out_stride));
+    multiply_signs(out_count, m, b->out_signs + a->out_signs_at, m);
+    multiply_outputs(shape, s, a, v + a->in_at, pass->packed, true, m);
+}
+
+/* Its adjoint, given dM: dU' and its bias; dV <- s ((r dM) U'^T), if it is asked for. */
+static void sum_with_signs_adjoint(const bnn_kernel_shape *shape, const tiling *s, const part *a,
+                                   const buffers *b, const bnn_pass *pass, const bnn_real *saved_v)
+{
+    bnn_real *bias_gradient = pass->spread_gradient + PLANES * (s->u_plane + s->ut_plane),
+             *v = b->v + a->in_at;
+    const size_t in_count = a->tiles * s->in_stride, out_count = a->tiles * s->out_stride;
+    multiply_signs(in_count, saved_v + a->in_at, b->in_signs + a->in_signs_at, b->signed_v);
+    multiply_signs(out_count, b->m + a->out_at, b->out_signs + a->out_signs_at, b->signed_m);
+    multiply_weights(shape, s, a, b->signed_v, b->signed_m, pass->add, pass->spread_gradient);
+    for (size_t j = 0; a->plane == CONSTANT && j < out_count; j += LANES) {
+        bnn_real *to = bias_gradient + j % s->out_stride;
+        store(to, load(to) + load(b->signed_m + j));
+    }
+    if (!pass->in_gradient[0]) return;
+    multiply_inputs(shape, s, a, b->signed_m, pass->spread, false, v);
+    multiply_signs(in_count, v, b->in_signs + a->in_signs_at, v);
+}
+
 static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
     const tiling s = tiling_of(shape, pass->images);
     const buffers b = buffers_in(&s, pass->scratch);
-    const size_t panel = NAME(bnn_panel);
-    const bnn_real *packed = pass->packed;
-    bnn_real *v = pass->saved ? pass->saved : b.v;
-    transform_inputs(shape, &s, pass->in[0], b.outside, v);
+    const kept k = kept_in(shape, &s, pass->saved);
+    bnn_real *v = pass->saved ? k.v : b.v;
+    transform_inputs(shape, &s, pass->in[0], false, b.outside, v);
+    if (shape->noise == BNN_NOISE_SIGNS) spread_signs(shape, &s, pass, &b);
+    if (shape->noise == BNN_NOISE_NORMALS)
+        transform_inputs(shape, &s, pass->in[0], true, b.outside, k.spread_v);
     for (size_t p = 0; p < PLANES; p++) {
-        size_t first, tiles = tiles_of_plane(&s, p, &first);
-        const bnn_product product = {tiles,
-                                     s.out_stride,
-                                     shape->in.channels,
-                                     v + p * s.v_plane + first * s.in_stride,
-                                     s.in_stride,
-                                     1,
-                                     packed + p * s.u_plane,
-                                     panel,
-                                     panel * shape->in.channels,
-                                     b.m + p * s.m_plane + first * s.out_stride,
-                                     s.out_stride,
-                                     false};
-        NAME(bnn_multiply)(&product);
+        const part a = part_of(&s, p);
+        if (shape->noise == BNN_NOISE_SIGNS) {
+            sum_with_signs(shape, &s, &a, &b, pass, v);
+            continue;
+        }
+        multiply_outputs(shape, &s, &a, v + a.in_at, pass->packed, false, b.m + a.out_at);
+        if (shape->noise == BNN_NOISE_NORMALS)
+            multiply_outputs(shape, &s, &a, k.spread_v + a.in_at, pass->spread, false, b.spread_m + a.out_at);
     }
-    transform_outputs(shape, &s, b.m, packed + PLANES * (s.u_plane + s.ut_plane), pass->out,
-                      pass->saved ? (bnn_code *)(pass->saved + PLANES * s.v_plane) : NULL);
+    if (shape->noise == BNN_NOISE_NORMALS)
+        transform_noisy_outputs(shape, &s, &b, pass, &k);
+    else
+        transform_outputs(shape, &s, b.m, pass->packed + PLANES * (s.u_plane + s.ut_plane), pass->out,
+                          pass->saved ? k.codes : NULL);
+}
+
+/* The gradients of weights and bias, and b.v <- dV, of one M whose out_count' gradient is given. */
+static void backward_sums(const bnn_kernel_shape *shape, const tiling *s, const buffers *b, const kept *k,
+                          const bnn_pass *pass)
+{
+    const bool signs = shape->noise == BNN_NOISE_SIGNS;
+    const size_t at_bias = PLANES * (s->u_plane + s->ut_plane),
+                 bytes_of_bias = s->out_stride * sizeof(bnn_real);
+    if (!pass->add) memset(pass->packed_gradient + at_bias, 0, bytes_of_bias);
+    if (!pass->add && signs) memset(pass->spread_gradient + at_bias, 0, bytes_of_bias);
+    transform_outputs_adjoint(shape, s, pass->out_gradient, k->codes, b->m, pass->packed_gradient + at_bias);
+    if (signs) spread_signs(shape, s, pass, b);
+    for (size_t p = 0; p < PLANES; p++) {
+        const part a = part_of(s, p);
+        const bnn_real *m = b->m + a.out_at;
+        multiply_weights(shape, s, &a, k->v + a.in_at, m, pass->add, pass->packed_gradient);
+        if (signs) sum_with_signs_adjoint(shape, s, &a, b, pass, k->v);
+        if (pass->in_gradient[0]) multiply_inputs(shape, s, &a, m, pass->packed, signs, b->v + a.in_at);
+    }
+}
+
+/* Of B of normals: its gradients, and in_gradient <- 2 in times that of the squares. */
+static void backward_variances(const bnn_kernel_shape *shape, const tiling *s, const buffers *b,
+                               const kept *k, const bnn_pass *pass)
+{
+    const size_t in_count = s->images * bnn_activation_count(&shape->in),
+                 out_count = s->images * bnn_activation_count(&shape->out);
+    kept squares = *k;
+    bnn_pass variances = *pass;
+    squares.v = k->spread_v;
+    variances.packed = pass->spread;
+    variances.packed_gradient = pass->spread_gradient;
+    variances.out_gradient = k->slopes; /* become it */
+    for (size_t j = 0; j < out_count; j++) k->slopes[j] *= pass->out_gradient[j];
+    backward_sums(shape, s, b, &squares, &variances);
+    if (!pass->in_gradient[0]) return;
+    transform_inputs_adjoint(shape, s, b->v, b->outside, pass->in_gradient[0]);
+    for (size_t j = 0; j < in_count; j++) pass->in_gradient[0][j] *= 2 * pass->in[0][j];
 }
 
 static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
     const tiling s = tiling_of(shape, pass->images);
     const buffers b = buffers_in(&s, pass->scratch);
-    const size_t panel = NAME(bnn_panel);
-    const bnn_real *saved = pass->saved, *transposed = pass->packed + PLANES * s.u_plane;
-    bnn_real *packed_gradient = pass->packed_gradient, *in_gradient = pass->in_gradient[0];
-    bnn_real *bias_gradient = packed_gradient + PLANES * (s.u_plane + s.ut_plane);
-    if (!pass->add) memset(bias_gradient, 0, s.out_stride * sizeof *bias_gradient);
-    transform_outputs_adjoint(shape, &s, pass->out_gradient, (const bnn_code *)(saved + PLANES * s.v_plane),
-                              b.m, bias_gradient);
-    for (size_t p = 0; p < PLANES; p++) {
-        size_t first, tiles = tiles_of_plane(&s, p, &first);
-        const bnn_real *v = saved + p * s.v_plane + first * s.in_stride;
-        const bnn_real *m = b.m + p * s.m_plane + first * s.out_stride;
-        const bnn_product weights = {shape->in.channels,
-                                     s.out_stride,
-                                     tiles,
-                                     v,
-                                     1,
-                                     s.in_stride,
-                                     m,
-                                     s.out_stride,
-                                     panel,
-                                     packed_gradient + p * s.u_plane,
-                                     s.out_stride,
-                                     pass->add};
-        NAME(bnn_multiply)(&weights);
-        if (!in_gradient) continue;
-        const bnn_product inputs = {tiles,
-                                    s.in_stride,
-                                    shape->out.channels,
-                                    m,
-                                    s.out_stride,
-                                    1,
-                                    transposed + p * s.ut_plane,
-                                    panel,
-                                    panel * shape->out.channels,
-                                    b.v + p * s.v_plane + first * s.in_stride,
-                                    s.in_stride,
-                                    false};
-        NAME(bnn_multiply)(&inputs);
-    }
-    if (in_gradient) transform_inputs_adjoint(shape, &s, b.v, b.outside, in_gradient);
+    const kept k = kept_in(shape, &s, pass->saved);
+    if (pass->in_gradient[0])
+        memset(pass->in_gradient[0], 0,
+               pass->images * bnn_activation_count(&shape->in) * sizeof *pass->in_gradient[0]);
+    if (shape->noise == BNN_NOISE_NORMALS) backward_variances(shape, &s, &b, &k, pass);
+    backward_sums(shape, &s, &b, &k, pass);
+    if (pass->in_gradient[0]) transform_inputs_adjoint(shape, &s, b.v, b.outside, pass->in_gradient[0]);
 }
 
 const bnn_kernel NAME(bnn_conv_winograd) = {
@@ -414,6 +632,7 @@ const bnn_kernel NAME(bnn_conv_winograd) = {
     .set = ISA_NAME,
     .runs_here = NAME(bnn_runs_here),
     .supports = supports,
+    .noise = true,
     .packed_count = packed_count,
     .saved_count = saved_count,
     .scratch_count = scratch_count,
