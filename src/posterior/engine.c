@@ -91,7 +91,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     if (result->chunks > options->items) result->chunks = options->items;
     result->units = options->samples * result->chunks;
     const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
-    result->block = bnn_network_block(network, largest_chunk, options->views);
+    result->block = bnn_network_block(network, options->estimator, largest_chunk, options->views);
 
     bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
     if (!status) status = make_arrays(result, error);
