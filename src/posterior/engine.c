@@ -92,7 +92,8 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
 
 static size_t chunks_for(const bnn_network *network, const bnn_engine_options *o)
 {
-    const size_t blocks = o->items * o->views / bnn_network_block(network, UNIT_BLOCK, o->views);
+    const size_t blocks =
+        o->items * o->views / bnn_network_block(network, o->estimator, UNIT_BLOCK, o->views);
     size_t units = o->samples * blocks;
     if (units < LEAST_UNITS) units = LEAST_UNITS;
     if (units > MOST_UNITS) units = MOST_UNITS;
@@ -115,7 +116,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->chunks = chunks_for(network, options);
     result->units = options->samples * result->chunks;
     const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
-    result->block = bnn_network_block(network, largest_chunk, options->views);
+    result->block = bnn_network_block(network, options->estimator, largest_chunk, options->views);
 
     bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
     if (!status) result->workspaces = bnn_alloc((size_t)options->threads, sizeof *result->workspaces);

@@ -101,22 +101,20 @@ INLINE vec larger(vec a, vec b)
 #endif
 }
 
-INLINE vec square_root(vec a)
+/* a^-1/2 of positive numbers, to rounding. */
+INLINE vec reciprocal_root(vec a)
 {
 #if defined(__AVX512F__) && defined(BNN_DOUBLE)
-    return _mm512_sqrt_pd(a);
+    return 1 / (vec)_mm512_sqrt_pd(a);
 #elif defined(__AVX512F__)
-    return _mm512_sqrt_ps(a);
+    const vec r = _mm512_rsqrt14_ps(a); /* 14 bits; a step of Newton's doubles them */
+    return r * (1.5f - 0.5f * a * r * r);
 #elif defined(__AVX2__) && defined(BNN_DOUBLE)
-    return _mm256_sqrt_pd(a);
+    return 1 / (vec)_mm256_sqrt_pd(a);
 #elif defined(__AVX2__)
-    return _mm256_sqrt_ps(a);
-#elif defined(__SSE2__) && defined(BNN_DOUBLE)
-    return _mm_sqrt_pd(a);
-#elif defined(__SSE2__)
-    return _mm_sqrt_ps(a);
+    return 1 / (vec)_mm256_sqrt_ps(a);
 #else
-    for (size_t i = 0; i < LANES; i++) a[i] = (bnn_real)sqrt((double)a[i]);
+    for (size_t i = 0; i < LANES; i++) a[i] = (bnn_real)(1 / sqrt((double)a[i]));
     return a;
 #endif
 }

@@ -36,20 +36,21 @@ INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const ve
 {
     const vec zero = {0}, least = zero + (bnn_real)1e-20;
     const size_t count = pool ? 4 : 1;
-    vec values[4], deviations[4], z[4];
+    vec values[4], roots[4], z[4];
     for (size_t v = 0; v < count; v++) {
         const size_t at = v / 2 * row + v % 2;
         z[v] = load(noise + v / 2 * noise_row + v % 2 * noise_column);
-        deviations[v] = square_root(larger(least, larger(zero, variances[at]) + spread_bias));
-        values[v] = means[at] + z[v] * deviations[v];
+        const vec variance = larger(least, larger(zero, variances[at]) + spread_bias);
+        roots[v] = reciprocal_root(variance);
+        values[v] = means[at] + z[v] * variance * roots[v];
     }
     const mask code = finish_window(pool, relu, values, 2, bias, out, codes);
     for (size_t v = 1; v < count; v++) {
         const mask chosen = code == (lane_integer)v;
         z[0] = choose(chosen, z[v], z[0]);
-        deviations[0] = choose(chosen, deviations[v], deviations[0]);
+        roots[0] = choose(chosen, roots[v], roots[0]);
     }
-    store(slopes, z[0] / (2 * deviations[0]));
+    store(slopes, z[0] * roots[0] / 2);
 }
 
 /* values <- the gradient of the window's values: the output's where its code says so, elsewhere 0. */
