@@ -291,11 +291,11 @@ static void compare_step(bnn_network_type type, size_t samples, const char *set,
 static void fast_kernels_cost_no_accuracy(void **state)
 {
     static const bnn_network_type types[] = {BNN_NETWORK_FCNN, BNN_NETWORK_CNN};
-    static const size_t sample_counts[] = {1, 4};
+    static const size_t sample_counts[] = {1, 2, 4};
     (void)state;
-    for (size_t t = 0; t < 4; t++) {
-        const bnn_network_type type = types[t / 2];
-        const size_t samples = sample_counts[t % 2];
+    for (size_t t = 0; t < 6; t++) {
+        const bnn_network_type type = types[t / 3];
+        const size_t samples = sample_counts[t % 3];
         size_t n;
         bnn_real *plain = step_gradient(type, samples, 2, "naive", &n);
         compare_step(type, samples, NULL, plain);
