@@ -21,19 +21,27 @@ enum { BATCH = 128, SAMPLES = 10, CLASSES = 10, SIDE = 28 };
 static const struct row {
     const char *name;
     bnn_network_type type;
-    size_t width_count, widths[3];
+    size_t widths[3], width_count, side;
     int steps; /* timed; the fastest counts */
-} rows[] =
-    {
-        {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
-        {"fcnn (128,256)", BNN_NETWORK_FCNN, 2, {128, 256}, 4},
-        {"cnn (32,64)", BNN_NETWORK_CNN, 2, {32, 64}, 12},
-        {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
-},
-  estimator_rows[] = {
-      {"fcnn (32,64)", BNN_NETWORK_FCNN, 2, {32, 64}, 12},
-      {"fcnn (32,64,128)", BNN_NETWORK_FCNN, 3, {32, 64, 128}, 12},
-      {"mlp 784-400-400-10", BNN_NETWORK_MLP, 2, {400, 400}, 40},
+} rows[] = {
+    {"fcnn (32,64)", BNN_NETWORK_FCNN, {32, 64}, 2, SIDE, 12},
+    {"fcnn (128,256)", BNN_NETWORK_FCNN, {128, 256}, 2, SIDE, 4},
+    {"cnn (32,64)", BNN_NETWORK_CNN, {32, 64}, 2, SIDE, 12},
+    {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 2, SIDE, 40},
+};
+
+/* Networks whose steps of one sample are compared with steps of SAMPLES. */
+static const struct row single_rows[] = {
+    {"fcnn (32,64)", BNN_NETWORK_FCNN, {32, 64}, 2, SIDE, 40},
+    {"fcnn (128,256)", BNN_NETWORK_FCNN, {128, 256}, 2, SIDE, 8},
+    {"fcnn (64,128,256)", BNN_NETWORK_FCNN, {64, 128, 256}, 3, 32, 8},
+};
+
+/* Networks whose estimators are compared. */
+static const struct row estimator_rows[] = {
+    {"fcnn (32,64)", BNN_NETWORK_FCNN, {32, 64}, 2, SIDE, 12},
+    {"fcnn (32,64,128)", BNN_NETWORK_FCNN, {32, 64, 128}, 3, SIDE, 12},
+    {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 2, SIDE, 40},
 };
 
 static void check(bnn_status status, const bnn_error *error)
@@ -60,7 +68,7 @@ static double operations(const bnn_network *network, bool training)
 static bnn_model *model_for(const struct row *row)
 {
     const bnn_network_spec spec = {.type = row->type,
-                                   .input = {1, SIDE, SIDE},
+                                   .input = {1, row->side, row->side},
                                    .classes = CLASSES,
                                    .widths = {row->widths[0], row->widths[1], row->widths[2]},
                                    .width_count = row->width_count,
@@ -128,6 +136,72 @@ static void bench_training(const struct row *row, int threads, double peak, cJSO
     cJSON_AddNumberToObject(result, "share_update", best.update / seconds);
     bnn_optimizer_free(optimizer);
     bnn_engine_free(engine);
+    free(in);
+    bnn_model_free(model);
+}
+
+/* ---- one sample --------------------------------------------------------------------------------------------- */
+
+enum { SINGLES = 3, REPEATS = 5 };
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *x, size_t n)
+{
+    qsort(x, n, sizeof *x, by_size);
+    return x[n / 2];
+}
+
+/* Image-samples a second of steps of one sample, as a part of those of SAMPLES samples over a whole batch. Steps take turns, so
+ * that whatever else the machine does slows all of them. */
+static void bench_single(const struct row *row, int threads, cJSON *result)
+{
+    static const struct {
+        const char *name;
+        size_t samples, items;
+    } steps[SINGLES] = {{"samples_10_batch_128", SAMPLES, BATCH},
+                        {"samples_1_batch_128", 1, BATCH},
+                        {"samples_1_batch_64", 1, BATCH / 2}};
+    const bnn_optimizer_options adamw = {
+        .lr = 1e-3, .rho_lr_factor = 1, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
+    const size_t rounds = (size_t)row->steps;
+    bnn_model *model = model_for(row);
+    bnn_engine *engines[SINGLES];
+    bnn_optimizer *optimizer;
+    bnn_error error;
+    uint32_t labels[BATCH];
+    bnn_real *in = random_reals(BATCH * row->side * row->side, 1, 4);
+    double *seconds = bnn_alloc(SINGLES * rounds * REPEATS, sizeof *seconds), rate[SINGLES];
+    if (!seconds) exit(BNN_FAILED);
+    for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
+    check(bnn_optimizer_create(bnn_optimizer_find("adamw"), &adamw, model->posterior->count, &optimizer,
+                               &error),
+          &error);
+    for (size_t k = 0; k < SINGLES; k++) {
+        const bnn_engine_options options = {
+            .samples = steps[k].samples, .items = steps[k].items, .views = 1, .threads = threads};
+        check(bnn_engine_create(model->posterior, &options, &engines[k], &error), &error);
+        time_step(model, engines[k], optimizer, in, labels, 0, threads);
+    }
+    for (size_t r = 0; r < rounds * REPEATS; r++)
+        for (size_t k = r % REPEATS ? 1 : 0; k < SINGLES; k++) {
+            const parts t = time_step(model, engines[k], optimizer, in, labels, r + 1, threads);
+            seconds[k * rounds * REPEATS + (k ? r : r / REPEATS)] = t.draw + t.passes + t.update;
+        }
+    for (size_t k = 0; k < SINGLES; k++) {
+        rate[k] = (double)(steps[k].samples * steps[k].items) /
+                  median(seconds + k * rounds * REPEATS, k ? rounds * REPEATS : rounds);
+        cJSON *entry = cJSON_AddObjectToObject(result, steps[k].name);
+        cJSON_AddNumberToObject(entry, "image_samples_per_second", rate[k]);
+        cJSON_AddNumberToObject(entry, "ratio", rate[k] / rate[0]);
+        bnn_engine_free(engines[k]);
+    }
+    bnn_optimizer_free(optimizer);
+    free(seconds);
     free(in);
     bnn_model_free(model);
 }
@@ -256,13 +330,17 @@ static void bench_estimators(const struct row *row, int threads, cJSON *result)
 
 /* ---- processes ------------------------------------------------------------------------------------------------ */
 
-enum { TRAINING, EVALUATION, ESTIMATORS };
+enum { TRAINING, EVALUATION, ESTIMATORS, SINGLE };
 
 static cJSON *measure(const struct row *row, int what, int threads)
 {
     cJSON *result = cJSON_CreateObject();
     if (what == ESTIMATORS) {
         bench_estimators(row, threads, result);
+        return result;
+    }
+    if (what == SINGLE) {
+        bench_single(row, threads, result);
         return result;
     }
     const double peak = product_peak(threads);
@@ -337,6 +415,29 @@ static cJSON *bench_rows(bool table)
     return list;
 }
 
+static cJSON *bench_all_singles(bool table)
+{
+    enum { THREADS = 2 };
+    cJSON *list = cJSON_CreateArray();
+    if (table)
+        printf("\nimage-samples/s of steps of one sample, %d threads, adamw; over S = %d, batch %d\n"
+               "%-19s %12s %18s %18s\n",
+               THREADS, SAMPLES, BATCH, "network", "S=10, 128", "S=1, batch 128", "S=1, batch 64");
+    for (size_t r = 0; r < sizeof single_rows / sizeof *single_rows; r++) {
+        cJSON *result = measure_apart(&single_rows[r], SINGLE, THREADS);
+        if (table) printf("%-19s", single_rows[r].name);
+        for (const cJSON *entry = result->child; table && cJSON_IsObject(entry); entry = entry->next) {
+            printf(" %12.0f", figure(entry, "image_samples_per_second"));
+            if (entry != result->child) printf(" %5.2f", figure(entry, "ratio"));
+        }
+        if (table) printf("\n");
+        fflush(stdout);
+        cJSON_AddStringToObject(result, "network", single_rows[r].name);
+        cJSON_AddItemToArray(list, result);
+    }
+    return list;
+}
+
 static cJSON *bench_all_estimators(bool table)
 {
     cJSON *list = cJSON_CreateArray();
@@ -377,6 +478,7 @@ int main(int count, char **arguments)
     cJSON *result = cJSON_CreateObject();
     cJSON_AddStringToObject(result, "openblas_core", bnn_blas_core());
     cJSON_AddItemToObject(result, "rows", bench_rows(!json));
+    cJSON_AddItemToObject(result, "single_samples", bench_all_singles(!json));
     cJSON_AddItemToObject(result, "estimators", bench_all_estimators(!json));
     cJSON_AddNumberToObject(result, "ns_per_normal", bench_normals());
     if (json) {

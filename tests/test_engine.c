@@ -116,14 +116,18 @@ static void compare_with_differences(fixture *f, double beta)
     free(gradient);
 }
 
+/* A sample in several chunks, of which one is larger; in two; and whole. */
+static const size_t samples_and_chunks[] = {1, 2, 4};
+
 static void gradients_are_derivatives(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (const bnn_family *const *family = bnn_families; *family; family++) {
             fixture f;
+            const size_t samples = samples_and_chunks[(size_t)(family - bnn_families + (ptrdiff_t)i) % 3];
             set_up(&f, &specs[i], *family,
-                   (bnn_engine_options){.samples = 2, .items = ITEMS, .views = 1, .threads = 2});
+                   (bnn_engine_options){.samples = samples, .items = ITEMS, .views = 1, .threads = 2});
             compare_with_differences(&f, 0.01);
             tear_down(&f);
         }
@@ -149,10 +153,12 @@ static void gradients_of_estimators_are_derivatives(void **state)
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (size_t e = 1; bnn_estimators[e]; e++) {
             fixture f;
-            set_up(
-                &f, &specs[i], &bnn_family_gaussian,
-                (bnn_engine_options){
-                    .samples = 2, .items = ITEMS, .views = 1, .estimator = bnn_estimators[e], .threads = 2});
+            set_up(&f, &specs[i], &bnn_family_gaussian,
+                   (bnn_engine_options){.samples = samples_and_chunks[(i + e) % 3],
+                                        .items = ITEMS,
+                                        .views = 1,
+                                        .estimator = bnn_estimators[e],
+                                        .threads = 2});
             compare_with_differences(&f, 0.01);
             tear_down(&f);
         }
@@ -248,24 +254,20 @@ static void threads_do_not_change_a_bit(void **state)
         }
 }
 
-/* The gradient of a whole step, mu then rho (2 count), by the kernels of a set; freed with free(). */
-static bnn_real *step_gradient(bnn_network_type type, const bnn_estimator *estimator, const char *kernels,
-                               size_t *count)
+/* The gradient of a whole step, mu then rho (2 count), by these samples, estimator, threads and kernels; freed with free(). The
+ * second layer's weights are packed in two parts. */
+static bnn_real *step_gradient(bnn_network_type type, bnn_engine_options options, size_t *count)
 {
     const bnn_network_spec spec = {.type = type,
                                    .input = {1, 28, 28},
                                    .classes = CLASSES,
-                                   .widths = {16, 24},
+                                   .widths = {16, 40},
                                    .width_count = 2,
                                    .kernel = 3};
     fixture f;
-    set_up(&f, &spec, &bnn_family_gaussian,
-           (bnn_engine_options){.samples = 2,
-                                .items = ITEMS,
-                                .views = 1,
-                                .estimator = estimator,
-                                .threads = 2,
-                                .kernels = kernels});
+    options.items = ITEMS;
+    options.views = 1;
+    set_up(&f, &spec, &bnn_family_gaussian, options);
     bnn_engine_draw(f.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
     bnn_engine_step(f.engine, f.in, f.labels, 1e-4);
     *count = f.posterior->count;
@@ -279,12 +281,13 @@ static bnn_real *step_gradient(bnn_network_type type, const bnn_estimator *estim
 
 /* A step by a set of kernels against one by plain loops, relative in the Euclidean norm. A maximum that flips within its
  * window would show as 1e-3. */
-static void compare_step(bnn_network_type type, const bnn_estimator *estimator, const char *set,
+static void compare_step(bnn_network_type type, bnn_engine_options options, const char *set,
                          const bnn_real *plain)
 {
     size_t n;
     double difference = 0, size = 0;
-    bnn_real *fast = step_gradient(type, estimator, set, &n);
+    options.kernels = set;
+    bnn_real *fast = step_gradient(type, options, &n);
     for (size_t j = 0; j < 2 * n; j++) {
         const double d = (double)fast[j] - (double)plain[j];
         difference += d * d;
@@ -297,22 +300,50 @@ static void compare_step(bnn_network_type type, const bnn_estimator *estimator, 
     free(fast);
 }
 
-/* A whole step by the kernels of every set against one by plain loops, which add up in twice the precision; of estimators
- * that perturb, kernels with noise against two runs of plain loops. */
+/* A whole step by the kernels of every set against one by plain loops, which add up in twice the precision: with units that
+ * share a draw's packed weights, and with units that have their own; of estimators that perturb, kernels with noise against
+ * two runs of plain loops. */
 static void fast_kernels_cost_no_accuracy(void **state)
 {
     static const bnn_network_type types[] = {BNN_NETWORK_FCNN, BNN_NETWORK_CNN};
+    static const size_t sample_counts[] = {1, 2, 4};
     (void)state;
-    for (size_t i = 0; bnn_estimators[i / 2]; i++) {
+    for (size_t i = 0; bnn_estimators[i / 6]; i++) {
+        const bnn_network_type type = types[i % 2];
+        bnn_engine_options options = {.samples = sample_counts[i / 2 % 3],
+                                      .estimator = bnn_estimators[i / 6],
+                                      .threads = 2,
+                                      .kernels = "naive"};
         size_t n;
-        const bnn_estimator *estimator = bnn_estimators[i / 2];
-        bnn_real *plain = step_gradient(types[i % 2], estimator, "naive", &n);
-        compare_step(types[i % 2], estimator, NULL, plain);
+        bnn_real *plain = step_gradient(type, options, &n);
+        compare_step(type, options, NULL, plain);
         for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++)
             if (!(*kernel)->runs_here || (*kernel)->runs_here())
-                compare_step(types[i % 2], estimator, (*kernel)->set, plain);
+                compare_step(type, options, (*kernel)->set, plain);
         free(plain);
     }
+}
+
+/* One sample, whose weights are packed by several threads and used by several units. */
+static void threads_do_not_change_a_bit_of_any_kernels(void **state)
+{
+    static const bnn_network_type types[] = {BNN_NETWORK_FCNN, BNN_NETWORK_CNN};
+    (void)state;
+    for (size_t t = 0; t < 2; t++)
+        for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++) {
+            size_t n;
+            if ((*kernel)->runs_here && !(*kernel)->runs_here()) continue;
+            bnn_real *expected = step_gradient(
+                types[t], (bnn_engine_options){.samples = 1, .threads = 1, .kernels = (*kernel)->set}, &n);
+            for (int threads = 2; threads <= 3; threads++) {
+                bnn_real *found = step_gradient(
+                    types[t],
+                    (bnn_engine_options){.samples = 1, .threads = threads, .kernels = (*kernel)->set}, &n);
+                assert_memory_equal(found, expected, 2 * n * sizeof *found);
+                free(found);
+            }
+            free(expected);
+        }
 }
 
 /* A whole network may be asked to run by a set of kernels, not by one that no layer has. */
@@ -441,6 +472,7 @@ int main(void)
         cmocka_unit_test(estimators_have_equal_means),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(fast_kernels_cost_no_accuracy),
+        cmocka_unit_test(threads_do_not_change_a_bit_of_any_kernels),
         cmocka_unit_test(sets_that_nobody_has_are_refused),
         cmocka_unit_test(objective_follows_its_definition),
         cmocka_unit_test(the_centre_has_no_noise),

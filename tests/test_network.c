@@ -618,6 +618,32 @@ static void networks_that_are_not_complete(void **state)
     bnn_network_free(network);
 }
 
+/* Small while the activations of a narrow network fill the cache, larger where the weights outweigh them, never more than
+ * asked for, and whole items. */
+static void blocks_fit_the_network(void **state)
+{
+    static const struct {
+        size_t widths[2], least, most;
+    } cases[] = {{{32, 64}, 4, 8}, {{128, 256}, 9, 16}, {{256, 512}, 16, 16}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bnn_network_spec spec = {.type = BNN_NETWORK_FCNN,
+                                       .input = {1, 28, 28},
+                                       .classes = CLASSES,
+                                       .widths = {cases[i].widths[0], cases[i].widths[1]},
+                                       .width_count = 2,
+                                       .kernel = 3};
+        bnn_network *network;
+        bnn_error error;
+        check(bnn_network_create(&spec, &network, &error), &error);
+        assert_in_range(bnn_network_block(network, 128, 1), cases[i].least, cases[i].most);
+        assert_int_equal(bnn_network_block(network, 3, 1), 3);
+        assert_int_equal(bnn_network_block(network, 128, 4) % 4, 0);
+        assert_int_equal(bnn_network_block(network, 128, 32), 32);
+        bnn_network_free(network);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +661,7 @@ int main(void)
         cmocka_unit_test(rows_are_whole),
         cmocka_unit_test(layers_that_do_not_fit),
         cmocka_unit_test(networks_that_are_not_complete),
+        cmocka_unit_test(blocks_fit_the_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
