@@ -295,8 +295,8 @@ static void compare_step(bnn_network_type type, bnn_engine_options options, cons
     }
     const double relative = sqrt(difference / size);
     if (!(relative < (sizeof(bnn_real) == sizeof(float) ? 5e-6 : 1e-13)))
-        fail_msg("%s, %s: the whole gradient differs by %.2e", estimator->row.name, set ? set : "default",
-                 relative);
+        fail_msg("%s, %s: the whole gradient differs by %.2e", options.estimator->row.name,
+                 set ? set : "default", relative);
     free(fast);
 }
 

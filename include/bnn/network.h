@@ -72,8 +72,8 @@ size_t bnn_network_fused(const bnn_network *network, size_t l, bnn_kernel_shape 
 
 /* The number of images in a block: for conv networks 4 to 8, as many as keep the largest layer's buffers in the
  * second-level cache, and up to 16 where the weights, which every block reads, are larger than those buffers; 16 where the
- * estimator (NULL: none) perturbs them, which they go through in parts; for an mlp, whose products want many rows, `most`.
- * Never above `most` but to be a multiple of `views` (>= 1). */
+ * estimator (NULL: none) perturbs them; for an mlp, whose products want many rows, `most`. Never above `most` but to be a
+ * multiple of `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, const bnn_estimator *estimator, size_t most,
                          size_t views);
 
