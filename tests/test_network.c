@@ -637,9 +637,9 @@ static void blocks_fit_the_network(void **state)
         bnn_error error;
         check(bnn_network_create(&spec, &network, &error), &error);
         assert_in_range(bnn_network_block(network, NULL, 128, 1), cases[i].least, cases[i].most);
-        assert_int_equal(bnn_network_block(network, 3, 1), 3);
-        assert_int_equal(bnn_network_block(network, 128, 4) % 4, 0);
-        assert_int_equal(bnn_network_block(network, 128, 32), 32);
+        assert_int_equal(bnn_network_block(network, NULL, 3, 1), 3);
+        assert_int_equal(bnn_network_block(network, NULL, 128, 4) % 4, 0);
+        assert_int_equal(bnn_network_block(network, NULL, 128, 32), 32);
         bnn_network_free(network);
     }
 }
