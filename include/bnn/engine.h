@@ -4,8 +4,8 @@
  * with respect to mu and rho or sigma (src/README.md; Blundell et al. 2015, section 3.2).
  *
  * Work is cut into units (Monte-Carlo sample x chunk of the batch), the same whatever the number of threads;
- * each unit has a gradient of its own and units are added up in one fixed order, so results are bit-identical
- * for any number of threads. Nothing is allocated in a step. */
+ * units of a sample share its packed weights, each unit has a gradient of its own, and units are added up in
+ * one fixed order, so results are bit-identical for any number of threads. Nothing is allocated in a step. */
 #ifndef BNN_ENGINE_H
 #define BNN_ENGINE_H
 
