@@ -2,6 +2,7 @@
  * over views against its definition. */
 #include "testing.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,6 +221,100 @@ static void estimators_have_equal_means(void **state)
             }
         }
     }
+}
+
+/* Adds a layer to the end of a chain. */
+static void append(bnn_network *network, bnn_layer layer)
+{
+    bnn_error error;
+    layer.inputs[0] = network->layer_count ? network->layer_count - 1 : BNN_IMAGES;
+    layer.stream = network->layer_count;
+    snprintf(layer.name, sizeof layer.name, "layer %zu", network->layer_count);
+    assert_int_equal(bnn_network_add(network, &layer, &error), BNN_OK);
+}
+
+/* Mean and variance of a logit of the chain conv, conv, mean, dense, of which the second alone has noise: with h = conv(x) of
+ * the first, its pre-activations of different pixels p and channels o are independent N(mu h + b, sigma^2 h^2 + sigma_b^2). */
+static void closed_form(const bnn_posterior *q, const bnn_real *x, size_t height, size_t width, size_t logit,
+                        double *mean, double *variance)
+{
+    const bnn_layer *first = &q->network->layers[0], *second = &q->network->layers[1],
+                    *head = &q->network->layers[3];
+    const size_t hidden = first->shape.out.channels, channels = second->shape.out.channels,
+                 pixels = height * width;
+    *mean = (double)q->mu[head->bias_offset + logit];
+    *variance = 0;
+    for (size_t i = 0; i < channels * pixels; i++) {
+        const size_t o = i / pixels, y = i % pixels / width, column = i % width;
+        const double sigma = log1p(exp((double)q->rho[second->bias_offset + o])),
+                     w = (double)q->mu[head->weight_offset + logit * channels + o] / (double)pixels;
+        double m = (double)q->mu[second->bias_offset + o], v = sigma * sigma;
+        for (size_t k = 0; k < hidden * 9; k++) {
+            const size_t c = k / 9, row = y + k % 9 / 3, at = column + k % 3; /* of the padded image */
+            const size_t j = second->weight_offset + o * hidden * 9 + k;
+            if (row < 1 || row > height || at < 1 || at > width) continue;
+            /* The first convolution is that of its centre tap. */
+            const double h =
+                (double)q->mu[first->weight_offset + c * 9 + 4] * (double)x[(row - 1) * width + at - 1] +
+                (double)q->mu[first->bias_offset + c];
+            const double s = log1p(exp((double)q->rho[j]));
+            m += (double)q->mu[j] * h;
+            v += s * s * h * h;
+        }
+        *mean += w * m;
+        *variance += w * w * v;
+    }
+}
+
+/* What estimator.h says of local on convolutions, independence of pixels included, in mean and variance of the logits. */
+static void local_draws_pixels_apart(void **state)
+{
+    enum { HEIGHT = 9, WIDTH = 8, COPIES = 64, SAMPLES = 8, STEPS = 40, N = COPIES * SAMPLES * STEPS };
+    const size_t input[] = {1, HEIGHT, WIDTH};
+    bnn_real *in = bnn_alloc(COPIES * HEIGHT * WIDTH, sizeof *in);
+    uint32_t labels[COPIES] = {0};
+    double sum[CLASSES] = {0}, square[CLASSES] = {0};
+    bnn_network *network;
+    bnn_posterior *q;
+    bnn_engine *engine;
+    bnn_error error;
+    (void)state;
+    assert_int_equal(bnn_network_begin(input, CLASSES, 4, &network, &error), BNN_OK);
+    append(network, (bnn_layer){.type = &bnn_layer_conv, .shape = {.out.channels = 3, .kernel = 3}});
+    append(network, (bnn_layer){.type = &bnn_layer_conv, .shape = {.out.channels = 5, .kernel = 3}});
+    append(network, (bnn_layer){.type = &bnn_layer_mean});
+    append(network, (bnn_layer){.type = &bnn_layer_dense, .shape.out.channels = CLASSES});
+    assert_int_equal(bnn_posterior_create(network, &bnn_family_gaussian, &q, &error), BNN_OK);
+    bnn_posterior_initialise(q, BNN_INIT_KAIMING, -1, 4);
+    for (size_t l = 0; l < 4; l += 3) /* the layers without noise */
+        for (size_t j = 0; j < network->layers[l].weight_count + network->layers[l].bias_count; j++)
+            q->rho[network->layers[l].weight_offset + j] = -60;
+    for (size_t j = 0; j < 3 * 9; j++) q->mu[j] = j % 9 == 4 ? q->mu[j] : 0;
+    bnn_normals(bnn_stream_of(1, BNN_STREAM_AUGMENTATION, 0, 0, 0), in, HEIGHT * WIDTH);
+    for (size_t i = 1; i < COPIES; i++) memcpy(in + i * HEIGHT * WIDTH, in, HEIGHT * WIDTH * sizeof *in);
+    const bnn_engine_options options = {
+        .samples = SAMPLES, .items = COPIES, .views = 1, .estimator = &bnn_estimator_local, .threads = 2};
+    assert_int_equal(bnn_engine_create(q, &options, &engine, &error), BNN_OK);
+    for (uint64_t step = 0; step < STEPS; step++) {
+        bnn_engine_draw(engine, 1, BNN_STREAM_TRAIN_NOISE, step);
+        bnn_engine_step(engine, in, labels, 0);
+        for (size_t i = 0; i < COPIES * SAMPLES * CLASSES; i++) {
+            const double z = (double)bnn_engine_logits(engine, i / CLASSES / COPIES)[i % (COPIES * CLASSES)];
+            sum[i % CLASSES] += z;
+            square[i % CLASSES] += z * z;
+        }
+    }
+    for (size_t c = 0; c < CLASSES; c++) {
+        double mean, variance;
+        closed_form(q, in, HEIGHT, WIDTH, c, &mean, &variance);
+        const double found = sum[c] / N, spread = square[c] / N - found * found;
+        assert_true(fabs(found - mean) <= 4.5 * sqrt(variance / N));
+        assert_close(spread, variance, 4.5 * sqrt(2.0 / N), 0);
+    }
+    bnn_engine_free(engine);
+    bnn_posterior_free(q);
+    bnn_network_free(network);
+    free(in);
 }
 
 static void threads_do_not_change_a_bit(void **state)
@@ -470,6 +565,7 @@ int main(void)
         cmocka_unit_test(gradients_of_estimators_are_derivatives),
 #endif
         cmocka_unit_test(estimators_have_equal_means),
+        cmocka_unit_test(local_draws_pixels_apart),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(fast_kernels_cost_no_accuracy),
         cmocka_unit_test(threads_do_not_change_a_bit_of_any_kernels),

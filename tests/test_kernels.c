@@ -473,6 +473,7 @@ static void run_noise_naive(const bnn_kernel_shape *shape, trial *t, size_t imag
         const size_t from = winner(shape, values, n, o, y, x, &alive);
         t->out[j] = alive ? values[from] : 0;
         gradient[from] = alive ? t->out_gradient[j] : 0;
+        if (normal && b[from] == 0) continue; /* no weight nor input has a part in it */
         b_gradient[from] =
             gradient[from] * (normal ? t->out_noise[from] / (2 * (bnn_real)sqrt((double)b[from]))
                                      : (bnn_real)noise_at(shape, t, false, n, o, from, 1));
@@ -510,6 +511,42 @@ static void compare_noise(const bnn_kernel_shape *shape, size_t images, size_t p
     }
     trial_free(&expected);
     trial_free(&found);
+}
+
+/* Pixels without light next to bright ones, and biases without noise: B is 0 where a fast algorithm finds rounding, of either
+ * sign, and its root has no slope. */
+static void dark_pixels(void **state)
+{
+    (void)state;
+    for (size_t l = 0; l < 2; l++) {
+        bnn_kernel_shape shape = conv_shape(layouts[l], 4, 16, 14, 14, 3, 0);
+        shape.noise = BNN_NOISE_NORMALS;
+        trial expected = trial_of(&shape, 1), found = trial_of(&shape, 1);
+        for (size_t c = 0; c < 4; c++)
+            for (size_t p = 0; p < 14 * 14; p++) {
+                const size_t j = at(&shape.in, 0, c, p / 14, p % 14);
+                expected.in[0][j] = found.in[0][j] = p % 14 < 4 ? 10 * found.in[0][j] : 0;
+            }
+        for (size_t j = found.weights; j < found.parameters; j++) expected.spread[j] = found.spread[j] = 0;
+        run_noise_naive(&shape, &expected, 1);
+        memcpy(found.out_gradient, expected.out_gradient, found.out_count * sizeof *found.out_gradient);
+        for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++) {
+            double largest = 0, size = 0;
+            if (!bnn_kernel_fits(*kernel, &shape)) continue;
+            run(*kernel, &shape, &found, 1, 1, true);
+            for (size_t j = 0; j < found.out_count; j++)
+                largest = fmax(largest, fabs((double)expected.out[j]));
+            for (size_t j = 0; j < found.out_count; j++)
+                assert_true(fabs((double)(found.out[j] - expected.out[j])) < 2e-3 * largest);
+            for (size_t j = 0; j < found.weights; j++)
+                size = fmax(size, fabs((double)expected.spread_gradient[j]));
+            for (size_t j = 0; j < found.weights; j++)
+                assert_true(fabs((double)(found.spread_gradient[j] - expected.spread_gradient[j])) <
+                            2e-3 * size);
+        }
+        trial_free(&expected);
+        trial_free(&found);
+    }
 }
 
 static void noise(void **state)
@@ -816,6 +853,7 @@ int main(void)
         cmocka_unit_test(every_flag),
         cmocka_unit_test(other_kernels),
         cmocka_unit_test(noise),
+        cmocka_unit_test(dark_pixels),
         cmocka_unit_test(dense_layers),
         cmocka_unit_test(without_weights),
         cmocka_unit_test(ties_go_to_the_first),

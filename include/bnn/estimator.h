@@ -1,8 +1,10 @@
 /* Estimators: how the weight noise of a training step reaches the activations; one row of bnn_estimators, one file each.
  *
- * A layer that an estimator perturbs runs twice, f(in; W) = W in + b without noise of its own:
+ * A layer that an estimator perturbs computes f(in; W) = W in + b twice, without noise of its own:
  *     out = A + psi(B)    A = f(in; mu)    B = f(phi(in); spread)
- * with a spread of the weights, made of sigma and the draw's noise eps, and noise of each image in phi and psi. */
+ * with a spread of the weights, made of sigma and the draw's noise eps, and noise of each image in phi and psi: by a kernel
+ * with noise (bnn/kernel.h), which shares between the two what it can, where there is one for the shape; else by two runs
+ * of a kernel without, the twin of the first. */
 #ifndef BNN_ESTIMATOR_H
 #define BNN_ESTIMATOR_H
 
@@ -54,7 +56,14 @@ typedef struct bnn_estimator {
 extern const bnn_estimator bnn_estimator_weight;
 
 /* Pre-activations are drawn: mu x + sqrt(sigma^2 x^2) zeta, zeta ~ N(0, 1) an image and output (Kingma, Salimans and Welling
- * 2015, eq. 6): phi(x) = x^2, psi(B) = zeta sqrt(B), spread = sigma^2. Layers whose weights are used once an image. */
+ * 2015, eq. 6): phi(x) = x^2, psi(B) = zeta sqrt(B), spread = sigma^2. That is what weight draws give each image where its
+ * weights are used once (dense layers). Pixels of a convolution share weights, so that weight draws correlate their
+ * pre-activations; here each has a zeta of its own (as in Molchanov, Ashukha and Vetrov, "Variational Dropout Sparsifies
+ * Deep Neural Networks", 2017, and Shridhar, Laumann and Liwicki, arXiv:1901.02731): each has the mean and
+ * variance that weight draws give it, but the correlation is dropped. A network with convolutions so trains on another expectation
+ * of log p(y | x) than the ELBO's, mostly one of less variance; evaluation draws weights, as ever. B by Winograd's transforms
+ * carries an error of some 1e-6 of the largest B nearby (in float), which may make it negative: it is cut off at 0 before
+ * sigma^2 of the bias, which is exact, is added. */
 extern const bnn_estimator bnn_estimator_local;
 
 /* mu x + r (dW (s x)), dW = sigma eps shared, r and s random signs of an image (Wen et al. 2018, eq. 4): phi(x) = s x, psi(B)

@@ -31,7 +31,8 @@ size_t bnn_activation_count(const bnn_activation *activation);
 /* Noise of each image around the weights. A layer with noise computes two sums, by its weights and by their spread, which is
  * packed as they are, and then ReLU and pooling of  A + psi(B),  A = f(in; weights),  B = f(phi(in); spread):
  *     signs    phi(x) = s x    psi(B) = r B          signs s of an input channel, r of an output channel
- *     normals  phi(x) = x^2    psi(B) = z sqrt(B)    z ~ N(0, 1) of each sum; B is taken for 1e-20 where it is less
+ *     normals  phi(x) = x^2    psi(B) = z sqrt(B)    z ~ N(0, 1) of each sum
+ * B is taken for 1e-20 where it is less or, by kernels whose rounding is more, for 16 epsilon of the largest B of its tile.
  * bnn/estimator.h says what for. */
 typedef enum bnn_noise { BNN_NOISE_NONE, BNN_NOISE_SIGNS, BNN_NOISE_NORMALS } bnn_noise;
 

@@ -95,6 +95,7 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
     const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
     const size_t noise_row = shape->in.width * stride, sets = normals ? 2 : vectors;
     const bnn_real *weights[2] = {i.weights, normals ? i.spread : i.weights + LANES};
+    const vec least = (vec){0} + (bnn_real)LEAST_VARIANCE;
     vec first[2][TAPS], bias[2]; /* the first channel's weights stay in registers */
     for (size_t j = 0; j < sets; j++) {
         for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights[j] + t * stride);
@@ -117,7 +118,7 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
                                 (c == 0 ? first[j][t] : load(weights[j] + (c * TAPS + t) * stride));
                     }
             if (normals)
-                finish_noisy_window(pool, shape->relu, values[0], values[1], 2, bias[0], bias[1],
+                finish_noisy_window(pool, shape->relu, values[0], values[1], 2, bias[0], bias[1], least,
                                     i.noise + window * (y * noise_row + x * stride), noise_row, stride, i.out,
                                     i.codes, i.slopes);
             else

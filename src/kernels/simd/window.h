@@ -5,6 +5,9 @@
 #include "base/simd/vector.h"
 #include "kernels/padding.h"
 
+/* What a variance is taken for that is less: bnn/kernel.h. */
+#define LEAST_VARIANCE 1e-20
+
 /* out, codes (unless NULL) <- from the 2 x 2 values of a pooling window in rows `row` apart, or without
  * pooling from the one value. Returns the codes. */
 INLINE mask finish_window(bool pool, bool relu, const vec *values, size_t row, vec bias, bnn_real *out,
@@ -28,13 +31,14 @@ INLINE mask finish_window(bool pool, bool relu, const vec *values, size_t row, v
     return code;
 }
 
-/* A window's values are means + z sqrt(B), B = variances + `spread_bias`, z at `noise` in rows `noise_row` and columns
- * `noise_column` apart. Rounding may leave a variance, a sum of squares, below 0. slopes <- d out / d B. */
+/* A window's values are means + z sqrt(B), B = variances + `spread_bias` but not below `least`, z at `noise` in rows
+ * `noise_row` and columns `noise_column` apart. Rounding may leave a variance, a sum of squares, below 0. slopes <- d out /
+ * d B. */
 INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const vec *variances, size_t row,
-                                vec bias, vec spread_bias, const bnn_real *noise, size_t noise_row,
+                                vec bias, vec spread_bias, vec least, const bnn_real *noise, size_t noise_row,
                                 size_t noise_column, bnn_real *out, bnn_code *codes, bnn_real *slopes)
 {
-    const vec zero = {0}, least = zero + (bnn_real)1e-20;
+    const vec zero = {0};
     const size_t count = pool ? 4 : 1;
     vec values[4], roots[4], z[4];
     for (size_t v = 0; v < count; v++) {

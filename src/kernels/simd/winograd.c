@@ -15,6 +15,8 @@
  * Noise: signs, one a channel and image, commute with the transforms of pixels, so A and B of kernel.h share those:
  * M = V U + r ((s V) U') with U' of the spread. Normals need a V' of the squares and an M' of their own, and share what
  * follows the sums. */
+#include <float.h>
+
 #include "base/simd/vector.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/product.h"
@@ -323,17 +325,24 @@ INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shap
     vec means[LENGTH][LENGTH], variances[LENGTH][LENGTH];
     output_tile(height, width, m, m_plane, means);
     output_tile(height, width, spread_m, m_plane, variances);
+    vec least = {0}; /* the rounding of a tile is that of its largest */
+    UNROLL
+    for (size_t i = 0; i < height; i++) UNROLL
+    for (size_t j = 0; j < width; j++) least = larger(variances[i][j], least);
+    least = larger(16 * (bnn_real)(sizeof(bnn_real) == sizeof(float) ? FLT_EPSILON : DBL_EPSILON) * least,
+                   (vec){0} + (bnn_real)LEAST_VARIANCE);
     for (size_t i = 0; i < height / window && i < o->rows; i++)
         for (size_t j = 0; j < width / window && j < o->columns; j++) {
             const size_t at = i * o->row + j * o->column;
             const bnn_real *z = noise + window * (i * noise_row + j * o->column);
             if (shape->pool)
                 finish_noisy_window(true, shape->relu, &means[2 * i][2 * j], &variances[2 * i][2 * j], LENGTH,
-                                    bias, spread_bias, z, noise_row, o->column, out + at, codes + at,
+                                    bias, spread_bias, least, z, noise_row, o->column, out + at, codes + at,
                                     slopes + at);
             else
                 finish_noisy_window(false, shape->relu, &means[i][j], &variances[i][j], LENGTH, bias,
-                                    spread_bias, z, noise_row, o->column, out + at, codes + at, slopes + at);
+                                    spread_bias, least, z, noise_row, o->column, out + at, codes + at,
+                                    slopes + at);
         }
 }
 
