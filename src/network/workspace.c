@@ -131,7 +131,8 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
     return BNN_OK;
 }
 
-size_t bnn_network_block(const bnn_network *network, const bnn_estimator *estimator, size_t most, size_t views)
+size_t bnn_network_block(const bnn_network *network, const bnn_estimator *estimator, size_t most,
+                         size_t views)
 {
     const size_t cache = (size_t)3 << 19; /* bytes; fixed, so that results are the same on every machine */
     size_t largest = 0, images = most;
