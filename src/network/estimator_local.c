@@ -64,7 +64,9 @@ static void psi_adjoint(size_t n, const bnn_real *b, const bnn_real *out_noise, 
 }
 
 const bnn_estimator bnn_estimator_local = {
-    .row = {.name = "local", .summary = "pre-activations are drawn; of a convolution, pixels apart, which drops their correlation"},
+    .row = {.name = "local",
+            .summary =
+                "pre-activations are drawn; of a convolution, pixels apart, which drops their correlation"},
     .normal = true,
     .perturbs = perturbs,
     .spread = spread,
