@@ -53,6 +53,15 @@ typedef struct cmd_line {
         "threads", "N",                                                                                      \
             "worker threads, on which no result depends (default: OMP_NUM_THREADS, or all processors)"       \
     }
+#define CMD_OPTIONS_PREDICTION                                                                               \
+    {"samples", "T", "weight draws a prediction (default: eval.samples)"},                                   \
+        {"mean", NULL, "the network at w = mu, with no draw"},                                               \
+        {"draws", "shared|independent",                                                                      \
+         "the same draws for every element, or new ones (default: eval.draws)"},                             \
+    {                                                                                                        \
+        "predictive", "NAME",                                                                                \
+            "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"               \
+    }
 #define CMD_OPTION_GROUP                                                                                     \
     {                                                                                                        \
         "group", "G", "another group than the model's"                                                       \
