@@ -6,8 +6,7 @@
 #include "bnn/blas.h"
 #include "commands/command.h"
 #include "data/sniff.h"
-#include "images.h"
-#include "program.h"
+#include "trainings.h"
 
 #define MODEL REFERENCE "fcnn/model.bin"
 
@@ -416,13 +415,6 @@ static void threads_follow_openmp(void **state)
     omp_set_num_threads(before);
 }
 
-static int set_up(void **state)
-{
-    if (find_program() || make_temporary_directory(state)) return -1;
-    put_data_set();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,5 +434,5 @@ int main(void)
         cmocka_unit_test(mistakes_are_said_of_the_right_word),
         cmocka_unit_test(threads_follow_openmp),
     };
-    return cmocka_run_group_tests(tests, set_up, remove_temporary_directory);
+    return cmocka_run_group_tests(tests, set_up_trainings, remove_temporary_directory);
 }

@@ -1,7 +1,6 @@
 /* The figures that `bnn eval` and `bnn score` print: whose they are, where there are none, and what is refused. */
 #include "bnn/npy.h"
-#include "images.h"
-#include "program.h"
+#include "trainings.h"
 
 #define MODEL REFERENCE "fcnn/model.bin"
 #define FIGURES (sizeof(bnn_real) == sizeof(double) ? 1e-9 : 2e-5)
@@ -161,13 +160,6 @@ static void a_group_averaged_prediction_has_no_defect(void **state)
     cJSON_Delete(json);
 }
 
-static int set_up(void **state)
-{
-    if (find_program() || make_temporary_directory(state)) return -1;
-    put_data_set();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,5 +169,5 @@ int main(void)
         cmocka_unit_test(rows_that_are_no_distribution_are_named),
         cmocka_unit_test(a_group_averaged_prediction_has_no_defect),
     };
-    return cmocka_run_group_tests(tests, set_up, remove_temporary_directory);
+    return cmocka_run_group_tests(tests, set_up_trainings, remove_temporary_directory);
 }

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 #include "bnn/npy.h"
-#include "images.h"
-#include "program.h"
+#include "trainings.h"
 
 #define SHOWN 2
 #define DRAWS 3
@@ -103,9 +102,8 @@ static void what_cannot_be_drawn_is_said(void **state)
 static int set_up(void **state)
 {
     char text[1024];
-    if (find_program() || make_temporary_directory(state)) return -1;
+    if (set_up_trainings(state)) return -1;
     snprintf(usual_path, sizeof usual_path, "%s", getenv("PATH"));
-    put_data_set();
     small_config(text, sizeof text);
     put_file("config.json", text, strlen(text));
     return bnn_run("train", in_temporary("config.json"), "--out", in_temporary("run"))->code;

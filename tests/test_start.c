@@ -4,9 +4,8 @@
 #include "bnn/mode.h"
 #include "bnn/model.h"
 #include "bnn/numeric.h"
-#include "images.h"
 #include "networks.h"
-#include "program.h"
+#include "trainings.h"
 
 static const char *config(void)
 {
@@ -287,13 +286,6 @@ static void the_best_model_is_one_with_sigma(void **state)
     bnn_safetensors_free(file);
 }
 
-static int set_up(void **state)
-{
-    if (find_program() || make_temporary_directory(state)) return -1;
-    put_data_set();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,5 +299,5 @@ int main(void)
         cmocka_unit_test(sigma_waits),
         cmocka_unit_test(the_best_model_is_one_with_sigma),
     };
-    return cmocka_run_group_tests(tests, set_up, remove_temporary_directory);
+    return cmocka_run_group_tests(tests, set_up_trainings, remove_temporary_directory);
 }

@@ -10,9 +10,8 @@
 #include "bnn/safetensors.h"
 #include "bnn/settings.h"
 #include "bnn/train.h"
-#include "images.h"
 #include "layers.h"
-#include "program.h"
+#include "trainings.h"
 
 #define CASES "tests/cases/"
 
@@ -473,13 +472,6 @@ static void a_sweep_repeats_what_its_settings_changed_and_no_more(void **state)
     assert_false(same_time(changed("sweep/none-1/eval-shared.json"), figures));
 }
 
-static int set_up(void **state)
-{
-    if (find_program() || make_temporary_directory(state)) return -1;
-    put_data_set();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,5 +490,5 @@ int main(void)
         cmocka_unit_test(a_dry_run_prints_the_configuration_and_writes_nothing),
         cmocka_unit_test(a_sweep_repeats_what_its_settings_changed_and_no_more),
     };
-    return cmocka_run_group_tests(tests, set_up, remove_temporary_directory);
+    return cmocka_run_group_tests(tests, set_up_trainings, remove_temporary_directory);
 }

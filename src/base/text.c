@@ -103,3 +103,14 @@ char *bnn_join(char *text, size_t size, const char *const *names)
     for (size_t i = 0; names[i]; i++) bnn_append(text, size, "%s\"%s\"", i ? ", " : "", names[i]);
     return text;
 }
+
+char *bnn_duration_text(double seconds, const char *const units[3], char *text, size_t size)
+{
+    if (seconds < 100)
+        snprintf(text, size, "%.0f%s", seconds, units[0]);
+    else if (seconds < 6000)
+        snprintf(text, size, "%.0f%s", seconds / 60, units[1]);
+    else
+        snprintf(text, size, "%.1f%s", seconds / 3600, units[2]);
+    return text;
+}

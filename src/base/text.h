@@ -36,6 +36,9 @@ void bnn_choices_add_rows(bnn_choices *choices, bnn_registry *registry);
 /* one of "sgd", "adamw" (did you mean "adamw"?) */
 const char *bnn_choices_text(bnn_choices *choices);
 
+/* "90 s", "12 min", "1.5 h" in the words of `units` for seconds, minutes and hours. Returns `text`, a buffer of `size` bytes. */
+char *bnn_duration_text(double seconds, const char *const units[3], char *text, size_t size);
+
 /* "a", "b": the names of a list that ends with NULL, in quotes. Returns `text`, a buffer of `size` bytes. */
 char *bnn_join(char *text, size_t size, const char *const *names);
 

@@ -25,20 +25,12 @@ typedef struct progress {
     bnn_epoch last;
 } progress;
 
+static const char *const duration_units[] = {"s", "m", "h"};
+
 static void print_message(void *context, const char *line)
 {
     const progress *p = context;
     fprintf(stderr, "%s%s\n", p->live ? "\r\033[K" : "", line);
-}
-
-static void format_duration(double seconds, char *text, size_t size)
-{
-    if (seconds < 100)
-        snprintf(text, size, "%.0fs", seconds);
-    else if (seconds < 6000)
-        snprintf(text, size, "%.0fm", seconds / 60);
-    else
-        snprintf(text, size, "%.1fh", seconds / 3600);
 }
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
@@ -61,7 +53,8 @@ static void print_step(void *context, size_t epoch, size_t epochs, double fracti
     if (!p->live) return;
     fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
     if (epoch == 1) return; /* the rest is known from the last epoch */
-    format_duration(p->spent / done * ((double)epochs - done - fraction), left, sizeof left);
+    bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
+                      sizeof left);
     fprintf(stderr, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl, p->last.train_accuracy,
             p->last.image_samples_per_second, left);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/engine.h"
@@ -224,19 +225,6 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
 
 /* ---- what it costs --------------------------------------------------------------------------------------- */
 
-static const char *duration_text(double seconds, char *text, size_t size)
-{
-    if (seconds < 1)
-        snprintf(text, size, "less than a second");
-    else if (seconds < 100)
-        snprintf(text, size, "about %.0f seconds", ceil(seconds));
-    else if (seconds < 6000)
-        snprintf(text, size, "about %.0f minutes", seconds / 60);
-    else
-        snprintf(text, size, "about %.1f hours", seconds / 3600);
-    return text;
-}
-
 /* The epoch (from 0) at which a step will cost something else, or train.epochs. */
 static size_t end_of_pace(const run *r)
 {
@@ -256,15 +244,19 @@ static void tell_cost(run *r, size_t epoch, size_t steps, double seconds)
 {
     const size_t batches = r->batches->batches, end = end_of_pace(r), epochs = end - epoch;
     const double each = seconds / (double)steps * (double)batches;
+    static const char *const units[] = {" seconds", " minutes", " hours"};
+    const double all = each * (double)epochs;
     char duration[64], part[64] = "";
     if (r->told || (seconds < PACE_SECONDS && steps < batches)) return;
     r->told = true;
     if (end < r->config->train.epochs || epoch > 0)
         snprintf(part, sizeof part, epochs == 1 ? "epoch %zu: " : "epochs %zu to %zu: ", epoch + 1, end);
-    say(r, "%s%s (%zu epoch%s of %.2g s, %.0f image-samples/s, %d thread%s%s)", part,
-        duration_text(each * (double)epochs, duration, sizeof duration), epochs, epochs == 1 ? "" : "s", each,
-        images_per_step(r) * (double)steps / seconds, r->options->threads,
-        r->options->threads == 1 ? "" : "s", r->validation ? "; validations apart" : "");
+    say(r, "%s%s%s (%zu epoch%s of %.2g s, %.0f image-samples/s, %d thread%s%s)", part,
+        all < 1 ? "" : "about ",
+        all < 1 ? "less than a second"
+                : bnn_duration_text(all < 100 ? ceil(all) : all, units, duration, sizeof duration),
+        epochs, epochs == 1 ? "" : "s", each, images_per_step(r) * (double)steps / seconds,
+        r->options->threads, r->options->threads == 1 ? "" : "s", r->validation ? "; validations apart" : "");
 }
 
 /* ---- an epoch ------------------------------------------------------------------------------------------ */
