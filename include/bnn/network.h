@@ -70,8 +70,8 @@ const bnn_layer *bnn_network_head(const bnn_network *network);
 size_t bnn_network_fused(const bnn_network *network, size_t l, bnn_kernel_shape *shape);
 
 /* The number of images in a block: for conv networks 4 to 8, as many as keep the largest layer's buffers in the
- * second-level cache; where the estimator (NULL: none) perturbs them 16, as each block reads two sets of weights; for an mlp,
- * whose products want many rows, `most`. Never above `most` but to be a multiple of `views` (>= 1). */
+ * second-level cache; where the estimator (NULL: none) perturbs them 16, which they go through in parts; for an mlp, whose
+ * products want many rows, `most`. Never above `most` but to be a multiple of `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, const bnn_estimator *estimator, size_t most,
                          size_t views);
 
