@@ -1,8 +1,8 @@
 #include "network/perturbation.h"
 
-#include "network/plan.h"
-
 #include <stdlib.h>
+
+#include "network/plan.h"
 
 /* How many images of a block go through a kernel with noise at a time. */
 static size_t part_of_block(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
