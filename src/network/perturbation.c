@@ -11,7 +11,7 @@ static size_t part_of_block(const bnn_kernel *kernel, const bnn_kernel_shape *sh
     const size_t image =
         bnn_kernel_saved_count(kernel, shape, 1) + bnn_kernel_scratch_count(kernel, shape, 1);
     const size_t fit = larger(cache / sizeof(bnn_real) / image, 4);
-    return fit < block ? fit : block;
+    return 2 * fit < block ? fit : block; /* to halve it saves less than it reads weights again */
 }
 
 static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)

@@ -9,7 +9,7 @@
 typedef struct perturbation {
     const bnn_estimator *estimator;
     const bnn_layer *layer;
-    runner mean, spread; /* two runs; with noise what one takes */
+    runner mean, spread; /* two runs; with noise the weights of one */
     bnn_stream stream;
     size_t views, first; /* first: images of the unit before this block */
     size_t in_noise_count, out_noise_count;
