@@ -137,6 +137,75 @@ static void graphs_run_as_their_layers_do(void **state)
     }
 }
 
+/* A unit of 16 images with an estimator, in blocks of `block`: the logits, then the gradients of weights and spread; freed with
+ * free(). */
+static bnn_real *unit_in_blocks(const bnn_network *network, const bnn_estimator *estimator, size_t block)
+{
+    enum { IMAGES = 16 };
+    const size_t n = network->parameter_count, image = bnn_network_in_count(network);
+    bnn_real *result = test_zeros(IMAGES * CLASSES + 2 * n), *gradient = result + IMAGES * CLASSES;
+    bnn_real *x = test_normals(IMAGES * image, 4), *w = test_normals(n, 5), *spread = test_normals(n, 6);
+    const bnn_workspace_options options = {.block = block, .train = true, .estimator = estimator};
+    bnn_workspace *workspace;
+    bnn_error error;
+    for (size_t j = 0; j < n; j++) w[j] *= (bnn_real)0.1, spread[j] = spread[j] * spread[j] * (bnn_real)0.01;
+    check(bnn_workspace_create(network, &options, &workspace, &error), &error);
+    bnn_real *packed = test_zeros(bnn_workspace_packed_count(workspace));
+    for (size_t part = 0; part < bnn_workspace_parts(workspace); part++)
+        bnn_workspace_pack(workspace, part, w, spread, packed);
+    bnn_workspace_begin(workspace, &(bnn_unit){.weights = w,
+                                               .packed = packed,
+                                               .gradient = gradient,
+                                               .spread = spread,
+                                               .spread_gradient = gradient + n,
+                                               .stream = {1, 2},
+                                               .views = 1});
+    for (size_t first = 0; first < IMAGES; first += block) {
+        const size_t images = IMAGES - first < block ? IMAGES - first : block;
+        bnn_real *logits = result + first * CLASSES, descent[IMAGES * CLASSES];
+        memcpy(logits, bnn_workspace_forward(workspace, x + first * image, images),
+               images * CLASSES * sizeof *logits);
+        for (size_t i = 0; i < images * CLASSES; i++) descent[i] = (bnn_real)((first * CLASSES + i) % 5) - 2;
+        bnn_workspace_backward(workspace, descent);
+    }
+    bnn_workspace_end(workspace);
+    bnn_workspace_free(workspace);
+    free(packed), free(spread), free(w), free(x);
+    return result;
+}
+
+/* The noise of an image does not depend on the block that it is in, nor what is made of it: blocks of 16 go through the second
+ * convolution in parts, those of 3 at once. */
+static void blocks_do_not_matter(void **state)
+{
+    const bnn_network_spec spec = {.type = BNN_NETWORK_FCNN,
+                                   .input = {1, 28, 28},
+                                   .classes = CLASSES,
+                                   .widths = {32, 64},
+                                   .width_count = 2,
+                                   .kernel = 3};
+    bnn_network *network;
+    bnn_error error;
+    (void)state;
+    check(bnn_network_create(&spec, &network, &error), &error);
+    for (size_t e = 1; bnn_estimators[e]; e++) {
+        const size_t logits = 16 * CLASSES, n = network->parameter_count;
+        bnn_real *found = unit_in_blocks(network, bnn_estimators[e], 16),
+                 *expected = unit_in_blocks(network, bnn_estimators[e], 3);
+        for (size_t i = 0; i < 3; i++) { /* logits, the gradient of the weights, that of the spread */
+            const size_t from = i == 0 ? 0 : logits + (i - 1) * n, count = i == 0 ? logits : n;
+            double difference = 0, size = 0;
+            for (size_t j = from; j < from + count; j++) {
+                difference += pow((double)(found[j] - expected[j]), 2);
+                size += pow((double)expected[j], 2);
+            }
+            assert_true(size > 0 && sqrt(difference / size) < ROUNDING);
+        }
+        free(expected), free(found);
+    }
+    bnn_network_free(network);
+}
+
 #ifdef BNN_DOUBLE
 /* The gradient of a step, mu then rho (2 count), and the loss; threads and samples do not matter here. */
 static double step(const bnn_posterior *q, const bnn_estimator *estimator, bnn_real *gradient)
@@ -618,13 +687,17 @@ static void networks_that_are_not_complete(void **state)
     bnn_network_free(network);
 }
 
-/* Small while the activations of a narrow network fill the cache, larger where the weights outweigh them, never more than
- * asked for, and whole items. */
+/* Small while the activations of a narrow network fill the cache, larger in training where the weights outweigh them, never
+ * more than asked for, and whole items. */
 static void blocks_fit_the_network(void **state)
 {
     static const struct {
+        bool train;
         size_t widths[2], least, most;
-    } cases[] = {{{32, 64}, 4, 8}, {{128, 256}, 9, 16}, {{256, 512}, 16, 16}};
+    } cases[] = {{true, {32, 64}, 4, 8},
+                 {true, {128, 256}, 9, 16},
+                 {true, {256, 512}, 16, 16},
+                 {false, {256, 512}, 4, 8}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const bnn_network_spec spec = {.type = BNN_NETWORK_FCNN,
@@ -636,10 +709,12 @@ static void blocks_fit_the_network(void **state)
         bnn_network *network;
         bnn_error error;
         check(bnn_network_create(&spec, &network, &error), &error);
-        assert_in_range(bnn_network_block(network, NULL, 128, 1), cases[i].least, cases[i].most);
-        assert_int_equal(bnn_network_block(network, NULL, 3, 1), 3);
-        assert_int_equal(bnn_network_block(network, NULL, 128, 4) % 4, 0);
-        assert_int_equal(bnn_network_block(network, NULL, 128, 32), 32);
+        bnn_workspace_options options = {.block = 128, .train = cases[i].train};
+        assert_in_range(bnn_network_block(network, &options, 1), cases[i].least, cases[i].most);
+        assert_int_equal(bnn_network_block(network, &options, 4) % 4, 0);
+        assert_int_equal(bnn_network_block(network, &options, 32), 32);
+        options.block = 3;
+        assert_int_equal(bnn_network_block(network, &options, 1), 3);
         bnn_network_free(network);
     }
 }
@@ -648,6 +723,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(graphs_run_as_their_layers_do),
+        cmocka_unit_test(blocks_do_not_matter),
 #ifdef BNN_DOUBLE
         cmocka_unit_test(gradients_of_graphs_are_derivatives),
 #endif

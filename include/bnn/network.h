@@ -70,13 +70,6 @@ const bnn_layer *bnn_network_head(const bnn_network *network);
  * Layers are run together that follow each other, where nothing else uses what is between them. */
 size_t bnn_network_fused(const bnn_network *network, size_t l, bnn_kernel_shape *shape);
 
-/* The number of images in a block: for conv networks 4 to 8, as many as keep the largest layer's buffers in the
- * second-level cache, and up to 16 where the weights, which every block reads, are larger than those buffers; 16 where the
- * estimator (NULL: none) perturbs them; for an mlp, whose products want many rows, `most`. Never above `most` but to be a
- * multiple of `views` (>= 1). */
-size_t bnn_network_block(const bnn_network *network, const bnn_estimator *estimator, size_t most,
-                         size_t views);
-
 /* What one worker needs to run a network on blocks of at most `block` images; no function below allocates. */
 typedef struct bnn_workspace bnn_workspace;
 
@@ -89,6 +82,12 @@ typedef struct bnn_workspace_options {
         kernels; /* NULL: the fastest; or a set of bnn_kernel, by which every layer runs that has a kernel of it,
                           * and the others by their fastest. For tests and measurements. */
 } bnn_workspace_options;
+
+/* The number of images in a block, of options->block at most: for conv networks 4 to 8, as many as keep the largest layer's
+ * buffers in the second-level cache; in training up to 16 where the weights, which every block reads, are larger than those
+ * buffers, and 16 where an estimator perturbs layers, which they go through in parts; for an mlp, whose products want many
+ * rows, options->block. Above it only to be a multiple of `views` (>= 1). */
+size_t bnn_network_block(const bnn_network *network, const bnn_workspace_options *options, size_t views);
 
 /* BNN_BAD_INPUT when no layer has a kernel of the set that runs here, or when the network is not complete. */
 bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_options *options,

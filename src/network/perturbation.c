@@ -2,9 +2,25 @@
 
 #include <stdlib.h>
 
+#include "network/plan.h"
+
+/* How many images of a block go through a kernel with noise at a time. */
+static size_t part_of_block(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
+{
+    const size_t cache = (size_t)3 << 19; /* bytes */
+    const size_t image =
+        bnn_kernel_saved_count(kernel, shape, 1) + bnn_kernel_scratch_count(kernel, shape, 1);
+    const size_t fit = larger(cache / sizeof(bnn_real) / image, 4);
+    return 2 * fit < block ? fit : block; /* to halve it saves less than it reads weights again */
+}
+
 static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
 {
     const bool twice = !shape->noise;
+    p->part = twice ? block : part_of_block(kernel, shape, block);
+    p->saved_count =
+        bnn_channel_stride(bnn_kernel_saved_count(kernel, shape, p->part)); /* keeps them aligned */
+    const size_t parts = (block + p->part - 1) / p->part;
     const size_t in = bnn_activation_count(&shape->in), out = bnn_activation_count(&shape->out);
     p->in_noise_count = twice ? in : bnn_in_noise_count(shape);
     p->out_noise_count = twice ? out : bnn_out_noise_count(shape);
@@ -14,8 +30,10 @@ static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel
     } wanted[] = {{&p->in_noise, p->in_noise_count}, {&p->out_noise, p->out_noise_count},
                   {&p->in, twice ? in : 0},          {&p->in_gradient, twice ? in : 0},
                   {&p->out, twice ? out : 0},        {&p->out_gradient, twice ? out : 0}};
-    bool complete = runner_create(&p->mean, kernel, shape, p->layer, block, true);
+    bool complete = runner_create(&p->mean, kernel, shape, p->layer, twice ? block : 0, true);
     complete = runner_create(&p->spread, kernel, shape, p->layer, twice ? block : 0, true) && complete;
+    p->saved = bnn_alloc(twice ? 0 : parts * p->saved_count, sizeof(bnn_real));
+    complete = complete && p->saved;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         *wanted[i].buffer = bnn_alloc(block * wanted[i].count, sizeof(bnn_real));
         complete = complete && *wanted[i].buffer;
@@ -44,6 +62,7 @@ void perturbation_free(perturbation *p)
     if (!p) return;
     runner_free(&p->mean);
     runner_free(&p->spread);
+    free(p->saved);
     free(p->in);
     free(p->in_gradient);
     free(p->in_noise);
@@ -61,10 +80,10 @@ void perturbation_begin(perturbation *p, const bnn_unit *unit)
     p->first = 0;
 }
 
-/* The noise of the unit's next block. */
-static void draw_noise(perturbation *p, size_t images)
+/* The noise of `images` of the unit's next block, from its `first` on. */
+static void draw_noise(perturbation *p, size_t first, size_t images)
 {
-    for (size_t n = 0; n < images; n++) { /* an item's views share their noise */
+    for (size_t n = first; n < first + images; n++) { /* an item's views share their noise */
         const uint64_t item = (p->first + n) / p->views;
         const bnn_stream stream =
             bnn_stream_of(p->stream.state, BNN_STREAM_ESTIMATOR_NOISE, p->stream.sequence, item, 0);
@@ -72,23 +91,35 @@ static void draw_noise(perturbation *p, size_t images)
         p->estimator->noise(p->layer, stream, in, out);
         if (!p->mean.shape.noise && p->estimator->expand) p->estimator->expand(p->layer, in, out);
     }
-    p->first += images;
 }
 
-/* What a kernel with noise takes beside the rest. */
-static bnn_pass with_noise(const perturbation *p, const bnn_pass *pass)
+/* What a kernel with noise takes for the part of a block that begins with image `first`. */
+static bnn_pass part_of_pass(const perturbation *p, const bnn_pass *pass, size_t first)
 {
-    bnn_pass result = *pass;
-    result.spread = p->spread.packed;
-    result.spread_gradient = p->spread.packed_gradient;
-    result.in_noise = p->in_noise;
-    result.out_noise = p->out_noise;
-    return result;
+    const bnn_kernel_shape *shape = &p->mean.shape;
+    const size_t in = first * bnn_activation_count(&shape->in),
+                 out = first * bnn_activation_count(&shape->out);
+    bnn_pass part = *pass;
+    part.images = pass->images - first < p->part ? pass->images - first : p->part;
+    part.packed = p->mean.packed;
+    part.packed_gradient = p->mean.packed_gradient;
+    part.spread = p->spread.packed;
+    part.spread_gradient = p->spread.packed_gradient;
+    part.in_noise = p->in_noise + first * p->in_noise_count;
+    part.out_noise = p->out_noise + first * p->out_noise_count;
+    part.in[0] += in;
+    part.out += out;
+    part.saved = p->saved + first / p->part * p->saved_count;
+    part.add = pass->add || first > 0;
+    if (part.out_gradient) part.out_gradient += out;
+    if (part.in_gradient[0]) part.in_gradient[0] += in;
+    return part;
 }
 
 static void forward_twice(perturbation *p, const bnn_pass *pass)
 {
     bnn_pass spread = *pass;
+    draw_noise(p, 0, pass->images);
     p->estimator->phi(pass->images * p->in_noise_count, pass->in[0], p->in_noise, p->in);
     spread.in[0] = p->in;
     spread.out = p->out;
@@ -115,17 +146,22 @@ static void backward_twice(perturbation *p, const bnn_pass *pass)
 
 void perturbation_forward(perturbation *p, const bnn_pass *pass)
 {
-    draw_noise(p, pass->images);
-    if (p->mean.shape.noise)
-        runner_forward(&p->mean, with_noise(p, pass));
-    else
-        forward_twice(p, pass);
+    const runner *r = &p->mean;
+    if (!r->shape.noise) forward_twice(p, pass);
+    for (size_t first = 0; r->shape.noise && first < pass->images; first += p->part) {
+        const bnn_pass part = part_of_pass(p, pass, first);
+        draw_noise(p, first, part.images);
+        r->kernel->forward(&r->shape, &part);
+    }
+    p->first += pass->images;
 }
 
 void perturbation_backward(perturbation *p, const bnn_pass *pass)
 {
-    if (p->mean.shape.noise)
-        runner_backward(&p->mean, with_noise(p, pass));
-    else
-        backward_twice(p, pass);
+    const runner *r = &p->mean;
+    if (!r->shape.noise) backward_twice(p, pass);
+    for (size_t first = 0; r->shape.noise && first < pass->images; first += p->part) {
+        const bnn_pass part = part_of_pass(p, pass, first);
+        r->kernel->backward(&r->shape, &part);
+    }
 }

@@ -9,11 +9,15 @@
 typedef struct perturbation {
     const bnn_estimator *estimator;
     const bnn_layer *layer;
-    runner mean, spread; /* with noise, `mean` runs both */
+    runner mean, spread; /* two runs; with noise the weights of one */
     bnn_stream stream;
     size_t views, first; /* first: images of the unit before this block */
     size_t in_noise_count, out_noise_count;
 
+    /* With noise, blocks are larger (bnn_network_block) and go through the layer in parts that fit in the cache. Layers of many
+     * channels and few pixels, that read more weights than images, then have all at once. */
+    size_t part, saved_count;       /* images; reals that a part saves */
+    bnn_real *saved;                /* (parts, saved_count) */
     bnn_real *in_noise, *out_noise; /* (block, in_noise_count), (block, out_noise_count) */
 
     /* Of two runs: all (block, ...). */

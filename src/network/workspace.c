@@ -152,18 +152,18 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
     return BNN_OK;
 }
 
-size_t bnn_network_block(const bnn_network *network, const bnn_estimator *estimator, size_t most,
-                         size_t views)
+size_t bnn_network_block(const bnn_network *network, const bnn_workspace_options *options, size_t views)
 {
     const size_t cache = (size_t)3 << 19; /* bytes; fixed, so that results are the same on every machine */
-    size_t largest = 0, buffers = 0, packed = 0, images = most;
+    size_t largest = 0, buffers = 0, packed = 0, images = options->block;
     bool perturbed = false;
     bnn_kernel_shape shape;
     for (size_t l = 0, together; l < network->layer_count; l += together) {
         const bnn_layer_type *type = network->layers[l].type;
         together = bnn_network_fused(network, l, &shape);
         if (!type->small_blocks) continue;
-        perturbed = perturbed || bnn_estimator_perturbs(estimator, &network->layers[l]);
+        perturbed =
+            perturbed || (options->train && bnn_estimator_perturbs(options->estimator, &network->layers[l]));
         const bnn_kernel *kernel = bnn_kernel_of_set(type->kernels, &shape, NULL);
         const size_t count =
             bnn_kernel_saved_count(kernel, &shape, 1) + bnn_kernel_scratch_count(kernel, &shape, 1);
@@ -175,9 +175,9 @@ size_t bnn_network_block(const bnn_network *network, const bnn_estimator *estima
         images = cache / (largest * sizeof(bnn_real));
         if (images < 4) images = 4;
         if (images > 8) images = 8;
-        if (images < packed / buffers) images = packed / buffers;
+        if (options->train && images < packed / buffers) images = packed / buffers;
         if (images > 16 || perturbed) images = 16;
-        if (images > most) images = most;
+        if (images > options->block) images = options->block;
     }
     images -= images % views;
     return images ? images : views;

@@ -90,10 +90,16 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     return BNN_OK;
 }
 
+static bnn_workspace_options workspace_options(const bnn_engine_options *o, size_t block)
+{
+    return (bnn_workspace_options){
+        .block = block, .train = true, .estimator = o->estimator, .kernels = o->kernels};
+}
+
 static size_t chunks_for(const bnn_network *network, const bnn_engine_options *o)
 {
-    const size_t blocks =
-        o->items * o->views / bnn_network_block(network, o->estimator, UNIT_BLOCK, o->views);
+    const bnn_workspace_options unit = workspace_options(o, UNIT_BLOCK);
+    const size_t blocks = o->items * o->views / bnn_network_block(network, &unit, o->views);
     size_t units = o->samples * blocks;
     if (units < LEAST_UNITS) units = LEAST_UNITS;
     if (units > MOST_UNITS) units = MOST_UNITS;
@@ -116,18 +122,15 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->chunks = chunks_for(network, options);
     result->units = options->samples * result->chunks;
     const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
-    result->block = bnn_network_block(network, options->estimator, largest_chunk, options->views);
+    bnn_workspace_options workspace = workspace_options(options, largest_chunk);
+    workspace.block = bnn_network_block(network, &workspace, options->views);
+    result->block = workspace.block;
 
     bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
     if (!status) result->workspaces = bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
-    for (int t = 0; !status && t < options->threads; t++) {
-        const bnn_workspace_options workspace = {.block = result->block,
-                                                 .train = true,
-                                                 .estimator = options->estimator,
-                                                 .kernels = options->kernels};
+    for (int t = 0; !status && t < options->threads; t++)
         status = bnn_workspace_create(network, &workspace, &result->workspaces[t], error);
-    }
     if (!status) {
         result->packed_count = bnn_workspace_packed_count(result->workspaces[0]);
         result->parts = bnn_workspace_parts(result->workspaces[0]);

@@ -92,7 +92,7 @@ static bnn_status plan(predictor *p, bnn_error *error)
     p->chunk = least(least(predictions, images), least(CHUNK_IMAGES, p->data->count));
     if (!p->chunk) p->chunk = 1;
     p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
-    p->block = bnn_network_block(p->model->network, NULL, 128, 1);
+    p->block = bnn_network_block(p->model->network, &(bnn_workspace_options){.block = 128}, 1);
     return BNN_OK;
 }
 
