@@ -110,6 +110,7 @@ typedef struct bnn_config {
     } symmetrization;
     struct {
         size_t epochs, batch_size, samples;
+        double checkpoint_minutes;
         size_t map_epochs; /* of the epochs, the first so many: w = mu, and sigma as it is initialised */
         struct {
             char name[BNN_NAME];
@@ -171,6 +172,11 @@ bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t se
 
 /* Every key that is read, explicit, as JSON text (freed with free()); NULL when memory is short. */
 char *bnn_config_dump(const bnn_config *config, bool pretty);
+
+/* text (of `size` bytes) <- the paths of the keys that differ, but for those of `but` (NULL-terminated), with commas between;
+ * empty where none does. */
+void bnn_config_differences(const bnn_config *a, const bnn_config *b, const char *const *but, char *text,
+                            size_t size);
 
 /* One line a key: path, default, meaning, choices, and the rows that read it; freed with free(). NULL when memory is short. */
 char *bnn_config_help(bnn_registry *modes);

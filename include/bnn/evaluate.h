@@ -9,6 +9,7 @@
 #ifndef BNN_EVALUATE_H
 #define BNN_EVALUATE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +32,8 @@ typedef struct bnn_predict_options {
     uint64_t seed;
     bnn_purpose purpose; /* of the stream of draws */
     int threads;
-    const char *kernels; /* NULL, or a set of kernels: see bnn_workspace_options */
+    const char *kernels;               /* NULL, or a set of kernels: see bnn_workspace_options */
+    const volatile sig_atomic_t *stop; /* NULL, or not 0 once a signal asks for the end: BNN_INTERRUPTED */
 } bnn_predict_options;
 
 /* The predictions of `images` consecutive images from `first` on. */

@@ -22,8 +22,14 @@ bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *
  * link stays: what it names is replaced, or made. */
 bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error);
 
-/* Appends one line (a newline is added) with a single write. */
+/* Appends one line (a newline is added), and syncs it to the disk. */
 bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error);
+
+/* Cuts a file after its first `lines` lines. BNN_BAD_INPUT, and nothing is changed, where it has fewer or is missing. */
+bnn_status bnn_keep_lines(const char *path, size_t lines, bnn_error *error);
+
+/* Removes the temporary files in a directory whose writers (bnn_write_file) are processes that are gone. */
+void bnn_remove_leftovers(const char *directory);
 
 /* Makes the directory, and its parents, where missing. */
 bnn_status bnn_make_directory(const char *path, bnn_error *error);

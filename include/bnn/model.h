@@ -57,9 +57,12 @@ bnn_status bnn_posterior_tensors(const bnn_posterior *posterior, bnn_tensor_visi
 /* A visitor that ignores its context: BNN_FAILED, naming tensor and entry, at the first NaN or infinity. */
 bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_error *error);
 
-/* Writes atomically. `training`, where not NULL, is a JSON text kept as metadata; `extra` (extra_count) are
- * further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
-bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
-                          const bnn_tensor *extra, size_t extra_count, bnn_error *error);
+#define BNN_MODEL_METADATA_MOST 4
+
+/* Writes atomically. `metadata`: metadata_count (at most BNN_MODEL_METADATA_MOST) pairs of key and value beside the model's own;
+ * `extra` (extra_count): further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
+bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *const *metadata,
+                          size_t metadata_count, const bnn_tensor *extra, size_t extra_count,
+                          bnn_error *error);
 
 #endif

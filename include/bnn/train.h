@@ -44,17 +44,24 @@ typedef struct bnn_train_options {
     const char *directory; /* made when missing */
     bool write_config;     /* write the resolved config.json there */
     bool overwrite;        /* replace the run that the directory holds: its files are removed first */
+    bool resume;           /* go on from its checkpoint.bin, where it has one */
     int threads;
     const volatile sig_atomic_t
         *stop; /* set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */
     bnn_train_callbacks callbacks;
 } bnn_train_options;
 
+/* Keys that may differ between a run and what it is resumed with, NULL-terminated: train.epochs (not fewer than before). */
+extern const char *const bnn_resume_free_keys[];
+
 /* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the directory, which is
  * locked meanwhile. Nothing is written before the configuration and the data have been found good.
  *
- * BNN_BAD_INPUT, with nothing touched, when the directory holds one of these files and not `overwrite`, or when another run
- * has it locked. BNN_FAILED when a parameter, gradient, loss or prediction becomes NaN or infinite, with the epoch, the step,
+ * checkpoint.bin is written as the run begins, after each epoch, every train.checkpoint_minutes and when *stop is set; from it
+ * `resume` goes on to the same bits, for any number of threads.
+ *
+ * BNN_BAD_INPUT, with nothing touched, when the directory holds one of these files and neither `overwrite` nor `resume`, when
+ * another run has it locked, or when the run to be resumed has another configuration. BNN_FAILED when a parameter, gradient, loss or prediction becomes NaN or infinite, with the epoch, the step,
  * the tensor and the last good checkpoint in the message; no file that is written has such a figure, and the parameters of
  * each predicted finitely: validation images or, without them, some training images. */
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error);

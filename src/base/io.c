@@ -1,9 +1,11 @@
 #define ZLIB_CONST
 #include "bnn/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,16 +305,42 @@ bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error)
     if (descriptor < 0) {
         status = system_failure(error, path, "open");
     } else {
-        const ssize_t put = write(descriptor, bytes, length + 1);
-        if (put < 0)
+        if (!write_all(descriptor, (const uint8_t *)bytes, length + 1) ||
+            (fsync(descriptor) && errno != EINVAL)) /* a pipe or a device has nothing to sync */
             status = system_failure(error, path, "append");
-        else if ((size_t)put != length + 1)
-            status = bnn_fail(error, BNN_FAILED, "%s: only %zd of a line's %zu bytes were written", path, put,
-                              length + 1);
         if (close(descriptor) && !status) status = system_failure(error, path, "append");
     }
     free(bytes);
     return status;
+}
+
+bnn_status bnn_keep_lines(const char *path, size_t lines, bnn_error *error)
+{
+    uint8_t *bytes;
+    size_t size, end = 0, found = 0;
+    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
+    if (status) return status;
+    for (size_t i = 0; i < size && found < lines; i++)
+        if (bytes[i] == '\n') found++, end = i + 1;
+    free(bytes);
+    if (found < lines)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu lines, expected at least %zu", path, found,
+                        lines);
+    return end < size && truncate(path, (off_t)end) ? system_failure(error, path, "cut") : BNN_OK;
+}
+
+void bnn_remove_leftovers(const char *directory)
+{
+    DIR *stream = opendir(directory);
+    for (const struct dirent *entry; stream && (entry = readdir(stream));) {
+        long process;
+        int attempt, length = 0;
+        if (sscanf(entry->d_name, ".bnn-%ld-%d.tmp%n", &process, &attempt, &length) != 2 || length == 0 ||
+            entry->d_name[length] || process <= 0)
+            continue;
+        if (kill((pid_t)process, 0) && errno == ESRCH) unlinkat(dirfd(stream), entry->d_name, 0);
+    }
+    if (stream) closedir(stream);
 }
 
 bnn_status bnn_make_directory(const char *path, bnn_error *error)

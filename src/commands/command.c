@@ -285,7 +285,8 @@ static bnn_status save_changed(const cmd_line *line, const derivation *d, bnn_er
             return bnn_no_memory(error, out, 1, 0);
         }
     }
-    const bnn_status status = bnn_model_save(d->model, out, text, NULL, 0, error);
+    const char *const metadata[] = {"training", text};
+    const bnn_status status = bnn_model_save(d->model, out, metadata, text != NULL, NULL, 0, error);
     cJSON_free(text);
     cJSON_Delete(training);
     return status;

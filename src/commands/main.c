@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ static void print_usage(FILE *stream)
     for (size_t i = 0; i < command_count; i++)
         fprintf(stream, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(stream, "\nbnn COMMAND --help tells the options of a command; bnn --version the version.\n"
-                    "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.\n");
+                    "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted (143, 129, "
+                    "138 by SIGTERM, SIGHUP, SIGUSR1).\n");
 }
 
 static const subcommand *find_command(const char *name)
@@ -82,6 +84,8 @@ int main(int argc, char **argv)
 {
     bnn_error error = {BNN_OK, ""};
     restart_with_settings(argv);
+    signal(SIGPIPE, SIG_IGN); /* writing then fails with a message */
+    signal(SIGXFSZ, SIG_IGN);
     cJSON_InitHooks(&(cJSON_Hooks){json_memory, free});
     if (argc < 2) {
         print_usage(stderr);

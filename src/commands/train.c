@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -10,12 +11,24 @@
 #include "bnn/train.h"
 #include "commands/command.h"
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop; /* the signal that asks for the end */
 
 static void on_signal(int number)
 {
-    (void)number;
-    stop = 1;
+    stop = number;
+}
+
+/* The first of these lets the step finish and writes a checkpoint; the next ends the program at once. SIGUSR1 is Slurm's word
+ * before it takes the machine away. */
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction before; /* nohup ignores SIGHUP, a shell's & SIGINT */
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
 }
 
 /* What the callbacks print on: one live line on a terminal, else a line an epoch. */
@@ -92,10 +105,36 @@ static bool may_write_config(const char *out, const char *config)
     return out ? !bnn_same_file(path, config) : !bnn_file_exists(path);
 }
 
+/* The configuration and the directory of a run; `config` is room for the path of one. A directory in the place of the configuration is
+ * a run to be resumed. */
+static bnn_status find_run(const cmd_line *line, char *config, size_t size, bnn_train_options *options,
+                           bnn_error *error)
+{
+    const char *out = cmd_value(line, "out"), *operand = line->operands[0];
+    struct stat info;
+    const bool directory = stat(operand, &info) == 0 && S_ISDIR(info.st_mode);
+    if (options->resume && (options->overwrite || cmd_flag(line, "dry-run")))
+        return bnn_fail(error, BNN_BAD_INPUT, "--resume: found with %s, expected one of them",
+                        options->overwrite ? "--overwrite" : "--dry-run");
+    if (directory && !options->resume)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: is a directory, expected a configuration, or a run with --resume", operand);
+    if (directory && out && !bnn_same_file(operand, out))
+        return bnn_fail(error, BNN_BAD_INPUT, "--out: found %s, expected the run that is resumed, %s", out,
+                        operand);
+    if (snprintf(config, size, "%s%s", operand, directory ? "/config.json" : "") >= (int)size)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
+    options->config_name = config;
+    options->directory = directory ? operand : out ? out : ".";
+    options->write_config = may_write_config(directory ? operand : out, config);
+    return BNN_OK;
+}
+
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bnn_config config;
+    char path[4096];
     bool done;
     progress p = {.live = isatty(STDERR_FILENO)};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
@@ -109,26 +148,23 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     }
     if (line.operand_count == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
-    const char *out = cmd_value(&line, "out");
     bnn_train_options options = {
-        .config_name = line.operands[0],
         .sets = line.sets,
         .set_count = line.set_count,
-        .directory = out ? out : ".",
-        .write_config = may_write_config(out, line.operands[0]),
         .overwrite = cmd_flag(&line, "overwrite"),
+        .resume = cmd_flag(&line, "resume"),
         .stop = &stop,
     };
     if (!cmd_flag(&line, "quiet"))
         options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
     status = cmd_threads(&line, &options.threads, error);
-    if (!status) status = bnn_settings_read(line.operands[0], line.sets, line.set_count, &config, error);
+    if (!status) status = find_run(&line, path, sizeof path, &options, error);
+    if (!status) status = bnn_settings_read(path, line.sets, line.set_count, &config, error);
     if (status) return status;
     if (cmd_flag(&line, "dry-run")) return print_config(&config, &options, error);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    catch_signals();
     status = bnn_train(&config, &options, error);
+    if (status == BNN_INTERRUPTED && stop) status = (bnn_status)(128 + stop); /* as shells have it */
     if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;
 }
@@ -137,6 +173,8 @@ static const cmd_option options[] = {
     {"set", "KEY=VALUE", "override a key of the configuration (repeatable)"},
     {"out", "DIR", "write config.json, metrics.jsonl, model.bin and checkpoint.bin there (default: .)"},
     {"overwrite", NULL, "replace the run that DIR holds: its files are removed first"},
+    {"resume", NULL,
+     "go on with the run that DIR, or the operand, holds, from its last checkpoint to the same bits"},
     {"dry-run", NULL, "check everything, print the config.json that would be written, and exit"},
     CMD_OPTION_THREADS,
     {"quiet", NULL, "no progress"},
@@ -145,7 +183,7 @@ static const cmd_option options[] = {
 };
 
 const subcommand cmd_train = {.name = "train",
-                              .operands = "[CONFIG.json]",
+                              .operands = "[CONFIG.json|DIR]",
                               .summary = "train a network as a configuration says",
                               .details = "metrics.jsonl has a line an epoch. train_nll: nats, the mean over "
                                          "items and draws, by the mode's own average over\n"

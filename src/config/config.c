@@ -433,6 +433,22 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     return text;
 }
 
+void bnn_config_differences(const bnn_config *a, const bnn_config *b, const char *const *but, char *text,
+                            size_t size)
+{
+    *text = '\0';
+    for (size_t i = 0; i < config_key_count; i++) {
+        const char *const *left_out = but;
+        while (*left_out && strcmp(*left_out, config_keys[i].path) != 0) left_out++;
+        if (*left_out || (a->unread[i] && b->unread[i])) continue;
+        cJSON *first = config_get_value(&config_keys[i], a), *second = config_get_value(&config_keys[i], b);
+        if (a->unread[i] != b->unread[i] || !cJSON_Compare(first, second, true))
+            bnn_append(text, size, "%s%s", *text ? ", " : "", config_keys[i].path);
+        cJSON_Delete(first);
+        cJSON_Delete(second);
+    }
+}
+
 enum { HELP_LINE = 1024 }; /* bytes at most */
 
 /* Appends a key's line of help: path, default, meaning, and the choices or what decides whether it is read. */

@@ -364,8 +364,9 @@ static char *scales_text(const bnn_posterior *q)
     return NULL;
 }
 
-bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
-                          const bnn_tensor *extra, size_t extra_count, bnn_error *error)
+bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *const *metadata,
+                          size_t metadata_count, const bnn_tensor *extra, size_t extra_count,
+                          bnn_error *error)
 {
     const size_t most = model->network->layer_count * 8 + extra_count;
     const bool numbers = model->config.prior.std.scale == BNN_PRIOR_NUMBERS;
@@ -378,15 +379,16 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
     if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
     for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
-        const char *metadata[2 * 5] = {"format", "bnn", "config", config}; /* and up to three pairs more */
+        const char *pair[2 * (4 + BNN_MODEL_METADATA_MOST)] = {"format", "bnn", "config", config};
         char pixels[80];
         size_t pairs = 2;
         snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
                  model->pixels.most);
-        if (!isnan(model->pixels.least)) metadata[2 * pairs] = "pixels", metadata[2 * pairs++ + 1] = pixels;
-        if (scales) metadata[2 * pairs] = scales_key, metadata[2 * pairs++ + 1] = scales;
-        if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
-        status = bnn_safetensors_write(path, state.tensors, state.count, metadata, pairs, error);
+        if (!isnan(model->pixels.least)) pair[2 * pairs] = "pixels", pair[2 * pairs++ + 1] = pixels;
+        if (scales) pair[2 * pairs] = scales_key, pair[2 * pairs++ + 1] = scales;
+        if (metadata_count) memcpy(&pair[2 * pairs], metadata, 2 * metadata_count * sizeof *metadata);
+        pairs += metadata_count;
+        status = bnn_safetensors_write(path, state.tensors, state.count, pair, pairs, error);
     }
     free(state.tensors);
     free(scales);

@@ -223,13 +223,18 @@ static void run_block(predictor *p, size_t t, size_t view, size_t at, size_t ima
     }
 }
 
+static bool is_stopped(const predictor *p)
+{
+    return p->options->stop && *p->options->stop;
+}
+
 /* Draw t over one part of the images, every view. */
 static void run_unit(predictor *p, size_t unit, int thread)
 {
     const size_t t = unit / p->parts, part = unit % p->parts;
     const size_t begin = part * p->images / p->parts, end = (part + 1) * p->images / p->parts;
     const bool independent = p->options->draws == BNN_DRAWS_INDEPENDENT;
-    if (begin == end) return;
+    if (begin == end || is_stopped(p)) return;
     for (size_t view = 0; view < p->views; view++) {
         if (view == 0 || independent) begin_draw(p, t, independent ? p->pass * p->views + view : 0, thread);
         for (size_t at = begin; at < end; at += p->block)
@@ -299,6 +304,7 @@ static bnn_status run_pass(predictor *p, bnn_error *error)
             if (p->options->labels) gather_likelihoods(p, i);
         }
     }
+    if (is_stopped(p)) return bnn_fail(error, BNN_INTERRUPTED, "interrupted while predicting");
     if (p->broken == SIZE_MAX) return BNN_OK;
     char logit[BNN_NUMBER_TEXT];
     return bnn_fail(
