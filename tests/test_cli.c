@@ -326,32 +326,41 @@ static void json_is_utf8_whatever_the_names(void **state)
     assert_train_refused(2, ARGUMENTS("--set", "not valid UTF-8"), "--set", "data.train_images=caf\xe9");
 }
 
+/* Waits until another epoch is in a log of `size` bytes. */
+static void await_growth(const char *path, off_t size)
+{
+    const struct timespec moment = {0, 20000000};
+    struct stat info;
+    for (int i = 0; i < 1500 && (stat(path, &info) || info.st_size <= size); i++) nanosleep(&moment, NULL);
+}
+
 /* The code that a shell gives for each signal; the run goes on from its checkpoint. */
 static void an_interrupted_run_leaves_a_checkpoint(void **state)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-    const struct timespec moment = {0, 20000000};
     struct stat info;
     (void)state;
+    char metrics[32], checkpoint[32], run[16];
     for (size_t s = 0; s < sizeof signals / sizeof *signals; s++) {
+        snprintf(run, sizeof run, "stopped-%zu", s);
+        snprintf(metrics, sizeof metrics, "%s/metrics.jsonl", run);
+        snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.bin", run);
         const pid_t pid =
-            start_program(NULL, ARGUMENTS("train", config(), "--out", in_temporary("stopped"), "--overwrite",
-                                          "--set", "train.epochs=1000000", "--quiet", "--threads", "1"));
-        for (int i = 0; i < 1000; i++) { /* until an epoch is in the log */
-            if (stat(in_temporary("stopped/metrics.jsonl"), &info) == 0 && info.st_size > 0) break;
-            nanosleep(&moment, NULL);
-        }
+            start_program(NULL, ARGUMENTS("train", config(), "--out", in_temporary(run), "--set",
+                                          "train.epochs=1000000", "--quiet", "--threads", "1"));
+        await_growth(in_temporary(metrics), 0);
         assert_int_equal(kill(pid, signals[s]), 0);
-        assert_one_line(finish_program(pid), 128 + signals[s], "interrupted in epoch", "checkpoint.bin",
+        assert_one_line(finish_program(pid), 128 + signals[s], "interrupted in epoch", checkpoint,
                         "--resume");
-        cJSON *json = json_of(bnn_run("info", "--json", in_temporary("stopped/checkpoint.bin")));
+        cJSON *json = json_of(bnn_run("info", "--json", in_temporary(checkpoint)));
         assert_true(figure(json, "training.epoch") >= 1);
         cJSON_Delete(json);
     }
+    assert_int_equal(stat(in_temporary(metrics), &info), 0);
     const pid_t pid =
-        start_program(NULL, ARGUMENTS("train", "--resume", in_temporary("stopped"), "--threads", "1"));
-    nanosleep(&(struct timespec){0, 500000000}, NULL);
-    kill(pid, SIGINT);
+        start_program(NULL, ARGUMENTS("train", "--resume", in_temporary(run), "--threads", "1"));
+    await_growth(in_temporary(metrics), info.st_size);
+    assert_int_equal(kill(pid, SIGINT), 0);
     const program_run *resumed = finish_program(pid);
     assert_int_equal(resumed->code, 130);
     assert_non_null(strstr(resumed->err, "resumed after"));
