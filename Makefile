@@ -50,6 +50,7 @@ make deps               install what is missing (Debian), or say what to install
 make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
+make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
 make install            PREFIX=/usr/local DESTDIR=
@@ -107,6 +108,8 @@ test: deps
 test-release: run-release
 test-double: run-double
 asan: run-asan
+torture: bnn
+	BNN=./bnn tests/torture.sh $(KILLS)
 
 bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
