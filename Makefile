@@ -57,7 +57,7 @@ make install            PREFIX=/usr/local DESTDIR=
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan bench bench-kernels testu01 install clean force
+.PHONY: all help deps demo test test-release test-double asan torture bench bench-kernels testu01 install clean force
 all: bnn
 help:
 	$(info $(help))
