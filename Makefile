@@ -163,9 +163,11 @@ become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP, gnuplot for pictures and, for its tests, cmocka:' \
-	        'dnf install openblas-devel cjson-devel zlib-devel gnuplot libcmocka-devel (Fedora),' \
-	        'pacman -S openblas cjson zlib gnuplot cmocka (Arch), brew install gcc openblas cjson zlib gnuplot cmocka (macOS);' \
+	    echo 'bnn needs OpenBLAS, cJSON, zlib, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
+	        'dnf install openblas-devel cjson-devel zlib-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
+	        'python3-numpy (Fedora), pacman -S openblas cjson zlib protobuf-c gnuplot cmocka python-numpy (Arch),' \
+	        'brew install gcc openblas cjson zlib protobuf-c gnuplot cmocka numpy (macOS);' \
+	        'onnx.proto comes with ONNX, onnx.ai (make ONNX_PROTO=/folder/onnx.proto);' \
 	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
 	    exit 0; \
 	fi; \

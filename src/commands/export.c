@@ -11,8 +11,9 @@ static void tell_settings(const cmd_line *line, const bnn_model *model)
         cmd_print_message("bnn export: ", "the model's eval.predictive is group-averaged, the graph is not: "
                                           "--group-average averages it too");
     if (average && cmd_flag(line, "samples") && model->config.eval.draws == BNN_DRAWS_INDEPENDENT)
-        cmd_print_message("bnn export: ", "the model's eval.draws is independent, the graph has the same draws "
-                                          "for every element");
+        cmd_print_message("bnn export: ",
+                          "the model's eval.draws is independent, the graph has the same draws "
+                          "for every element");
 }
 
 static bnn_status check_options(const cmd_line *line, bnn_error *error)
@@ -34,6 +35,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bool done;
     bnn_model *model = NULL;
     bnn_group *group = NULL;
+    bnn_onnx *graph = NULL;
     bnn_export_options options = {0};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
@@ -45,10 +47,12 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         options.average_over = cmd_flag(&line, "group-average") ? group : NULL;
         options.logits = cmd_flag(&line, "logits");
         options.uint8 = cmd_flag(&line, "uint8");
-        status = bnn_export_onnx(model, &options, cmd_value(&line, "out"), error);
-        if (status == BNN_BAD_INPUT) bnn_fail_in(error, status, line.operands[0]);
+        status = bnn_export_onnx(model, &options, &graph, error);
+        if (status) bnn_fail_in(error, status, line.operands[0]);
     }
+    if (!status) status = bnn_onnx_write(graph, cmd_value(&line, "out"), error);
     if (!status) tell_settings(&line, model);
+    bnn_onnx_free(graph);
     bnn_group_free(group);
     bnn_model_free(model);
     return status;
@@ -70,7 +74,8 @@ static const char details[] =
     "  images         (N,C,H,W) float32, taken as they are, or with --uint8 bytes, scaled to -1..1 unless\n"
     "                 data.scale is none; without the padding of data.pad, which the graph adds\n"
     "  probabilities  (N,classes) float32, or, with --logits, logits\n"
-    "for any number N of images. With --samples the file holds K networks, and --group-average runs each on all\n"
+    "for any number N of images. With --samples the file holds K networks, and --group-average runs each on "
+    "all\n"
     "|G| images of an orbit, under the same draws. A double-precision bnn writes float32 too.\n";
 
 const subcommand cmd_export = {.name = "export",

@@ -10,7 +10,10 @@
 #include "bnn/io.h"
 #include "data/array.h"
 
-enum { IR_VERSION = 7, OPSET = 13 }; /* of ONNX 1.8 (2020): old enough for every runtime, new enough for all that is used */
+enum {
+    IR_VERSION = 7,
+    OPSET = 13
+}; /* of ONNX 1.8 (2020): old enough for every runtime, new enough for all that is used */
 
 static char batch[] = "N", nameless[] = "", producer[] = "bnn", version[] = BNN_VERSION;
 
@@ -299,8 +302,8 @@ bnn_status bnn_onnx_write(const bnn_onnx *graph, const char *path, bnn_error *er
     if (graph->short_of_memory) return bnn_no_memory(error, path, 1, sizeof *graph);
     const size_t size = onnx__model_proto__get_packed_size(graph->model);
     if (size > INT32_MAX)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu bytes, expected at most the 2 GiB of an ONNX file",
-                        path, size);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: found %zu bytes, expected at most the 2 GiB of an ONNX file", path, size);
     uint8_t *bytes = bnn_alloc(size, 1);
     if (!bytes) return bnn_no_memory(error, path, size, 1);
     onnx__model_proto__pack(graph->model, bytes);

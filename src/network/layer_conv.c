@@ -62,8 +62,8 @@ static const char *wrap(const bnn_layer *layer, const bnn_onnx_part *part, const
     int64_t *from = bnn_alloc(count, sizeof *from);
     if (!from) return NULL;
     for (size_t i = 0; i < count; i++) from[i] = (int64_t)((i + margin * side - margin) % side);
-    const char *indices = bnn_onnx_integers(
-        part->graph, layer_onnx_name(layer, part, source[axis]), 1, &count, from);
+    const char *indices =
+        bnn_onnx_integers(part->graph, layer_onnx_name(layer, part, source[axis]), 1, &count, from);
     free(from);
     return bnn_onnx_node(part->graph, "Gather", layer_onnx_name(layer, part, output[axis]),
                          BNN_ONNX_INPUTS(input, indices),

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bnn/onnx.h"
 #include "bnn/sampler.h"
 
 typedef struct exporting {
@@ -36,7 +35,8 @@ static const char *scale(const exporting *e, const char *images)
 
 static const char *pad(const exporting *e, const char *images)
 {
-    const int64_t margin = (int64_t)e->model->config.data.pad, pads[8] = {0, 0, margin, margin, 0, 0, margin, margin};
+    const int64_t margin = (int64_t)e->model->config.data.pad,
+                  pads[8] = {0, 0, margin, margin, 0, 0, margin, margin};
     const bnn_real background = (bnn_real)e->model->config.data.background;
     const size_t count = 8;
     if (margin == 0) return images;
@@ -66,9 +66,9 @@ static bnn_status turn(const exporting *e, const char **images, bnn_error *error
                        BNN_ONNX_ATTRIBUTES({"axis", 0, {2}})); /* (N, C, |G|, H W) */
     in = bnn_onnx_node(graph, "Transpose", "elements", BNN_ONNX_INPUTS(in),
                        BNN_ONNX_ATTRIBUTES({"perm", 4, {2, 0, 1, 3}}));
-    *images = bnn_onnx_node(
-        graph, "Reshape", "turned",
-        BNN_ONNX_INPUTS(in, bnn_onnx_integers(graph, "turned_shape", 1, &four, whole)), NULL);
+    *images =
+        bnn_onnx_node(graph, "Reshape", "turned",
+                      BNN_ONNX_INPUTS(in, bnn_onnx_integers(graph, "turned_shape", 1, &four, whole)), NULL);
     free(source);
     return BNN_OK;
 }
@@ -77,7 +77,8 @@ static bnn_status add_images(const exporting *e, const char **images, bnn_error 
 {
     const size_t *input = e->model->network->spec.input, margin = 2 * e->model->config.data.pad;
     const size_t shape[] = {input[0], input[1] - margin, input[2] - margin};
-    *images = bnn_onnx_input(e->graph, "images", e->options->uint8 ? BNN_ONNX_UINT8 : BNN_ONNX_FLOAT, 3, shape);
+    *images =
+        bnn_onnx_input(e->graph, "images", e->options->uint8 ? BNN_ONNX_UINT8 : BNN_ONNX_FLOAT, 3, shape);
     *images = pad(e, scale(e, *images));
     return turn(e, images, error);
 }
@@ -104,7 +105,8 @@ static bnn_status add_draws(const exporting *e, const char *images, const char *
     bnn_real *weights = bnn_alloc(q->count, sizeof *weights), *noise = bnn_alloc(q->count, sizeof *noise);
     bnn_status status = bnn_sampler_create(q, &sampler, error);
     if (!status && (!weights || !noise)) status = bnn_no_memory(error, "weights", q->count, sizeof *weights);
-    for (size_t r = 0; !status && r < sampler->run_count; r++) bnn_sampler_refresh(sampler, &sampler->runs[r]);
+    for (size_t r = 0; !status && r < sampler->run_count; r++)
+        bnn_sampler_refresh(sampler, &sampler->runs[r]);
     for (size_t t = 0; !status && t < e->options->samples; t++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "draw_%zu.", t);
@@ -168,17 +170,20 @@ static bnn_status fill(const exporting *e, bnn_error *error)
 static bnn_status check(const bnn_model *model, const bnn_export_options *options, bnn_error *error)
 {
     const size_t *input = model->network->spec.input, pad = model->config.data.pad;
-    const double bytes = (double)(options->samples ? options->samples : 1) * (double)model->posterior->count * 4;
+    const double bytes =
+        (double)(options->samples ? options->samples : 1) * (double)model->posterior->count * 4;
     if (bytes > 0x1p31)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "found %.3g bytes of weights in %zu draws, expected at most the 2 GiB of an ONNX file",
-                        bytes, options->samples);
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "found %.3g bytes of weights in %zu draws, expected at most the 2 GiB of an ONNX file", bytes,
+            options->samples);
     if (pad && isnan(model->config.data.background))
         return bnn_fail(error, BNN_BAD_INPUT,
                         "data.background: is auto, expected the number that the model pads images with");
     if (input[1] <= 2 * pad || input[2] <= 2 * pad)
-        return bnn_fail(error, BNN_BAD_INPUT, "data.pad: found %zu, expected less than half of %zu x %zu pixels",
-                        pad, input[1], input[2]);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "data.pad: found %zu, expected less than half of %zu x %zu pixels", pad, input[1],
+                        input[2]);
     return BNN_OK;
 }
 
@@ -189,36 +194,40 @@ static bnn_status find_action(exporting *e, bnn_error *error)
     if (!group) return BNN_OK;
     const bnn_status status = bnn_grid_action_create(group, input[1], input[2], &e->action, error);
     if (status || e->action->exact) return status;
-    return bnn_fail(error, BNN_BAD_INPUT,
-                    "%s interpolates images of %zu x %zu pixels, so its mean is not invariant; expected a group "
-                    "that permutes pixels (C1, C2, C4, D1, D2, D4 or T<k>)",
-                    group->name, input[1], input[2]);
+    return bnn_fail(
+        error, BNN_BAD_INPUT,
+        "%s interpolates images of %zu x %zu pixels, so its mean is not invariant; expected a group "
+        "that permutes pixels (C1, C2, C4, D1, D2, D4 or T<k>)",
+        group->name, input[1], input[2]);
 }
 
 static void describe(const exporting *e, char *text, size_t size)
 {
     const bnn_export_options *o = e->options;
     char draws[64] = "mean weights";
-    if (o->samples) snprintf(draws, sizeof draws, "%zu weight draws (seed %zu)", o->samples, e->model->config.seed);
-    snprintf(text, size, "%s, %s%s%s", bnn_network_type_row((size_t)e->model->network->spec.type)->name, draws,
-             o->average_over ? ", averaged over " : "", o->average_over ? o->average_over->name : "");
+    if (o->samples)
+        snprintf(draws, sizeof draws, "%zu weight draws (seed %zu)", o->samples, e->model->config.seed);
+    snprintf(text, size, "%s, %s%s%s", bnn_network_type_row((size_t)e->model->network->spec.type)->name,
+             draws, o->average_over ? ", averaged over " : "", o->average_over ? o->average_over->name : "");
 }
 
-bnn_status bnn_export_onnx(const bnn_model *model, const bnn_export_options *options, const char *path,
+bnn_status bnn_export_onnx(const bnn_model *model, const bnn_export_options *options, bnn_onnx **graph,
                            bnn_error *error)
 {
     exporting e = {.model = model, .options = options};
     char description[160];
+    *graph = NULL;
     bnn_status status = check(model, options, error);
     if (!status) status = find_action(&e, error);
     if (!status) {
         describe(&e, description, sizeof description);
         e.graph = bnn_onnx_create("bnn", description);
-        if (!e.graph) status = bnn_no_memory(error, path, 1, 0);
+        status = e.graph ? fill(&e, error) : bnn_no_memory(error, "a graph", 1, 0);
     }
-    if (!status) status = fill(&e, error);
-    if (!status) status = bnn_onnx_write(e.graph, path, error);
-    bnn_onnx_free(e.graph);
     bnn_grid_action_free(e.action);
+    if (status)
+        bnn_onnx_free(e.graph);
+    else
+        *graph = e.graph;
     return status;
 }
