@@ -3,6 +3,9 @@
 #include "bnn/export.h"
 #include "commands/command.h"
 
+/* Of more, a file is so many times the model that a program which draws serves better. */
+#define MOST_DRAWS 1024
+
 /* Says so where the graph is not what predict gives by itself. */
 static void tell_settings(const cmd_line *line, const bnn_model *model)
 {
@@ -36,18 +39,20 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_model *model = NULL;
     bnn_group *group = NULL;
     bnn_onnx *graph = NULL;
-    bnn_export_options options = {0};
+    bnn_predict_options options = {0};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     status = check_options(&line, error);
-    if (!status) status = cmd_size(&line, "samples", 1, BNN_EXPORT_DRAWS, 0, &options.samples, error);
+    if (!status) status = cmd_size(&line, "samples", 1, MOST_DRAWS, 0, &options.samples, error);
     if (!status) status = cmd_load_model(line.operands[0], &model, NULL, error);
     if (!status) status = cmd_group(&line, model, &group, error);
     if (!status) {
+        options.mean = options.samples == 0;
+        options.seed = model->config.seed;
+        options.purpose = BNN_STREAM_EVALUATION_NOISE;
         options.average_over = cmd_flag(&line, "group-average") ? group : NULL;
         options.logits = cmd_flag(&line, "logits");
-        options.uint8 = cmd_flag(&line, "uint8");
-        status = bnn_export_onnx(model, &options, &graph, error);
+        status = bnn_export_onnx(model, &options, cmd_flag(&line, "uint8"), &graph, error);
         if (status) bnn_fail_in(error, status, line.operands[0]);
     }
     if (!status) status = bnn_onnx_write(graph, cmd_value(&line, "out"), error);

@@ -9,7 +9,9 @@
 
 typedef struct exporting {
     const bnn_model *model;
-    const bnn_export_options *options;
+    const bnn_predict_options *options;
+    bool uint8;
+    size_t draws;
     bnn_onnx *graph;
     bnn_grid_action *action; /* of options->average_over, or NULL */
 } exporting;
@@ -22,7 +24,7 @@ static const char *scale(const exporting *e, const char *images)
     static const bnn_real half = 127.5, one = 1;
     bnn_onnx *graph = e->graph;
     const int64_t to_float = 1; /* TensorProto.FLOAT */
-    if (!e->options->uint8) return images;
+    if (!e->uint8) return images;
     const char *numbers = bnn_onnx_node(graph, "Cast", "numbers", BNN_ONNX_INPUTS(images),
                                         BNN_ONNX_ATTRIBUTES({"to", 0, {to_float}}));
     if (e->model->config.data.scale == BNN_SCALE_NONE) return numbers;
@@ -77,8 +79,7 @@ static bnn_status add_images(const exporting *e, const char **images, bnn_error 
 {
     const size_t *input = e->model->network->spec.input, margin = 2 * e->model->config.data.pad;
     const size_t shape[] = {input[0], input[1] - margin, input[2] - margin};
-    *images =
-        bnn_onnx_input(e->graph, "images", e->options->uint8 ? BNN_ONNX_UINT8 : BNN_ONNX_FLOAT, 3, shape);
+    *images = bnn_onnx_input(e->graph, "images", e->uint8 ? BNN_ONNX_UINT8 : BNN_ONNX_FLOAT, 3, shape);
     *images = pad(e, scale(e, *images));
     return turn(e, images, error);
 }
@@ -97,9 +98,10 @@ static bnn_status add_draw(const exporting *e, const bnn_real *weights, const ch
     return BNN_OK;
 }
 
-/* values (samples) <- of the draws that bnn_predict takes. */
+/* values (draws) <- of the draws that bnn_predict takes, or of w = mu. */
 static bnn_status add_draws(const exporting *e, const char *images, const char **values, bnn_error *error)
 {
+    const bnn_predict_options *o = e->options;
     const bnn_posterior *q = e->model->posterior;
     bnn_sampler *sampler = NULL;
     bnn_real *weights = bnn_alloc(q->count, sizeof *weights), *noise = bnn_alloc(q->count, sizeof *noise);
@@ -107,27 +109,18 @@ static bnn_status add_draws(const exporting *e, const char *images, const char *
     if (!status && (!weights || !noise)) status = bnn_no_memory(error, "weights", q->count, sizeof *weights);
     for (size_t r = 0; !status && r < sampler->run_count; r++)
         bnn_sampler_refresh(sampler, &sampler->runs[r]);
-    for (size_t t = 0; !status && t < e->options->samples; t++) {
-        char prefix[32];
-        snprintf(prefix, sizeof prefix, "draw_%zu.", t);
-        bnn_sampler_draw(sampler, (bnn_draw){e->model->config.seed, BNN_STREAM_EVALUATION_NOISE, 0, t}, noise,
-                         weights);
+    for (size_t t = 0; !status && t < e->draws; t++) {
+        char prefix[32] = "";
+        if (o->mean) {
+            bnn_posterior_centre(q, weights);
+        } else {
+            snprintf(prefix, sizeof prefix, "draw_%zu.", t);
+            bnn_sampler_draw(sampler, (bnn_draw){o->seed, o->purpose, 0, t}, noise, weights);
+        }
         status = add_draw(e, weights, prefix, images, &values[t], error);
     }
     bnn_sampler_free(sampler);
     free(noise);
-    free(weights);
-    return status;
-}
-
-static bnn_status add_mean_network(const exporting *e, const char *images, const char **values,
-                                   bnn_error *error)
-{
-    const bnn_posterior *q = e->model->posterior;
-    bnn_real *weights = bnn_alloc(q->count, sizeof *weights);
-    if (!weights) return bnn_no_memory(error, "weights", q->count, sizeof *weights);
-    bnn_posterior_centre(q, weights);
-    const bnn_status status = add_draw(e, weights, "", images, values, error);
     free(weights);
     return status;
 }
@@ -149,15 +142,15 @@ static const char *average(const exporting *e, const char *values)
 
 static bnn_status fill(const exporting *e, bnn_error *error)
 {
-    const bnn_export_options *o = e->options;
+    const bnn_predict_options *o = e->options;
     const char *images, *name = o->logits ? "logits" : "probabilities";
-    const char **values = bnn_alloc(o->samples + 2, sizeof *values); /* of the draws, and a NULL */
-    if (!values) return bnn_no_memory(error, "draws", o->samples, sizeof *values);
+    const char **values = bnn_alloc(e->draws + 1, sizeof *values); /* of the draws, and a NULL */
+    if (!values) return bnn_no_memory(error, "draws", e->draws, sizeof *values);
     bnn_status status = add_images(e, &images, error);
-    if (!status) status = (o->samples ? add_draws : add_mean_network)(e, images, values, error);
+    if (!status) status = add_draws(e, images, values, error);
     if (!status) {
         const char *mean =
-            o->samples > 1 ? bnn_onnx_node(e->graph, "Mean", "mean_of_draws", values, NULL) : values[0];
+            e->draws > 1 ? bnn_onnx_node(e->graph, "Mean", "mean_of_draws", values, NULL) : values[0];
         bnn_onnx_node(e->graph, "Identity", name, BNN_ONNX_INPUTS(average(e, mean)), NULL);
         bnn_onnx_output(e->graph, name, BNN_ONNX_FLOAT, 1, &e->model->network->spec.classes);
     }
@@ -167,16 +160,16 @@ static bnn_status fill(const exporting *e, bnn_error *error)
 
 /* ---- the whole ----------------------------------------------------------------------------------------- */
 
-static bnn_status check(const bnn_model *model, const bnn_export_options *options, bnn_error *error)
+static bnn_status check(const exporting *e, bnn_error *error)
 {
+    const bnn_model *model = e->model;
     const size_t *input = model->network->spec.input, pad = model->config.data.pad;
-    const double bytes =
-        (double)(options->samples ? options->samples : 1) * (double)model->posterior->count * 4;
+    const double bytes = (double)e->draws * (double)model->posterior->count * sizeof(float);
     if (bytes > 0x1p31)
         return bnn_fail(
             error, BNN_BAD_INPUT,
             "found %.3g bytes of weights in %zu draws, expected at most the 2 GiB of an ONNX file", bytes,
-            options->samples);
+            e->draws);
     if (pad && isnan(model->config.data.background))
         return bnn_fail(error, BNN_BAD_INPUT,
                         "data.background: is auto, expected the number that the model pads images with");
@@ -203,21 +196,22 @@ static bnn_status find_action(exporting *e, bnn_error *error)
 
 static void describe(const exporting *e, char *text, size_t size)
 {
-    const bnn_export_options *o = e->options;
+    const bnn_predict_options *o = e->options;
     char draws[64] = "mean weights";
-    if (o->samples)
-        snprintf(draws, sizeof draws, "%zu weight draws (seed %zu)", o->samples, e->model->config.seed);
+    if (!o->mean)
+        snprintf(draws, sizeof draws, "%zu weight draws (seed %llu)", e->draws, (unsigned long long)o->seed);
     snprintf(text, size, "%s, %s%s%s", bnn_network_type_row((size_t)e->model->network->spec.type)->name,
              draws, o->average_over ? ", averaged over " : "", o->average_over ? o->average_over->name : "");
 }
 
-bnn_status bnn_export_onnx(const bnn_model *model, const bnn_export_options *options, bnn_onnx **graph,
-                           bnn_error *error)
+bnn_status bnn_export_onnx(const bnn_model *model, const bnn_predict_options *options, bool uint8,
+                           bnn_onnx **graph, bnn_error *error)
 {
-    exporting e = {.model = model, .options = options};
+    exporting e = {
+        .model = model, .options = options, .uint8 = uint8, .draws = options->mean ? 1 : options->samples};
     char description[160];
     *graph = NULL;
-    bnn_status status = check(model, options, error);
+    bnn_status status = check(&e, error);
     if (!status) status = find_action(&e, error);
     if (!status) {
         describe(&e, description, sizeof description);

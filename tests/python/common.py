@@ -107,6 +107,7 @@ def make_model(name):
                 tensors[f"{layer}.{part}_sign"] = random.choice([-1.0, 1.0], size)
                 if layer != names[-1][0]:
                     tensors[f"{layer}.{part}_mu"] -= 1.5
+    tensors = {key: tensor.astype("f4") for key, tensor in tensors.items()}
     write(f"{name}.bin", tensors, {"format": "bnn", "config": json.dumps(config)})
     pad = config.get("data", {}).get("pad", 0)
     channels, height, width = config["model"]["input"]
