@@ -1,7 +1,7 @@
 # make help     what there is to make
 #
 # Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision; CC=clang (with libomp-dev);
-# CFLAGS, LDFLAGS; BUILD=build, where objects go.
+# CFLAGS, LDFLAGS; BUILD=build, where objects go; ONNX_PROTO, where onnx.proto is.
 
 CC ?= cc
 PREFIX ?= /usr/local
@@ -21,8 +21,9 @@ OPTIMISE := -O3 -g -fno-math-errno -fno-trapping-math
 # Checks by calls instead of inline: the vector kernels, unrolled, take a minute to compile otherwise.
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
             --param asan-instrumentation-with-call-threshold=0
-BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
-LIBS := -lopenblas -lcjson -lz -lm
+BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -isystem $(BUILD)/onnx -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
+LIBS := -lopenblas -lcjson -lz -lprotobuf-c -lm
+ONNX_PROTO ?= $(firstword $(wildcard $(addsuffix /onnx/onnx.proto,/usr/include /usr/local/include /opt/homebrew/include)))
 
 # A variant is a directory of objects: release (float), double, asan (float, sanitizers).
 flags_release := $(OPTIMISE)
@@ -52,12 +53,13 @@ make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
+make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
 make install            PREFIX=/usr/local DESTDIR=
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan torture bench bench-kernels testu01 install clean force
+.PHONY: all help deps demo test test-release test-double asan torture bench bench-kernels onnx-test testu01 install clean force
 all: bnn
 help:
 	$(info $(help))
@@ -66,10 +68,17 @@ help:
 # One line instead of a page of errors where a library is missing.
 $(BUILD)/libraries:
 	@mkdir -p $(@D)
-	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <protobuf-c/protobuf-c.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
 	    $(CC) -fopenmp $(CFLAGS) -x c -fsyntax-only - 2>/dev/null || \
-	    { echo 'bnn needs OpenBLAS, cJSON, zlib and OpenMP with their headers: run "make deps"' >&2; exit 1; }
+	    { echo 'bnn needs OpenBLAS, cJSON, zlib, protobuf-c and OpenMP with their headers: run "make deps"' >&2; exit 1; }
 	@touch $@
+
+# The messages of ONNX's published definition, as C.
+$(BUILD)/onnx/onnx.pb-c.h: | $(BUILD)/libraries
+	@[ -e '$(ONNX_PROTO)' ] && command -v protoc-c >/dev/null || \
+	    { echo 'bnn needs onnx.proto and protoc-c: run "make deps", or set ONNX_PROTO=/folder/onnx.proto' >&2; exit 1; }
+	@mkdir -p $(@D); echo "protoc-c $@"; protoc-c --c_out=$(@D) -I$(dir $(ONNX_PROTO)) $(ONNX_PROTO)
+$(BUILD)/onnx/onnx.pb-c.c: $(BUILD)/onnx/onnx.pb-c.h
 
 # Copied only where it differs, so that it follows BNN_DOUBLE and is not made anew otherwise.
 bnn: $(BUILD)/$(variant)/bnn force
@@ -81,10 +90,14 @@ $(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/libraries
 endef
 define variant_rules
 objects_$(1) := $(sources:%=$(BUILD)/$(1)/%.o)
+objects_$(1) += $(BUILD)/$(1)/onnx.pb-c.o
 objects_$(1) += $(foreach i,$(isas),$(simd_sources:%=$(BUILD)/$(1)/%.$(i).o))
 $(foreach i,$(isas),$(eval $(call isa_rules,$(1),$(i))))
 $(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/libraries
 	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
+$(BUILD)/$(1)/data/onnx.o: $(BUILD)/onnx/onnx.pb-c.h
+$(BUILD)/$(1)/onnx.pb-c.o: $(BUILD)/onnx/onnx.pb-c.c
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) -w $(CFLAGS) -c $$< -o $$@
 $(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
 	@rm -f $$@ && ar rcs $$@ $$^
 $(BUILD)/$(1)/bnn: $(BUILD)/$(1)/commands/main.o $(BUILD)/$(1)/libbnn.a
@@ -118,6 +131,17 @@ bench-kernels: $(BUILD)/release/bench_kernels
 $(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
 	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
 
+# What npm fetches (290 MB unpacked) stays in build/npm, where the other tests find it too. Its scripts would fetch more, for GPUs.
+onnx-test: $(BUILD)/release/bnn
+	@if ! command -v npm >/dev/null || ! command -v node >/dev/null; then \
+	    echo 'skipped: onnxruntime comes by npm (Debian: npm), which is missing'; \
+	elif [ -e $(BUILD)/npm/node_modules/onnxruntime-node ] || npm install --prefix $(BUILD)/npm --ignore-scripts \
+	    --no-audit --no-fund onnxruntime-node@1.30.0; then \
+	    BNN=$(BUILD)/release/bnn tests/cases.sh python; \
+	else \
+	    echo 'skipped: npm could not fetch onnxruntime-node'; \
+	fi
+
 # Not among the tests, nor in deps: TestU01 is not free for every use.
 testu01:
 	@echo '#include <testu01/unif01.h>' | $(CC) $(CFLAGS) -E - >/dev/null 2>&1 || \
@@ -136,14 +160,17 @@ clean:
 
 # ---- what has to be installed -------------------------------------------------------------------------------
 debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
+debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP, gnuplot for pictures and, for its tests, cmocka:' \
-	        'dnf install openblas-devel cjson-devel zlib-devel gnuplot libcmocka-devel (Fedora),' \
-	        'pacman -S openblas cjson zlib gnuplot cmocka (Arch), brew install gcc openblas cjson zlib gnuplot cmocka (macOS);' \
+	    echo 'bnn needs OpenBLAS, cJSON, zlib, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
+	        'dnf install openblas-devel cjson-devel zlib-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
+	        'python3-numpy (Fedora), pacman -S openblas cjson zlib protobuf-c gnuplot cmocka python-numpy (Arch),' \
+	        'brew install gcc openblas cjson zlib protobuf-c gnuplot cmocka numpy (macOS);' \
+	        'onnx.proto comes with ONNX, onnx.ai (make ONNX_PROTO=/folder/onnx.proto);' \
 	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
 	    exit 0; \
 	fi; \

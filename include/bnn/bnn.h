@@ -17,6 +17,7 @@
 /* floor 1: data */
 #include "bnn/dataset.h"
 #include "bnn/npy.h"
+#include "bnn/onnx.h"
 #include "bnn/safetensors.h"
 /* floor 1: groups */
 #include "bnn/group.h"
@@ -50,6 +51,7 @@
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"
+#include "bnn/export.h"
 #include "bnn/settings.h"
 #include "bnn/train.h"
 /* floor 9: commands */

@@ -35,7 +35,7 @@ typedef struct subcommand {
 } subcommand;
 
 extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_show,
-    cmd_check, cmd_info;
+    cmd_check, cmd_info, cmd_export;
 
 /* The parsed command line; everything points into argv. */
 typedef struct cmd_line {

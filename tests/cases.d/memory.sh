@@ -41,6 +41,7 @@ every info 7 "$BNN" info $model
 every info-json 7 "$BNN" info --json $model
 every symmetrize 7 "$BNN" symmetrize --project $model --out m.bin
 every predict 7 "$BNN" predict $model --images x.npy --out p.npy
+every export 7 "$BNN" export $model --onnx --samples 2 --group-average --out x.onnx
 cp shim.so ../check-other-group
 cd ../check-other-group || exit 1
 every check-config 1 "$BNN" check config.json
