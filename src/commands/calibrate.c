@@ -161,10 +161,12 @@ static bnn_status report(calibration *c, const bnn_metrics *before, bnn_error *e
         cJSON_AddNumberToObject(json, "threshold", made->threshold);
         status = cmd_print_json(json, error);
     } else
-        printf("calibration images   %zu\ntemperature          %.4f\nNLL, before and after  %.4f  %.4f\n"
-               "ECE, before and after  %.4f  %.4f\n%s sets of coverage %g: scores up to %.6g\n",
-               made->images, made->temperature, before->nll, after->nll, before->ece, after->ece,
-               bnn_set_method_names[made->method], made->wanted, made->threshold);
+        printf(
+            "%-24s %zu\n%-24s %.4f\n%-24s %.4f, %.4f\n%-24s %.4f, %.4f\n%-24s %s, of coverage %g: scores up "
+            "to %.6g\n",
+            "calibration images", made->images, "temperature", made->temperature, "NLL before and after",
+            before->nll, after->nll, "ECE before and after", before->ece, after->ece, "sets",
+            bnn_set_method_names[made->method], made->wanted, made->threshold);
     bnn_metrics_free(after);
     return status;
 }
@@ -234,14 +236,11 @@ const subcommand cmd_calibrate = {
                "aps: the mass of the more "
                "probable\n"
                "classes, not randomised; at least the most probable class, so that coverage is not below the "
-               "accuracy. If "
-               "calibration images\n"
-               "and new ones are exchangeable, new ones are covered with probability at least C. The best "
-               "epoch was chosen on the "
-               "validation\n"
-               "split (train.select), which those images did not see: a slight difference; train.select: "
-               "last, or --images, "
-               "avoid it.\n"
+               "accuracy. If\n"
+               "calibration images and new ones are exchangeable, new ones are covered with probability at "
+               "least C. The\n"
+               "validation split is nearly so: with train.select \"validation\" it chose the best epoch; "
+               "--images avoids that.\n"
                "eval and predict use what the model keeps, for the same --samples and --predictive; "
                "--no-calibration leaves it "
                "out.\n"

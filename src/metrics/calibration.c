@@ -134,46 +134,59 @@ static bnn_set_figures *make_figures(size_t order, size_t classes)
     return NULL;
 }
 
-/* Adds the sets of image i over the orbit; sets (order, classes) is scratch. */
+/* Adds the sets of image i over the orbit: sums, not means; sets (order, classes) is scratch. */
 static void add_image(const bnn_calibration *calibration, const bnn_metrics *m, size_t i, uint8_t *sets,
                       bnn_set_figures *f)
 {
-    const double n = (double)m->images;
     for (size_t g = 0; g < m->order; g++) {
         uint8_t *set = sets + g * m->classes;
-        const double size =
-            (double)bnn_set_of(calibration, m->predictive + (i * m->order + g) * m->classes, m->classes, set);
+        const size_t size =
+            bnn_set_of(calibration, m->predictive + (i * m->order + g) * m->classes, m->classes, set);
         const double covered = m->labels ? (double)set[m->labels[i]] : NAN;
-        f->of_element[g] += covered / n;
-        f->of_element_size[g] += size / n;
-        f->agreement += (double)(memcmp(set, sets, m->classes) == 0) / (n * (double)m->order);
+        f->of_element[g] += covered;
+        f->of_element_size[g] += (double)size;
+        f->agreement += memcmp(set, sets, m->classes) == 0;
         if (g > 0) continue;
-        f->empty += (double)(size == 0) / n;
+        f->empty += size == 0;
         if (!m->labels) continue;
-        const double count = (double)m->of_class[m->labels[i]].count;
-        f->of_class[m->labels[i]] += covered / count;
-        f->of_class_size[m->labels[i]] += size / count;
+        f->of_class[m->labels[i]] += covered;
+        f->of_class_size[m->labels[i]] += (double)size;
     }
+}
+
+/* Sums to means. */
+static void average(const bnn_metrics *m, bnn_set_figures *f)
+{
+    const double n = (double)m->images;
+    for (size_t g = 0; g < m->order; g++) {
+        f->of_element[g] /= n;
+        f->of_element_size[g] /= n;
+    }
+    for (size_t c = 0; c < m->classes; c++) {
+        const double count = m->labels ? (double)m->of_class[c].count : 0; /* 0 / 0: NaN */
+        f->of_class[c] /= count;
+        f->of_class_size[c] /= count;
+    }
+    f->empty /= n;
+    f->agreement /= n * (double)m->order;
+    f->coverage = f->of_element[0];
+    f->mean_size = f->of_element_size[0];
+    f->standard_error = sqrt(f->coverage * (1 - f->coverage) / n);
 }
 
 bnn_status bnn_measure_sets(const bnn_calibration *calibration, const bnn_metrics *m,
                             bnn_set_figures **figures, bnn_error *error)
 {
     uint8_t *sets = bnn_alloc(m->order, m->classes);
-    bnn_set_figures *f = *figures = make_figures(m->order, m->classes);
-    if (!sets || !f) {
+    *figures = make_figures(m->order, m->classes);
+    if (!sets || !*figures) {
         free(sets);
-        bnn_set_figures_free(f);
+        bnn_set_figures_free(*figures);
         *figures = NULL;
         return bnn_no_memory(error, "prediction sets", m->order, m->classes);
     }
-    for (size_t i = 0; i < m->images; i++) add_image(calibration, m, i, sets, f);
-    for (size_t c = 0; c < m->classes; c++)
-        if (!m->labels || !m->of_class[c].count) f->of_class[c] = f->of_class_size[c] = NAN;
-    f->coverage = f->of_element[0];
-    f->mean_size = f->of_element_size[0];
-    f->standard_error = sqrt(fmax(f->coverage * (1 - f->coverage), 0) / (double)m->images);
-    if (isnan(f->coverage)) f->standard_error = NAN;
+    for (size_t i = 0; i < m->images; i++) add_image(calibration, m, i, sets, *figures);
+    average(m, *figures);
     free(sets);
     return BNN_OK;
 }
