@@ -383,8 +383,8 @@ static void what_is_resumed_is_named_once(void **state)
 
 /* ---- usage --------------------------------------------------------------------------------------------------- */
 
-static const char *const commands[] = {"train",      "eval",   "predict", "score",
-                                       "symmetrize", "expand", "check",   "info"};
+static const char *const commands[] = {"train",  "eval",  "predict", "score",    "symmetrize",
+                                       "expand", "check", "info",    "calibrate"};
 
 static void help_is_printed_and_usage_checked(void **state)
 {

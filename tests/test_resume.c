@@ -87,6 +87,8 @@ static const char *const variants[][8] = {
      "train.lr_warmup_steps=9"},
     {"symmetrization.mode=augment", "train.estimator=local", "train.checkpoint_minutes=0", "eval.every=3",
      "data.validation_size=16"},
+    {"symmetrization.mode=augment", "data.balance=sampling", "data.validation_size=16"},
+    {"symmetrization.mode=tie", "data.balance=weights", "train.checkpoint_minutes=0"},
 };
 
 static void a_resumed_run_ends_with_the_same_bits(void **state)

@@ -3,6 +3,7 @@
 #ifndef BNN_MODEL_H
 #define BNN_MODEL_H
 
+#include "bnn/calibration.h"
 #include "bnn/config.h"
 #include "bnn/dataset.h"
 #include "bnn/group.h"
@@ -17,7 +18,8 @@ typedef struct bnn_model {
     bnn_group *group;
     bnn_network *network;
     bnn_posterior *posterior;
-    bnn_range pixels; /* of the training images; NaN where they are not known */
+    bnn_range pixels;            /* of the training images; NaN where they are not known */
+    bnn_calibration calibration; /* of this q; whatever changes q has to reset it (bnn_model_uncalibrate) */
 } bnn_model;
 
 /* A network of `spec` with its prior set and its posterior initialised as the configuration says, which may be with the means,
@@ -28,6 +30,9 @@ typedef struct bnn_model {
 bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
                             bnn_error *error);
 void bnn_model_free(bnn_model *model); /* NULL is legal */
+
+/* No calibration, as a new model has. */
+void bnn_model_uncalibrate(bnn_model *model);
 
 /* Puts another network and posterior, which the model then owns, in the place of its own. */
 void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *posterior);
@@ -59,7 +64,7 @@ bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_
 
 #define BNN_MODEL_METADATA_MOST 4
 
-/* Writes atomically. `metadata`: metadata_count (at most BNN_MODEL_METADATA_MOST) pairs of key and value beside the model's own;
+/* Writes atomically. `metadata`: metadata_count (at most BNN_MODEL_METADATA_MOST) pairs of key and value (NULL: none) beside the model's own;
  * `extra` (extra_count): further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *const *metadata,
                           size_t metadata_count, const bnn_tensor *extra, size_t extra_count,

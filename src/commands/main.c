@@ -9,9 +9,9 @@
 #include "bnn/blas.h"
 #include "commands/command.h"
 
-static const subcommand *const commands[] = {&cmd_train,      &cmd_eval,   &cmd_predict, &cmd_score,
-                                             &cmd_symmetrize, &cmd_expand, &cmd_show,    &cmd_check,
-                                             &cmd_info,       &cmd_export};
+static const subcommand *const commands[] = {&cmd_train,     &cmd_eval,       &cmd_predict, &cmd_score,
+                                             &cmd_calibrate, &cmd_symmetrize, &cmd_expand,  &cmd_show,
+                                             &cmd_check,     &cmd_info,       &cmd_export};
 static const size_t command_count = sizeof commands / sizeof *commands;
 
 static void print_usage(FILE *stream)

@@ -76,6 +76,7 @@ static const struct field {
     FIELD(REAL, best_nll),
     FIELD(REAL, accuracy),
     FIELD(REAL, nll),
+    FIELD(REAL, data_nll),
     FIELD(REAL, gradient_norm),
     FIELD(REAL, correct),
     FIELD(REAL, seconds),

@@ -21,7 +21,7 @@ typedef struct bnn_progress {
     bool triggered;     /* the mode has symmetrized q */
     double best_nll;    /* on the validation split, since the trigger; infinite before the first */
     double accuracy;    /* on the training items of the last finished epoch */
-    double nll, gradient_norm, correct, seconds; /* sums over the batches of the unfinished epoch */
+    double nll, data_nll, gradient_norm, correct, seconds; /* sums over the batches of the unfinished epoch */
     size_t optimizer_step;                       /* bnn_optimizer: step, begins, trained */
     bool optimizer_begins, optimizer_trained;
 } bnn_progress;

@@ -174,6 +174,7 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, &config->data.augment,
                                 config->train.batch_size, config->seed, &r->batches, error);
+    if (!status) status = bnn_batches_balance(r->batches, (bnn_balance)config->data.balance, error);
     if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
@@ -336,6 +337,8 @@ static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
     log->validated = true;
     log->validation_accuracy = metrics->accuracy;
     log->validation_nll = metrics->nll;
+    log->validation_balanced_accuracy = metrics->balanced_accuracy;
+    log->validation_balanced_nll = metrics->balanced_nll;
     bnn_metrics_free(metrics);
     if (isfinite(log->validation_nll)) return BNN_OK;
     return diverged(r, log->epoch, "the validation loss", log->validation_nll, false, error);
@@ -378,6 +381,15 @@ static double learning_rate_scale(const run *r, size_t epoch, size_t step)
            bnn_warmup_scale(step, c->train.lr_warmup_steps);
 }
 
+/* What the step's items tell of the mean NLL of the data as it is, which data.balance weights or samples otherwise. */
+static double data_nll(const run *r)
+{
+    const size_t items = r->config->train.batch_size;
+    double sum = 0;
+    for (size_t i = 0; i < items; i++) sum += r->batches->counts[i] * bnn_engine_item_nll(r->engine, i);
+    return sum / (double)items;
+}
+
 /* Batch `index` of an epoch; `first`: none of it has been run before. */
 static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_error *error)
 {
@@ -390,6 +402,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
     r->at.step++;
     if (first || r->config->train.free_bits > 0)
         bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
+    memcpy(bnn_engine_item_weights(r->engine), r->batches->weights,
+           r->config->train.batch_size * sizeof *r->batches->weights);
     const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
     bnn_real *scale_gradient = r->at.map ? NULL : bnn_engine_scale_gradient(r->engine);
@@ -412,6 +426,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
     r->at.sigma_trained = r->at.sigma_trained || !r->at.map;
     bnn_posterior_learn_prior(r->model->posterior);
     r->at.nll += step.nll;
+    r->at.data_nll += data_nll(r);
     r->at.gradient_norm += norm;
     r->at.correct += (double)step.correct;
     r->at.batch = index + 1;
@@ -453,6 +468,7 @@ static void fill_log(const run *r, size_t epoch, bnn_epoch *log)
                        .n = r->plan.count_factor * r->train->count,
                        .n_base = r->train->count,
                        .train_nll = r->at.nll / batches,
+                       .data_nll = r->at.data_nll / batches,
                        .gradient_norm = r->at.gradient_norm / batches,
                        .train_accuracy = r->at.correct / (batches * (double)c->train.batch_size),
                        .seconds = r->at.seconds,
@@ -461,7 +477,8 @@ static void fill_log(const run *r, size_t epoch, bnn_epoch *log)
     log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
     log->learning_rate = c->train.optimizer.options.lr * learning_rate_scale(r, epoch, r->at.step - 1);
     log->objective = r->at.map ? NAN : -log->train_nll * (double)log->n - log->kl;
-    log->elbo = r->at.map ? NAN : -log->train_nll * (double)log->n_base - log->kl;
+    if (r->batches->balance == BNN_BALANCE_NONE) log->data_nll = log->train_nll; /* to the last bit */
+    log->elbo = r->at.map ? NAN : -log->data_nll * (double)log->n_base - log->kl;
 }
 
 /* ---- the end of an epoch ---------------------------------------------------------------------------------- */
@@ -477,11 +494,17 @@ static bnn_status judge(run *r, bnn_epoch *log, bnn_error *error)
     return probe(r, last ? r->config->train.batch_size : PROBE_IMAGES, true, error);
 }
 
+/* What the best model has least of: classes count as in training. */
+static double validation_loss(const run *r, const bnn_epoch *log)
+{
+    return r->config->data.balance == BNN_BALANCE_NONE ? log->validation_nll : log->validation_balanced_nll;
+}
+
 /* The model, where it is the best so far, then the log's line, then the checkpoint that counts on both: a run that dies in
  * between does the epoch again. */
 static bnn_status keep(run *r, const bnn_epoch *log, bnn_error *error)
 {
-    const bool better = log->validated && !log->map && log->validation_nll < r->at.best_nll;
+    const bool better = log->validated && !log->map && validation_loss(r, log) < r->at.best_nll;
     char *line = bnn_log_line(log, r->model, false), *timed = bnn_log_line(log, r->model, true);
     bnn_status status = line && timed ? BNN_OK : bnn_no_memory(error, "a log line", 1, 0);
     free(r->line);
@@ -495,8 +518,8 @@ static bnn_status keep(run *r, const bnn_epoch *log, bnn_error *error)
         r->at.epoch = log->epoch;
         r->at.batch = 0;
         r->at.accuracy = log->train_accuracy;
-        r->at.nll = r->at.gradient_norm = r->at.correct = r->at.seconds = 0;
-        if (better) r->at.best_nll = log->validation_nll;
+        r->at.nll = r->at.data_nll = r->at.gradient_norm = r->at.correct = r->at.seconds = 0;
+        if (better) r->at.best_nll = validation_loss(r, log);
         status = save_checkpoint(r, error);
     }
     free(timed);
@@ -558,6 +581,25 @@ static void introduce(const run *r)
             r->options->directory);
 }
 
+/* What data.balance does, and what is then claimed. */
+static void describe_balance(const run *r)
+{
+    const bnn_batches *b = r->batches;
+    double least = INFINITY, most = 0;
+    if (b->balance == BNN_BALANCE_NONE) return;
+    for (size_t c = 0; c < b->classes; c++) {
+        const double weight = bnn_batches_class_weight(b, c);
+        if (weight > 0) least = fmin(least, weight);
+        most = fmax(most, weight);
+    }
+    say(r, "data.balance %s: an image counts %.3g to %.3g times by its class, in the mean once: N stays %zu",
+        bnn_balance_names[b->balance], least, most, r->plan.count_factor * r->train->count);
+    say(r, "train_nll and objective are those of the balanced likelihood, which bounds no evidence; elbo is "
+           "that of "
+           "the data as it is");
+    if (r->keep_best) say(r, "the best epoch has the least validation NLL averaged over classes");
+}
+
 /* What the data is like, as training begins. */
 static bnn_status describe_data(const run *r, bnn_error *error)
 {
@@ -571,6 +613,7 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
         say(r, "%s", line);
     if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
+    describe_balance(r);
     if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
     return status;
 }
