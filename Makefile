@@ -22,7 +22,7 @@ OPTIMISE := -O3 -g -fno-math-errno -fno-trapping-math
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
             --param asan-instrumentation-with-call-threshold=0
 BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
-LIBS := -lopenblas -lcjson -lz -lm
+LIBS := -lopenblas -lcjson -lzip -lpng -lz -lm
 
 # A variant is a directory of objects: release (float), double, asan (float, sanitizers).
 flags_release := $(OPTIMISE)
@@ -65,9 +65,9 @@ help:
 # One line instead of a page of errors where a library is missing.
 $(BUILD)/libraries:
 	@mkdir -p $(@D)
-	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <png.h>\n#include <zip.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
 	    $(CC) -fopenmp $(CFLAGS) -x c -fsyntax-only - 2>/dev/null || \
-	    { echo 'bnn needs OpenBLAS, cJSON, zlib and OpenMP with their headers: run "make deps"' >&2; exit 1; }
+	    { echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib and OpenMP with their headers: run "make deps"' >&2; exit 1; }
 	@touch $@
 
 # Copied only where it differs, so that it follows BNN_DOUBLE and is not made anew otherwise.
@@ -132,15 +132,15 @@ clean:
 	rm -rf $(BUILD) bnn
 
 # ---- what has to be installed -------------------------------------------------------------------------------
-debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
+debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP, gnuplot for pictures and, for its tests, cmocka:' \
-	        'dnf install openblas-devel cjson-devel zlib-devel gnuplot libcmocka-devel (Fedora),' \
-	        'pacman -S openblas cjson zlib gnuplot cmocka (Arch), brew install gcc openblas cjson zlib gnuplot cmocka (macOS);' \
+	    echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, OpenMP, gnuplot for pictures and, for its tests, cmocka:' \
+	        'dnf install openblas-devel cjson-devel libzip-devel libpng-devel zlib-devel gnuplot libcmocka-devel (Fedora),' \
+	        'pacman -S openblas cjson libzip libpng zlib gnuplot cmocka (Arch), brew install gcc openblas cjson libzip libpng zlib gnuplot cmocka (macOS);' \
 	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
 	    exit 0; \
 	fi; \
