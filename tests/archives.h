@@ -27,22 +27,40 @@ static inline void add_member(zip_t *zip, const char *name, const void *bytes, s
     assert_int_equal(zip_set_file_compression(zip, (zip_uint64_t)index, method, 0), 0);
 }
 
-/* Adds the array "key.npy": bytes of an .npy of this type and shape, whatever its size. */
-static inline void add_array(zip_t *zip, const char *key, const char *type, const char *shape, const void *data,
-                             size_t data_size, zip_int32_t method)
+/* An .npy of this type and shape, whatever its size; freed with free(). *size <- its bytes. */
+static inline uint8_t *array_bytes(const char *type, const char *shape, const void *data, size_t data_size, size_t *size)
 {
-    char member[64], header[200];
-    const size_t capacity = data_size + 256;
-    uint8_t *bytes = malloc(capacity);
-    assert_non_null(bytes);
-    snprintf(member, sizeof member, "%s.npy", key);
+    char header[200];
     const int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", type,
                                 shape);
+    uint8_t *bytes = malloc(10 + (size_t)length + data_size);
+    assert_non_null(bytes);
     memcpy(bytes, "\x93NUMPY\x01\x00", 8);
     bytes[8] = (uint8_t)length, bytes[9] = 0;
     memcpy(bytes + 10, header, (size_t)length);
     memcpy(bytes + 10 + length, data, data_size);
-    add_member(zip, member, bytes, 10 + (size_t)length + data_size, method);
+    *size = 10 + (size_t)length + data_size;
+    return bytes;
+}
+
+/* Adds the array "key.npy". */
+static inline void add_array(zip_t *zip, const char *key, const char *type, const char *shape, const void *data,
+                             size_t data_size, zip_int32_t method)
+{
+    char member[128];
+    size_t size;
+    uint8_t *bytes = array_bytes(type, shape, data, data_size, &size);
+    snprintf(member, sizeof member, "%s.npy", key);
+    add_member(zip, member, bytes, size, method);
+    free(bytes);
+}
+
+/* The same as a file by itself. */
+static inline void put_array(const char *name, const char *type, const char *shape, const void *data, size_t data_size)
+{
+    size_t size;
+    uint8_t *bytes = array_bytes(type, shape, data, data_size, &size);
+    put_file(name, bytes, size);
     free(bytes);
 }
 

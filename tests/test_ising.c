@@ -127,16 +127,16 @@ static double exact_energy(size_t size, double temperature)
 }
 
 /* Of the infinite lattice (L. Onsager, Physical Review 65, 117, 1944), with the elliptic integral by the arithmetic-geometric
- * mean. */
+ * mean; |2 tanh^2 2K - 1| is its complementary modulus. */
 static double onsager_energy(double temperature)
 {
-    const double k = 1 / temperature, modulus = 2 * sinh(2 * k) / (cosh(2 * k) * cosh(2 * k));
-    double a = 1, b = sqrt(1 - modulus * modulus);
+    const double k = 1 / temperature, factor = 2 * tanh(2 * k) * tanh(2 * k) - 1;
+    double a = 1, b = fabs(factor);
     for (size_t i = 0; i < 60; i++) {
         const double mean = (a + b) / 2;
         b = sqrt(a * b), a = mean;
     }
-    return -(1 + (2 * tanh(2 * k) * tanh(2 * k) - 1) / a) / tanh(2 * k);
+    return -(1 + factor / a) / tanh(2 * k);
 }
 
 /* C. N. Yang, Physical Review 85, 808 (1952). */

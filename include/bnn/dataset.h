@@ -35,7 +35,7 @@ typedef struct bnn_dataset {
     bnn_real background;      /* the value of what lies around an image */
     bnn_real *images;         /* (count, channels, height, width) */
     uint32_t *labels;         /* (count) */
-    char (*class_names)[BNN_LABEL_NAME]; /* (classes), or NULL where classes have no names */
+    char (*class_names)[BNN_LABEL_NAME]; /* (classes), empty where one has none; NULL: none has */
 
     /* Parts that are evaluated apart too, an image in one of them; 0: there are none. */
     size_t part_count;

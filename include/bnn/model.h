@@ -18,7 +18,7 @@ typedef struct bnn_model {
     bnn_network *network;
     bnn_posterior *posterior;
     bnn_range pixels; /* of the training images; NaN where they are not known */
-    char (*class_names)[BNN_LABEL_NAME]; /* (classes), or NULL where they have none */
+    char (*class_names)[BNN_LABEL_NAME]; /* (classes), empty where one has none; NULL: none has */
 } bnn_model;
 
 /* Takes over the names of the classes of the training images, where there is one for each of the model's classes. */

@@ -79,10 +79,11 @@ static bnn_status add_names(const bnn_listing *listing, const bnn_name_table *cl
 {
     bnn_name_table parts;
     bnn_status status = BNN_OK;
-    if (!classes->numbers && classes->count == data->classes) {
-        data->class_names = bnn_alloc(classes->count, sizeof *data->class_names);
-        if (!data->class_names) return bnn_no_memory(error, "names", classes->count, sizeof *data->class_names);
-        memcpy(data->class_names, classes->names, classes->count * sizeof *classes->names);
+    if (!classes->numbers) {
+        const size_t count = classes->count < data->classes ? classes->count : data->classes;
+        data->class_names = bnn_alloc(data->classes, sizeof *data->class_names);
+        if (!data->class_names) return bnn_no_memory(error, "names", data->classes, sizeof *data->class_names);
+        memcpy(data->class_names, classes->names, count * sizeof *classes->names);
     }
     if (!*listing->files[0].part) return BNN_OK;
     status = bnn_name_table_of(listing, true, &parts, error);
