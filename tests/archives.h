@@ -15,7 +15,8 @@ static inline zip_t *new_archive(const char *path)
 }
 
 /* Adds a member of these bytes, of which libzip takes a copy. */
-static inline void add_member(zip_t *zip, const char *name, const void *bytes, size_t size, zip_int32_t method)
+static inline void add_member(zip_t *zip, const char *name, const void *bytes, size_t size,
+                              zip_int32_t method)
 {
     void *copy = malloc(size ? size : 1);
     assert_non_null(copy);
@@ -28,11 +29,12 @@ static inline void add_member(zip_t *zip, const char *name, const void *bytes, s
 }
 
 /* An .npy of this type and shape, whatever its size; freed with free(). *size <- its bytes. */
-static inline uint8_t *array_bytes(const char *type, const char *shape, const void *data, size_t data_size, size_t *size)
+static inline uint8_t *array_bytes(const char *type, const char *shape, const void *data, size_t data_size,
+                                   size_t *size)
 {
     char header[200];
-    const int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", type,
-                                shape);
+    const int length = snprintf(header, sizeof header,
+                                "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", type, shape);
     uint8_t *bytes = malloc(10 + (size_t)length + data_size);
     assert_non_null(bytes);
     memcpy(bytes, "\x93NUMPY\x01\x00", 8);
@@ -44,8 +46,8 @@ static inline uint8_t *array_bytes(const char *type, const char *shape, const vo
 }
 
 /* Adds the array "key.npy". */
-static inline void add_array(zip_t *zip, const char *key, const char *type, const char *shape, const void *data,
-                             size_t data_size, zip_int32_t method)
+static inline void add_array(zip_t *zip, const char *key, const char *type, const char *shape,
+                             const void *data, size_t data_size, zip_int32_t method)
 {
     char member[128];
     size_t size;
@@ -56,7 +58,8 @@ static inline void add_array(zip_t *zip, const char *key, const char *type, cons
 }
 
 /* The same as a file by itself. */
-static inline void put_array(const char *name, const char *type, const char *shape, const void *data, size_t data_size)
+static inline void put_array(const char *name, const char *type, const char *shape, const void *data,
+                             size_t data_size)
 {
     size_t size;
     uint8_t *bytes = array_bytes(type, shape, data, data_size, &size);

@@ -9,8 +9,8 @@
 
 typedef struct picture {
     size_t height, width;
-    int depth, type;       /* bits a sample, PNG_COLOR_TYPE_... */
-    const uint8_t *bytes;  /* rows as PNG packs them */
+    int depth, type;      /* bits a sample, PNG_COLOR_TYPE_... */
+    const uint8_t *bytes; /* rows as PNG packs them */
     bool interlaced;
     const png_color *palette; /* of 4 colours, for PNG_COLOR_TYPE_PALETTE */
     const uint8_t *alphas;    /* of the 4 colours, or NULL */
@@ -19,7 +19,7 @@ typedef struct picture {
 /* The bytes of a row: packed to whole ones. */
 static inline size_t row_bytes(const picture *p)
 {
-    const size_t samples = p->type == PNG_COLOR_TYPE_RGB         ? 3
+    const size_t samples = p->type == PNG_COLOR_TYPE_RGB          ? 3
                            : p->type == PNG_COLOR_TYPE_RGB_ALPHA  ? 4
                            : p->type == PNG_COLOR_TYPE_GRAY_ALPHA ? 2
                                                                   : 1;
@@ -68,7 +68,8 @@ static inline void put_folder(const char *name)
 {
     char path[256];
     snprintf(path, sizeof path, "%s", in_temporary(name));
-    for (char *slash = strchr(path + strlen(temporary_directory) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(path + strlen(temporary_directory) + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         mkdir(path, 0777);
         *slash = '/';

@@ -558,10 +558,10 @@ static void keys_of_other_data_are_refused(void **state)
                    "\"mnist\"");
     assert_refused("{\"data\": {\"name\": \"mnist\", \"path\": \"x\"}, \"model\": {}}", "data.path",
                    "data.name mnist", "npz, png");
-    assert_refused("{\"data\": {\"name\": \"npz\", \"path\": \"x\", \"resize\": 8}, \"model\": {}}", "data.resize",
-                   "data.name npz", "png");
-    assert_refused("{\"data\": {\"name\": \"png\", \"ising\": {\"size\": 8}}, \"model\": {}}", "data.ising.size",
-                   "data.name png", "ising");
+    assert_refused("{\"data\": {\"name\": \"npz\", \"path\": \"x\", \"resize\": 8}, \"model\": {}}",
+                   "data.resize", "data.name npz", "png");
+    assert_refused("{\"data\": {\"name\": \"png\", \"ising\": {\"size\": 8}}, \"model\": {}}",
+                   "data.ising.size", "data.name png", "ising");
     assert_refused("{\"data\": {\"name\": \"mnist\", \"file\": \"x\"}, \"model\": {}}",
                    "data.file: unknown key");
     /* a model serves whatever it was trained on */
@@ -577,9 +577,11 @@ static void lists_of_numbers_are_read(void **state)
 {
     bnn_config c;
     (void)state;
-    accept("{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [1, 2.25], \"window\": []}}, \"model\": {}}",
+    accept("{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [1, 2.25], \"window\": []}}, "
+           "\"model\": {}}",
            &c);
-    assert_true(c.data.paths.ising.temperatures.count == 2 && c.data.paths.ising.temperatures.value[1] == 2.25);
+    assert_true(c.data.paths.ising.temperatures.count == 2 &&
+                c.data.paths.ising.temperatures.value[1] == 2.25);
     assert_true(c.data.paths.ising.window.count == 0 && c.data.paths.ising.test_temperatures.count == 0);
     char *text = bnn_config_dump(&c, false);
     assert_non_null(strstr(text, "\"temperatures\":[1,2.25]"));
@@ -592,8 +594,9 @@ static void lists_of_numbers_are_read(void **state)
     free(text);
     assert_refused("{\"data\": {\"name\": \"png\", \"resize\": [32, 1.5]}, \"model\": {}}", "data.resize",
                    "an integer from 1 to 65536, or a list");
-    assert_refused("{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [1, \"2\"]}}, \"model\": {}}",
-                   "data.ising.temperatures", "a number from 0.01 to 1000, or a list of at most 64");
+    assert_refused(
+        "{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [1, \"2\"]}}, \"model\": {}}",
+        "data.ising.temperatures", "a number from 0.01 to 1000, or a list of at most 64");
     assert_refused("{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [0]}}, \"model\": {}}",
                    "data.ising.temperatures");
 }

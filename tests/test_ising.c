@@ -25,7 +25,8 @@ static double energy(const int8_t *spins, size_t size)
     int sum = 0;
     for (size_t y = 0; y < size; y++)
         for (size_t x = 0; x < size; x++)
-            sum += spins[y * size + x] * (spins[y * size + (x + 1) % size] + spins[(y + 1) % size * size + x]);
+            sum +=
+                spins[y * size + x] * (spins[y * size + (x + 1) % size] + spins[(y + 1) % size * size + x]);
     return -(double)sum / (double)(size * size);
 }
 
@@ -37,7 +38,7 @@ static double magnetisation(const int8_t *spins, size_t size)
 }
 
 typedef struct observed {
-    double energy, energy_error; /* mean, and its standard error for independent draws */
+    double energy, energy_error;     /* mean, and its standard error for independent draws */
     double absolute, absolute_error; /* |m| */
     double square, square_error;     /* m^2 */
     double positive;                 /* share of m > 0 */
@@ -77,10 +78,11 @@ static observed observe(size_t size, double temperature, size_t n)
 }
 
 /* Within four standard errors, which the seeds of this file always are or never. */
-#define assert_estimate(mean, error, exact)                                                                      \
-    do {                                                                                                         \
-        if (!(fabs((mean) - (exact)) <= 4 * (error) + 1e-12))                                                    \
-            fail_msg("%s = %.6g +- %.2g, expected %.6g", #mean, (double)(mean), (double)(error), (double)(exact)); \
+#define assert_estimate(mean, error, exact)                                                                  \
+    do {                                                                                                     \
+        if (!(fabs((mean) - (exact)) <= 4 * (error) + 1e-12))                                                \
+            fail_msg("%s = %.6g +- %.2g, expected %.6g", #mean, (double)(mean), (double)(error),             \
+                     (double)(exact));                                                                       \
     } while (0)
 
 /* ---- exact solutions -------------------------------------------------------------------------------------------- */
@@ -93,7 +95,8 @@ static observed all_states(double temperature)
     for (unsigned state = 0; state < 1u << 16; state++) {
         int8_t spins[16];
         for (size_t i = 0; i < 16; i++) spins[i] = state >> i & 1 ? 1 : -1;
-        const double e = energy(spins, 4), m = magnetisation(spins, 4), weight = exp(-16 * (e + 2) / temperature);
+        const double e = energy(spins, 4), m = magnetisation(spins, 4),
+                     weight = exp(-16 * (e + 2) / temperature);
         weights += weight;
         sum.energy += weight * e, sum.absolute += weight * fabs(m), sum.square += weight * m * m;
     }
@@ -252,7 +255,8 @@ static void test_images_have_temperatures_of_their_own(void **state)
 static void images_belong_to_their_temperature(void **state)
 {
     (void)state;
-    const bnn_data_paths one = paths_of(1, (const double[]){2.5}), two = paths_of(2, (const double[]){1, 2.5});
+    const bnn_data_paths one = paths_of(1, (const double[]){2.5}),
+                         two = paths_of(2, (const double[]){1, 2.5});
     bnn_data_paths other = one;
     other.seed = 4;
     bnn_dataset *a = loaded(&one, BNN_TRAIN), *b = loaded(&two, BNN_TRAIN), *c = loaded(&other, BNN_TRAIN),
@@ -285,7 +289,8 @@ static void refuses_what_cannot_be(void **state)
     assert_failure(bnn_dataset_load(&paths, BNN_TRAIN, NULL, &d, &error), BNN_BAD_INPUT, error,
                    "data.ising.window: expected [] or [from, to]");
     paths.ising.window = (bnn_numbers){1, {2.5}};
-    assert_failure(bnn_dataset_load(&paths, BNN_TRAIN, NULL, &d, &error), BNN_BAD_INPUT, error, "data.ising.window");
+    assert_failure(bnn_dataset_load(&paths, BNN_TRAIN, NULL, &d, &error), BNN_BAD_INPUT, error,
+                   "data.ising.window");
 }
 
 int main(void)

@@ -28,13 +28,13 @@ static bnn_dataset *loaded(const char *path, bnn_split split)
     return dataset;
 }
 
-#define assert_load_fails(path, split, ...)                                                                      \
-    do {                                                                                                         \
-        bnn_error error_;                                                                                        \
-        bnn_dataset *dataset_;                                                                                   \
-        const bnn_status status_ = load(path, split, &dataset_, &error_);                                        \
-        assert_failure(status_, BNN_BAD_INPUT, error_, __VA_ARGS__);                                             \
-        assert_null(dataset_);                                                                                   \
+#define assert_load_fails(path, split, ...)                                                                  \
+    do {                                                                                                     \
+        bnn_error error_;                                                                                    \
+        bnn_dataset *dataset_;                                                                               \
+        const bnn_status status_ = load(path, split, &dataset_, &error_);                                    \
+        assert_failure(status_, BNN_BAD_INPUT, error_, __VA_ARGS__);                                         \
+        assert_null(dataset_);                                                                               \
     } while (0)
 
 /* As MedMNIST has it: uint8 images (N,H,W,3), labels (N,1). */
@@ -60,7 +60,8 @@ static void assert_images(const bnn_dataset *d, size_t count, size_t first)
         for (size_t c = 0; c < 3; c++)
             for (size_t p = 0; p < SIDE * SIDE; p++) {
                 const double x = pixels[(first + i) * PIXELS + 3 * p + c];
-                assert_true(d->images[i * PIXELS + c * SIDE * SIDE + p] == (bnn_real)((x / 255.0 - 0.5) / 0.5));
+                assert_true(d->images[i * PIXELS + c * SIDE * SIDE + p] ==
+                            (bnn_real)((x / 255.0 - 0.5) / 0.5));
             }
 }
 
@@ -164,9 +165,11 @@ static void bad_arrays_are_named(void **state)
 static void other_files_are_refused(void **state)
 {
     (void)state;
-    assert_load_fails(in_temporary("none.npz"), BNN_TRAIN, "none.npz: cannot be read as an .npz archive: No such file");
+    assert_load_fails(in_temporary("none.npz"), BNN_TRAIN,
+                      "none.npz: cannot be read as an .npz archive: No such file");
     assert_load_fails(temporary_directory, BNN_TRAIN, "is no regular file");
-    assert_load_fails(put_file("text.npz", "text", 4), BNN_TRAIN, "text.npz: cannot be read as an .npz archive");
+    assert_load_fails(put_file("text.npz", "text", 4), BNN_TRAIN,
+                      "text.npz: cannot be read as an .npz archive");
     assert_load_fails(put_file("empty.npz", "", 0), BNN_TRAIN, "empty.npz");
     assert_load_fails("", BNN_TRAIN, "data.path: is not set");
 }
@@ -188,7 +191,8 @@ static void damaged_data_is_refused(void **state)
     uint8_t bytes[8192];
     (void)state;
     for (int m = 0; m < 2; m++) {
-        const size_t size = get_file(put_medmnist("good.npz", m ? ZIP_CM_DEFLATE : ZIP_CM_STORE), bytes, sizeof bytes);
+        const size_t size =
+            get_file(put_medmnist("good.npz", m ? ZIP_CM_DEFLATE : ZIP_CM_STORE), bytes, sizeof bytes);
         for (size_t at = 60; at < 260; at += 9) { /* within the first member's data */
             bytes[at] ^= 0x10;
             assert_load_fails(put_file("damaged.npz", bytes, size), BNN_TRAIN, "damaged.npz: train_images: ");
@@ -217,8 +221,8 @@ static void sizes_that_lie_are_refused(void **state)
     uint8_t *entry = directory_entry(bytes, size), kept[46];
     memcpy(kept, entry, sizeof kept);
     memcpy(entry + UNPACKED, large, 4);
-    assert_load_fails(put_file("bomb.npz", bytes, size), BNN_TRAIN, "train_images: found 2130706432 bytes packed into",
-                      "which cannot be");
+    assert_load_fails(put_file("bomb.npz", bytes, size), BNN_TRAIN,
+                      "train_images: found 2130706432 bytes packed into", "which cannot be");
     memcpy(entry + UNPACKED, slightly, 4); /* what could be, but is not */
     assert_load_fails(put_file("more.npz", bytes, size), BNN_TRAIN, "more.npz: train_images: ");
     memcpy(entry + UNPACKED, small, 4);

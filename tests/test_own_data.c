@@ -53,11 +53,12 @@ static void put_split(size_t s, zip_t *zip)
 static const char *put_config(const char *name, const char *data)
 {
     char text[2048];
-    const int length = snprintf(text, sizeof text,
-                                "{\"seed\": 3, \"data\": %s, \"group\": \"C4\",\n"
-                                " \"model\": {\"type\": \"fcnn\", \"channels\": [4, 4]},\n"
-                                " \"train\": {\"epochs\": 2, \"batch_size\": 8}, \"eval\": {\"samples\": 2}}\n",
-                                data);
+    const int length =
+        snprintf(text, sizeof text,
+                 "{\"seed\": 3, \"data\": %s, \"group\": \"C4\",\n"
+                 " \"model\": {\"type\": \"fcnn\", \"channels\": [4, 4]},\n"
+                 " \"train\": {\"epochs\": 2, \"batch_size\": 8}, \"eval\": {\"samples\": 2}}\n",
+                 data);
     return put_file(name, text, (size_t)length);
 }
 
@@ -67,10 +68,12 @@ static int put_everything(void **state)
     zip_t *zip = new_archive(in_temporary("all.npz"));
     for (size_t s = 0; s < 3; s++) put_split(s, zip);
     close_archive(zip);
-    put_config("npy.json", "{\"name\": \"npy\", \"train_images\": \"train-x.npy\", \"train_labels\": \"train-y.npy\",\n"
-                           " \"validation_images\": \"val-x.npy\", \"validation_labels\": \"val-y.npy\",\n"
-                           " \"test_images\": \"test-x.npy\", \"test_labels\": \"test-y.npy\"}");
-    put_config("npz.json", "{\"name\": \"npz\", \"path\": \"all.npz\"}"); /* seen from the configuration's folder */
+    put_config("npy.json",
+               "{\"name\": \"npy\", \"train_images\": \"train-x.npy\", \"train_labels\": \"train-y.npy\",\n"
+               " \"validation_images\": \"val-x.npy\", \"validation_labels\": \"val-y.npy\",\n"
+               " \"test_images\": \"test-x.npy\", \"test_labels\": \"test-y.npy\"}");
+    put_config("npz.json",
+               "{\"name\": \"npz\", \"path\": \"all.npz\"}"); /* seen from the configuration's folder */
     put_config("png.json", "{\"name\": \"png\", \"path\": \"png\"}");
     return 0;
 }
@@ -121,7 +124,8 @@ static void a_model_keeps_the_names_of_its_classes(void **state)
     trained("png");
     const size_t size = get_file(in_temporary("png/model.bin"), bytes, sizeof bytes - 1);
     assert_non_null(memmem(bytes, size, "[\\\"ant\\\",\\\"bee\\\",\\\"cat\\\"]", 25));
-    succeeded(bnn_run("symmetrize", in_temporary("png/model.bin"), "--project", "--out", in_temporary("projected.bin")));
+    succeeded(bnn_run("symmetrize", in_temporary("png/model.bin"), "--project", "--out",
+                      in_temporary("projected.bin")));
     get_file(in_temporary("projected.bin"), bytes, sizeof bytes - 1);
     assert_non_null(memmem(bytes, size, "[\\\"ant\\\",\\\"bee\\\",\\\"cat\\\"]", 25));
     /* other classes under the same labels are no evaluation */
@@ -141,9 +145,10 @@ static void other_files_are_evaluated_by_their_kind(void **state)
     (void)state;
     trained("npy");
     cJSON *own = json_of(bnn_run("eval", in_temporary("npy"), "--json"));
-    cJSON *archive = json_of(bnn_run("eval", in_temporary("npy"), "--data", in_temporary("all.npz"), "--json"));
-    cJSON *folder = json_of(
-        bnn_run("eval", in_temporary("npy"), "--data", in_temporary("png"), "--ood", in_temporary("all.npz"), "--json"));
+    cJSON *archive =
+        json_of(bnn_run("eval", in_temporary("npy"), "--data", in_temporary("all.npz"), "--json"));
+    cJSON *folder = json_of(bnn_run("eval", in_temporary("npy"), "--data", in_temporary("png"), "--ood",
+                                    in_temporary("all.npz"), "--json"));
     assert_true(figure(own, "nll") == figure(archive, "nll") && figure(own, "nll") == figure(folder, "nll"));
     assert_true(figure(folder, "uncertainty.ood.auroc_entropy") == 0.5);
     cJSON_Delete(folder);
@@ -158,9 +163,10 @@ static void other_files_are_evaluated_by_their_kind(void **state)
 static void parts_are_told_apart(void **state)
 {
     (void)state;
-    put_config("ising.json", "{\"name\": \"ising\", \"ising\": {\"size\": 8, \"temperatures\": [1, 2, 3, 4],\n"
-                             " \"test_temperatures\": [1, 2.2, 4], \"train_per_temperature\": 20, "
-                             "\"test_per_temperature\": 10}}");
+    put_config("ising.json",
+               "{\"name\": \"ising\", \"ising\": {\"size\": 8, \"temperatures\": [1, 2, 3, 4],\n"
+               " \"test_temperatures\": [1, 2.2, 4], \"train_per_temperature\": 20, "
+               "\"test_per_temperature\": 10}}");
     assert_says(trained("ising"), "classes: 0 disordered (40), 1 ordered (40)");
     cJSON *json = json_of(bnn_run("eval", in_temporary("ising"), "--json"));
     const cJSON *parts = member(json, "parts");
@@ -170,12 +176,13 @@ static void parts_are_told_apart(void **state)
     assert_string_equal(member(inside, "name")->valuestring, "T from 2 to 2.5");
     assert_true(figure(outside, "images") == 20 && figure(inside, "images") == 10);
     assert_close(20 * figure(outside, "nll") + 10 * figure(inside, "nll"), 30 * figure(json, "nll"), 1e-9, 1);
-    assert_close(20 * figure(outside, "accuracy") + 10 * figure(inside, "accuracy"), 30 * figure(json, "accuracy"), 1e-9,
-                 1);
+    assert_close(20 * figure(outside, "accuracy") + 10 * figure(inside, "accuracy"),
+                 30 * figure(json, "accuracy"), 1e-9, 1);
     cJSON_Delete(json);
     const program_run *run = succeeded(bnn_run("eval", in_temporary("ising")));
     assert_says(run->out, "T from 2 to 2.5");
-    succeeded(bnn_run("train", in_temporary("ising.json"), "--out", in_temporary("each"), "--set", "data.ising.window=[]"));
+    succeeded(bnn_run("train", in_temporary("ising.json"), "--out", in_temporary("each"), "--set",
+                      "data.ising.window=[]"));
     json = json_of(bnn_run("eval", in_temporary("each"), "--json"));
     assert_int_equal(cJSON_GetArraySize(member(json, "parts")), 3);
     assert_string_equal(member(cJSON_GetArrayItem(member(json, "parts"), 1), "name")->valuestring, "T = 2.2");
@@ -190,23 +197,28 @@ static void mistakes_are_refused_in_one_line(void **state)
     (void)state;
     const size_t size = get_file(in_temporary("all.npz"), bytes, sizeof bytes);
     put_file("cut.npz", bytes, size / 2);
-    assert_one_line(bnn_run("train", in_temporary("npz.json"), "--out", in_temporary("no"), "--set", "data.path=cut.npz"), 2,
-                    "cut.npz", "npz");
+    assert_one_line(
+        bnn_run("train", in_temporary("npz.json"), "--out", in_temporary("no"), "--set", "data.path=cut.npz"),
+        2, "cut.npz", "npz");
     bytes[200] ^= 1;
     put_file("bad.npz", bytes, size);
-    assert_one_line(bnn_run("train", in_temporary("npz.json"), "--out", in_temporary("no"), "--set", "data.path=bad.npz"), 2,
-                    "bad.npz: train_images: ");
+    assert_one_line(
+        bnn_run("train", in_temporary("npz.json"), "--out", in_temporary("no"), "--set", "data.path=bad.npz"),
+        2, "bad.npz: train_images: ");
     assert_one_line(bnn_run("train", in_temporary("npz.json"), "--out", in_temporary("no"), "--set",
                             "data.validation_size=3"),
                     2, "data.validation_size: found 3, expected 0: npz has a validation split of its own");
-    assert_one_line(bnn_run("train", in_temporary("npz.json"), "--out", in_temporary("no"), "--set", "data.name=png"), 2,
-                    "all.npz: found neither a folder train");
+    assert_one_line(
+        bnn_run("train", in_temporary("npz.json"), "--out", in_temporary("no"), "--set", "data.name=png"), 2,
+        "all.npz: found neither a folder train");
     put_folder("odd/train/ant");
     put_file("odd/train/ant/1.png", "\x89PNG\r\n\x1a\n", 8);
-    assert_one_line(bnn_run("train", in_temporary("png.json"), "--out", in_temporary("no"), "--set", "data.path=odd"), 2,
-                    "odd/train/ant/1.png: is a damaged PNG file");
-    assert_one_line(bnn_run("train", in_temporary("png.json"), "--out", in_temporary("no"), "--set", "data.dir=x"), 2,
-                    "data.dir: is set, but data.name png does not read it");
+    assert_one_line(
+        bnn_run("train", in_temporary("png.json"), "--out", in_temporary("no"), "--set", "data.path=odd"), 2,
+        "odd/train/ant/1.png: is a damaged PNG file");
+    assert_one_line(
+        bnn_run("train", in_temporary("png.json"), "--out", in_temporary("no"), "--set", "data.dir=x"), 2,
+        "data.dir: is set, but data.name png does not read it");
     assert_int_equal(access(in_temporary("no"), F_OK), -1);
 }
 

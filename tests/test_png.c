@@ -19,23 +19,25 @@ static void assert_image(const char *path, size_t height, size_t width, size_t c
                          const uint8_t *expected)
 {
     bnn_png image = image_of(path);
-    assert_true(image.height == height && image.width == width && image.channels == channels && image.bytes == bytes);
+    assert_true(image.height == height && image.width == width && image.channels == channels &&
+                image.bytes == bytes);
     assert_memory_equal(image.pixels, expected, height * width * channels * bytes);
     bnn_png_free(&image);
 }
 
-#define assert_read_fails(path, ...)                                                                             \
-    do {                                                                                                         \
-        bnn_error error_ = {0};                                                                                  \
-        bnn_png image_;                                                                                          \
-        const bnn_status status_ = bnn_png_read(path, &image_, &error_);                                         \
-        assert_failure(status_, BNN_BAD_INPUT, error_, __VA_ARGS__);                                             \
+#define assert_read_fails(path, ...)                                                                         \
+    do {                                                                                                     \
+        bnn_error error_ = {0};                                                                              \
+        bnn_png image_;                                                                                      \
+        const bnn_status status_ = bnn_png_read(path, &image_, &error_);                                     \
+        assert_failure(status_, BNN_BAD_INPUT, error_, __VA_ARGS__);                                         \
     } while (0)
 
 /* ---- images ------------------------------------------------------------------------------------------------------- */
 
-static const uint8_t samples[] = {0,  255, 3, 200, 17, 99, 1,  2,   3,  4,   5,  6,   250, 251, 252, 253, 254, 128,
-                                  64, 32,  8, 7,   77, 66, 55, 44,  33, 22,  11, 100, 101, 102, 103, 104, 105, 106};
+static const uint8_t samples[] = {0,   255, 3,   200, 17,  99,  1,   2,   3,   4,   5,   6,
+                                  250, 251, 252, 253, 254, 128, 64,  32,  8,   7,   77,  66,
+                                  55,  44,  33,  22,  11,  100, 101, 102, 103, 104, 105, 106};
 
 static void reads_grey_and_colour(void **state)
 {
@@ -78,7 +80,8 @@ static void palettes_become_colours(void **state)
 
 static void alpha_has_to_be_opaque(void **state)
 {
-    static const uint8_t grey[] = {5, 255, 6, 255, 7, 255, 8, 255}, see_through[] = {5, 255, 6, 255, 7, 255, 8, 254};
+    static const uint8_t grey[] = {5, 255, 6, 255, 7, 255, 8, 255},
+                         see_through[] = {5, 255, 6, 255, 7, 255, 8, 254};
     static const uint8_t wide[] = {1, 2, 255, 255, 3, 4, 255, 255}, colour[] = {1, 2, 3, 255, 4, 5, 6, 255};
     (void)state;
     picture p = {2, 2, 8, PNG_COLOR_TYPE_GRAY_ALPHA, grey, false, NULL, NULL};
@@ -97,7 +100,8 @@ static void every_truncation_is_refused(void **state)
     (void)state;
     const picture p = {2, 3, 8, PNG_COLOR_TYPE_RGB, samples, false, NULL, NULL};
     const size_t size = get_file(put_picture("whole.png", &p), bytes, sizeof bytes);
-    for (size_t kept = 0; kept < size; kept++) assert_read_fails(put_file("short.png", bytes, kept), "short.png: is ");
+    for (size_t kept = 0; kept < size; kept++)
+        assert_read_fails(put_file("short.png", bytes, kept), "short.png: is ");
     assert_read_fails(in_temporary("none.png"), "none.png: cannot open");
     assert_read_fails(put_file("text.png", "this is no picture", 18), "text.png: is no PNG file");
 }
@@ -171,8 +175,10 @@ static void resizing_commutes_with_turns(void **state)
     for (size_t y = 0; y < H; y++)
         for (size_t x = 0; x < W; x++) {
             const uint8_t value = (uint8_t)bnn_pcg32_below(&rng, 256);
-            grey[y * W + x] = turned[(W - 1 - x) * H + y] = wide[2 * (y * W + x)] = wide[2 * (y * W + x) + 1] = value;
-            for (size_t c = 0; c < 3; c++) colour[3 * (y * W + x) + c] = c == 1 ? value : (uint8_t)(255 - value);
+            grey[y * W + x] = turned[(W - 1 - x) * H + y] = wide[2 * (y * W + x)] =
+                wide[2 * (y * W + x) + 1] = value;
+            for (size_t c = 0; c < 3; c++)
+                colour[3 * (y * W + x) + c] = c == 1 ? value : (uint8_t)(255 - value);
         }
     bnn_png a = resized(&(picture){H, W, 8, PNG_COLOR_TYPE_GRAY, grey, false, NULL, NULL}, TO, TO),
             b = resized(&(picture){W, H, 8, PNG_COLOR_TYPE_GRAY, turned, false, NULL, NULL}, TO, TO),
@@ -194,7 +200,8 @@ static void resizing_commutes_with_turns(void **state)
 
 /* ---- data sets --------------------------------------------------------------------------------------------------------- */
 
-static bnn_status load(const char *folder, bnn_numbers resize, bnn_split split, bnn_dataset **dataset, bnn_error *error)
+static bnn_status load(const char *folder, bnn_numbers resize, bnn_split split, bnn_dataset **dataset,
+                       bnn_error *error)
 {
     bnn_data_paths paths = {.name = "png", .resize = resize};
     if (*folder) snprintf(paths.path, sizeof paths.path, "%s", in_temporary(folder));
@@ -210,13 +217,13 @@ static bnn_dataset *loaded(const char *folder, bnn_split split)
     return dataset;
 }
 
-#define assert_load_fails(folder, split, ...)                                                                    \
-    do {                                                                                                         \
-        bnn_error error_;                                                                                        \
-        bnn_dataset *dataset_;                                                                                   \
-        const bnn_status status_ = load(folder, (bnn_numbers){0}, split, &dataset_, &error_);                    \
-        assert_failure(status_, BNN_BAD_INPUT, error_, __VA_ARGS__);                                             \
-        assert_null(dataset_);                                                                                   \
+#define assert_load_fails(folder, split, ...)                                                                \
+    do {                                                                                                     \
+        bnn_error error_;                                                                                    \
+        bnn_dataset *dataset_;                                                                               \
+        const bnn_status status_ = load(folder, (bnn_numbers){0}, split, &dataset_, &error_);                \
+        assert_failure(status_, BNN_BAD_INPUT, error_, __VA_ARGS__);                                         \
+        assert_null(dataset_);                                                                               \
     } while (0)
 
 /* The values of the pixels, one an image, and the labels. */
@@ -290,8 +297,10 @@ static void reads_csv_files(void **state)
     put_grey("c/images/1.png", 2, 2, 1);
     put_grey("c/images/2.png", 2, 2, 2);
     put_grey("c/test/3.png", 2, 2, 3);
-    put_text("c/train.csv", "\xef\xbb\xbf" "file,label\r\nimages/2.png, malignant\r\n\r\nimages/1.png,benign\r\n");
-    put_text("c/test/labels.csv", "3.png,malignant,site B\n../images/1.png,benign,site A\n3.png,malignant,site A");
+    put_text("c/train.csv", "\xef\xbb\xbf"
+                            "file,label\r\nimages/2.png, malignant\r\n\r\nimages/1.png,benign\r\n");
+    put_text("c/test/labels.csv",
+             "3.png,malignant,site B\n../images/1.png,benign,site A\n3.png,malignant,site A");
     bnn_dataset *d = loaded("c", BNN_TRAIN);
     assert_grey(d, 2, (const uint8_t[]){2, 1}, (const uint32_t[]){1, 0});
     assert_string_equal(d->class_names[0], "benign");
@@ -372,7 +381,8 @@ static void images_have_to_be_alike(void **state)
     put_folder("m/train/a");
     put_grey("m/train/a/1.png", 2, 2, 5);
     put_grey("m/train/a/2.png", 4, 6, 7);
-    assert_load_fails("m", BNN_TRAIN, "m/train/a/2.png: found 1 x 4 x 6", "of 8 bits, expected 1 x 2 x 2 of 8 as",
+    assert_load_fails("m", BNN_TRAIN, "m/train/a/2.png: found 1 x 4 x 6",
+                      "of 8 bits, expected 1 x 2 x 2 of 8 as",
                       "m/train/a/1.png; data.resize brings all to one size");
     assert_int_equal(load("m", (bnn_numbers){2, {3, 4}}, BNN_TRAIN, &d, &error), BNN_OK);
     assert_true(d->height == 3 && d->width == 4);
@@ -429,22 +439,14 @@ static void colours_are_channels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_grey_and_colour),
-        cmocka_unit_test(widens_samples_of_few_bits),
-        cmocka_unit_test(palettes_become_colours),
-        cmocka_unit_test(alpha_has_to_be_opaque),
-        cmocka_unit_test(every_truncation_is_refused),
-        cmocka_unit_test(damage_is_refused),
-        cmocka_unit_test(sizes_that_lie_are_refused),
-        cmocka_unit_test(resizing_is_a_triangular_filter),
-        cmocka_unit_test(resizing_commutes_with_turns),
-        cmocka_unit_test(reads_a_folder_of_classes),
-        cmocka_unit_test(whole_numbers_are_labels),
-        cmocka_unit_test(reads_csv_files),
-        cmocka_unit_test(bad_csv_files_are_refused),
-        cmocka_unit_test(bad_folders_are_refused),
-        cmocka_unit_test(images_have_to_be_alike),
-        cmocka_unit_test(sixteen_bits_are_scaled),
+        cmocka_unit_test(reads_grey_and_colour),        cmocka_unit_test(widens_samples_of_few_bits),
+        cmocka_unit_test(palettes_become_colours),      cmocka_unit_test(alpha_has_to_be_opaque),
+        cmocka_unit_test(every_truncation_is_refused),  cmocka_unit_test(damage_is_refused),
+        cmocka_unit_test(sizes_that_lie_are_refused),   cmocka_unit_test(resizing_is_a_triangular_filter),
+        cmocka_unit_test(resizing_commutes_with_turns), cmocka_unit_test(reads_a_folder_of_classes),
+        cmocka_unit_test(whole_numbers_are_labels),     cmocka_unit_test(reads_csv_files),
+        cmocka_unit_test(bad_csv_files_are_refused),    cmocka_unit_test(bad_folders_are_refused),
+        cmocka_unit_test(images_have_to_be_alike),      cmocka_unit_test(sixteen_bits_are_scaled),
         cmocka_unit_test(colours_are_channels),
     };
     return cmocka_run_group_tests(tests, make_temporary_directory, remove_temporary_directory);

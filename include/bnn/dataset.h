@@ -67,15 +67,15 @@ typedef struct bnn_data_paths {
     char train_images[1024], train_labels[1024];
     char validation_images[1024], validation_labels[1024];
     char test_images[1024], test_labels[1024];
-    char path[1024]; /* the one file or folder that holds all splits */
-    int labels;      /* an index into bnn_label_names */
+    char path[1024];    /* the one file or folder that holds all splits */
+    int labels;         /* an index into bnn_label_names */
     bnn_numbers resize; /* height and width, or one number for both; none: as the images are */
     size_t seed;        /* of images that are drawn, and of what data.rotate and data.repartition draw */
     struct {
-        size_t size;                              /* sites on a side */
-        bnn_numbers temperatures;                 /* of training images, in units of J/k_B */
-        bnn_numbers test_temperatures;            /* none: the same */
-        bnn_numbers window;                       /* two: temperatures within are a part; none: each is one */
+        size_t size;                   /* sites on a side */
+        bnn_numbers temperatures;      /* of training images, in units of J/k_B */
+        bnn_numbers test_temperatures; /* none: the same */
+        bnn_numbers window;            /* two: temperatures within are a part; none: each is one */
         size_t train_per_temperature, test_per_temperature; /* images */
     } ising;
 } bnn_data_paths;
@@ -99,7 +99,7 @@ typedef struct bnn_data_source {
 extern const bnn_data_source *const bnn_data_sources[];        /* NULL-terminated */
 const bnn_row *bnn_data_row(size_t i);                         /* the registry */
 const bnn_data_source *bnn_data_source_find(const char *name); /* NULL: there is none */
-const bnn_data_source *bnn_data_source_of(const char *path); /* that reads it as its data.path; or NULL */
+const bnn_data_source *bnn_data_source_of(const char *path);   /* that reads it as its data.path; or NULL */
 
 /* Loads a split of the source paths->name, as its row says; an unknown name's error lists the known ones. */
 bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,

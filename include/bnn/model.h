@@ -17,7 +17,7 @@ typedef struct bnn_model {
     bnn_group *group;
     bnn_network *network;
     bnn_posterior *posterior;
-    bnn_range pixels; /* of the training images; NaN where they are not known */
+    bnn_range pixels;                    /* of the training images; NaN where they are not known */
     char (*class_names)[BNN_LABEL_NAME]; /* (classes), empty where one has none; NULL: none has */
 } bnn_model;
 

@@ -340,14 +340,15 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, con
 }
 
 /* Labels are places in a list of names, where both have one: the same list. */
-static bnn_status check_classes(const bnn_model *model, const char *name, const bnn_dataset *data, bnn_error *error)
+static bnn_status check_classes(const bnn_model *model, const char *name, const bnn_dataset *data,
+                                bnn_error *error)
 {
     if (!model->class_names || !data->class_names || !data->labels) return BNN_OK;
     for (size_t c = 0; c < data->classes && c < model->network->spec.classes; c++)
         if (*data->class_names[c] && *model->class_names[c] &&
             strcmp(data->class_names[c], model->class_names[c]) != 0)
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: class %zu is \"%s\", expected the model's \"%s\"", name, c,
-                            data->class_names[c], model->class_names[c]);
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: class %zu is \"%s\", expected the model's \"%s\"",
+                            name, c, data->class_names[c], model->class_names[c]);
     return BNN_OK;
 }
 

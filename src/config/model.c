@@ -275,10 +275,11 @@ static bnn_status load_names(const bnn_safetensors *file, bnn_model *model, bnn_
     for (size_t c = 0; !status && c < classes; c++, entry = entry ? entry->next : NULL) {
         const char *name = cJSON_GetStringValue(entry);
         if (!name || strlen(name) >= sizeof *model->class_names)
-            status = bnn_fail(error, BNN_BAD_INPUT,
-                              "%s: __metadata__: %s: found no name of class %zu, expected a list of %zu strings of at "
-                              "most %d bytes",
-                              file->path, classes_key, c, classes, BNN_LABEL_NAME - 1);
+            status = bnn_fail(
+                error, BNN_BAD_INPUT,
+                "%s: __metadata__: %s: found no name of class %zu, expected a list of %zu strings of at "
+                "most %d bytes",
+                file->path, classes_key, c, classes, BNN_LABEL_NAME - 1);
         else
             memcpy(model->class_names[c], name, strlen(name) + 1);
     }

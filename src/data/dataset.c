@@ -136,8 +136,7 @@ bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second,
     bnn_status status =
         bnn_dataset_create("joined images", first->count + second->count, first->channels, first->height,
                            first->width, first->labels && second->labels, dataset, error);
-    if (!status)
-        status = copy_names(named->class_names, named->classes, &(*dataset)->class_names, error);
+    if (!status) status = copy_names(named->class_names, named->classes, &(*dataset)->class_names, error);
     if (status) {
         bnn_dataset_free(*dataset);
         *dataset = NULL;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    FORGET = 100, /* turns of each spin, on average, before anything is measured */
+    FORGET = 100,  /* turns of each spin, on average, before anything is measured */
     MEASURE = 100, /* over which the mean cluster is measured */
     APART = 8      /* between two configurations */
 };
@@ -60,7 +60,8 @@ static size_t run_chain(bnn_ising *c, size_t turns)
     return updates;
 }
 
-bnn_status bnn_ising_create(size_t size, double temperature, bnn_stream stream, bnn_ising **chain, bnn_error *error)
+bnn_status bnn_ising_create(size_t size, double temperature, bnn_stream stream, bnn_ising **chain,
+                            bnn_error *error)
 {
     bnn_ising *c = bnn_alloc(1, sizeof *c);
     *chain = NULL;

@@ -17,7 +17,8 @@ typedef struct bnn_ising bnn_ising;
 
 /* A chain of `size` x `size` spins (at least 3), run from the ordered state until it has forgotten that. All its randomness is
  * from the stream. */
-bnn_status bnn_ising_create(size_t size, double temperature, bnn_stream stream, bnn_ising **chain, bnn_error *error);
+bnn_status bnn_ising_create(size_t size, double temperature, bnn_stream stream, bnn_ising **chain,
+                            bnn_error *error);
 void bnn_ising_free(bnn_ising *chain); /* NULL is legal */
 
 /* spins (size, size) <- the next configuration. Between two lie as many cluster flips as turn each spin 8 times on average: a

@@ -22,8 +22,8 @@ void bnn_listing_free(bnn_listing *listing)
 }
 
 /* *name <- the text, which has to be one that JSON and a line of output can hold. */
-static bnn_status set_name(const char *where, const char *what, const char *text, size_t length, bnn_name name,
-                           bnn_error *error)
+static bnn_status set_name(const char *where, const char *what, const char *text, size_t length,
+                           bnn_name name, bnn_error *error)
 {
     bool plain = length > 0 && length < sizeof(bnn_name);
     for (size_t i = 0; i < length; i++) plain = plain && (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
@@ -32,8 +32,8 @@ static bnn_status set_name(const char *where, const char *what, const char *text
         name[length] = '\0';
     }
     if (plain && !bnn_utf8_fault(name)) return BNN_OK;
-    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s \"%.*s\": expected 1 to %zu bytes of UTF-8 text", where, what,
-                    (int)(length < 100 ? length : 100), text, sizeof(bnn_name) - 1);
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s \"%.*s\": expected 1 to %zu bytes of UTF-8 text", where,
+                    what, (int)(length < 100 ? length : 100), text, sizeof(bnn_name) - 1);
 }
 
 /* One more file, whose path the listing then owns; NULL: memory is short. */
@@ -78,8 +78,8 @@ static bnn_status scan(const char *folder, struct dirent ***entries, int *count,
 {
     *count = scandir(folder, entries, is_shown, by_bytes);
     if (*count >= 0) return BNN_OK;
-    return bnn_fail(error, errno == ENOMEM ? BNN_FAILED : BNN_BAD_INPUT, "%s: cannot read the folder: %s", folder,
-                    strerror(errno));
+    return bnn_fail(error, errno == ENOMEM ? BNN_FAILED : BNN_BAD_INPUT, "%s: cannot read the folder: %s",
+                    folder, strerror(errno));
 }
 
 static bool is_folder(const char *path)
@@ -146,14 +146,14 @@ bnn_status bnn_list_folder(const char *folder, bool every, bnn_listing *listing,
     for (int i = 0; !status && i < count; i++) {
         status = join(folder, entries[i]->d_name, path, error);
         if (!status && !is_folder(path))
-            status = bnn_fail(error, BNN_BAD_INPUT, "%s: is no folder, expected a folder for each class in %s", path,
-                              folder);
+            status = bnn_fail(error, BNN_BAD_INPUT,
+                              "%s: is no folder, expected a folder for each class in %s", path, folder);
         if (!status) status = list_class(path, entries[i]->d_name, every, listing, error);
         if (!status) of[++classes] = listing->count;
     }
     if (!status && listing->count == 0)
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: found no image, expected a folder of PNG files for each class",
-                          folder);
+        status = bnn_fail(error, BNN_BAD_INPUT,
+                          "%s: found no image, expected a folder of PNG files for each class", folder);
     if (!status) status = take_turns(listing, of, classes, error);
     free(of);
     free_entries(entries, count);
@@ -201,8 +201,8 @@ static bnn_status list_line(const char *where, int folder_length, const char *li
     if (first && !ends_in_png(fields[0], lengths[0])) return BNN_OK; /* a heading */
     *columns = count;
     const bool absolute = *fields[0] == '/';
-    if (snprintf(path, sizeof path, "%.*s%.*s", absolute ? 0 : folder_length, where, (int)lengths[0], fields[0]) >=
-        (int)sizeof path)
+    if (snprintf(path, sizeof path, "%.*s%.*s", absolute ? 0 : folder_length, where, (int)lengths[0],
+                 fields[0]) >= (int)sizeof path)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", where);
     bnn_listed *file = add_file(listing, path);
     if (!file) return bnn_no_memory(error, where, listing->count, sizeof *file);
@@ -221,7 +221,8 @@ bnn_status bnn_list_csv(const char *path, bnn_listing *listing, bnn_error *error
     *listing = (bnn_listing){0};
     bnn_status status = bnn_read_file(path, (size_t)1 << 30, &bytes, &size, error);
     if (status) return status;
-    const char *text = (const char *)bytes, *end = text + size, *line = text + bnn_byte_order_mark(bytes, size);
+    const char *text = (const char *)bytes, *end = text + size,
+               *line = text + bnn_byte_order_mark(bytes, size);
     for (; !status && line < end; number++) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         const size_t length = (size_t)((newline ? newline : end) - line);
@@ -268,7 +269,8 @@ bnn_status bnn_name_table_of(const bnn_listing *listing, bool parts, bnn_name_ta
     }
     qsort(names, listing->count, sizeof *names, table->numbers ? compare_numbers : compare_names);
     for (size_t i = 0; i < listing->count; i++)
-        if (count == 0 || strcmp(names[count - 1], names[i]) != 0) memmove(names[count++], names[i], sizeof *names);
+        if (count == 0 || strcmp(names[count - 1], names[i]) != 0)
+            memmove(names[count++], names[i], sizeof *names);
     table->count = count;
     table->names = names;
     return BNN_OK;

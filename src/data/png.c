@@ -21,7 +21,7 @@ typedef struct decoding {
     uint8_t *pixels; /* (height, width, channels with alpha) */
     size_t height, width, channels, sample;
     size_t packed_row; /* bytes of a row as the file has it, once inflated */
-    char why[200]; /* libpng's own word */
+    char why[200];     /* libpng's own word */
 } decoding;
 
 static void on_error(png_structp png, png_const_charp message)

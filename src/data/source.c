@@ -9,16 +9,9 @@
 
 const char *const bnn_label_names[] = {"fine", "coarse", NULL};
 
-const bnn_data_source *const bnn_data_sources[] = {&bnn_source_fashion_mnist,
-                                                   &bnn_source_mnist,
-                                                   &bnn_source_cifar10,
-                                                   &bnn_source_cifar100,
-                                                   &bnn_source_idx,
-                                                   &bnn_source_npy,
-                                                   &bnn_source_npz,
-                                                   &bnn_source_png,
-                                                   &bnn_source_ising,
-                                                   NULL};
+const bnn_data_source *const bnn_data_sources[] = {
+    &bnn_source_fashion_mnist, &bnn_source_mnist, &bnn_source_cifar10, &bnn_source_cifar100, &bnn_source_idx,
+    &bnn_source_npy,           &bnn_source_npz,   &bnn_source_png,     &bnn_source_ising,    NULL};
 
 const bnn_row *bnn_data_row(size_t i)
 {

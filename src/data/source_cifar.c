@@ -67,8 +67,8 @@ static bnn_status load_cifar10(const bnn_data_paths *paths, bnn_split split, con
     static const char *const train[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                         "data_batch_4.bin", "data_batch_5.bin", NULL};
     static const char *const test[] = {"test_batch.bin", NULL};
-    static const char *const names[] = {"airplane", "automobile", "bird",  "cat",  "deer",
-                                        "dog",      "frog",       "horse", "ship", "truck", NULL};
+    static const char *const names[] = {"airplane", "automobile", "bird", "cat",   "deer", "dog",
+                                        "frog",     "horse",      "ship", "truck", NULL};
     const cifar kind = {.classes = 10,
                         .label_bytes = 1,
                         .names = names,

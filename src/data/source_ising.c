@@ -21,15 +21,16 @@ static bnn_status check_temperatures(const char *key, const bnn_numbers *list, b
     for (size_t i = 0; i < list->count; i++)
         for (size_t j = 0; j < i; j++)
             if (list->value[i] == list->value[j])
-                return bnn_fail(error, BNN_BAD_INPUT, "%s: found %g twice, expected each temperature once", key,
-                                list->value[i]);
+                return bnn_fail(error, BNN_BAD_INPUT, "%s: found %g twice, expected each temperature once",
+                                key, list->value[i]);
     return BNN_OK;
 }
 
 static bnn_status make_plan(const bnn_data_paths *paths, bnn_split split, plan *p, bnn_error *error)
 {
     const bool own = split == BNN_TEST && paths->ising.test_temperatures.count > 0;
-    const size_t each = split == BNN_TRAIN ? paths->ising.train_per_temperature : paths->ising.test_per_temperature;
+    const size_t each =
+        split == BNN_TRAIN ? paths->ising.train_per_temperature : paths->ising.test_per_temperature;
     *p = (plan){.size = paths->ising.size,
                 .temperatures = own ? &paths->ising.test_temperatures : &paths->ising.temperatures,
                 .window = &paths->ising.window,
@@ -37,9 +38,10 @@ static bnn_status make_plan(const bnn_data_paths *paths, bnn_split split, plan *
                 .split = split};
     p->images = each * p->temperatures->count;
     if (p->window->count && !(p->window->count == 2 && p->window->value[0] < p->window->value[1]))
-        return bnn_fail(error, BNN_BAD_INPUT, "data.ising.window: expected [] or [from, to] with from below to");
-    return check_temperatures(own ? "data.ising.test_temperatures" : "data.ising.temperatures", p->temperatures,
-                              error);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "data.ising.window: expected [] or [from, to] with from below to");
+    return check_temperatures(own ? "data.ising.test_temperatures" : "data.ising.temperatures",
+                              p->temperatures, error);
 }
 
 /* The stream of a temperature, whatever others there are. */
@@ -57,7 +59,8 @@ static bnn_status draw(const plan *p, int8_t *spins, uint8_t *labels, bnn_error 
     for (size_t t = 0; t < count; t++) {
         const double temperature = p->temperatures->value[t];
         bnn_ising *chain;
-        const bnn_status status = bnn_ising_create(p->size, temperature, stream_of(p, temperature), &chain, error);
+        const bnn_status status =
+            bnn_ising_create(p->size, temperature, stream_of(p, temperature), &chain, error);
         if (status) return status;
         for (size_t i = t; i < p->images; i += count) {
             bnn_ising_next(chain, spins + i * sites);
@@ -76,12 +79,13 @@ static bnn_status add_parts(const plan *p, bnn_dataset *data, bnn_error *error)
     const size_t count = windowed ? 2 : p->temperatures->count;
     data->part_names = bnn_alloc(count, sizeof *data->part_names);
     data->parts = bnn_alloc(data->count, sizeof *data->parts);
-    if (!data->part_names || !data->parts) return bnn_no_memory(error, "parts", data->count, sizeof *data->parts);
+    if (!data->part_names || !data->parts)
+        return bnn_no_memory(error, "parts", data->count, sizeof *data->parts);
     data->part_count = count;
     for (size_t k = 0; k < count; k++)
         if (windowed)
-            snprintf(data->part_names[k], sizeof *data->part_names, "T %s %g to %g", k ? "from" : "outside", from[0],
-                     from[1]);
+            snprintf(data->part_names[k], sizeof *data->part_names, "T %s %g to %g", k ? "from" : "outside",
+                     from[0], from[1]);
         else
             snprintf(data->part_names[k], sizeof *data->part_names, "T = %g", value[k]);
     for (size_t i = 0; i < data->count; i++) {
@@ -104,8 +108,13 @@ static bnn_status make_dataset(const plan *p, const bnn_data_options *options, b
                         .count = p->images * sites,
                         .kind = 'i',
                         .width = 1},
-              labels = {.name = "ising", .rank = 1, .shape = {p->images}, .stride = {1}, .count = p->images,
-                        .kind = 'u', .width = 1};
+              labels = {.name = "ising",
+                        .rank = 1,
+                        .shape = {p->images},
+                        .stride = {1},
+                        .count = p->images,
+                        .kind = 'u',
+                        .width = 1};
     images.items = images.memory = bnn_alloc(p->images, sites);
     labels.items = labels.memory = bnn_alloc(p->images, 1);
     bnn_status status = images.memory && labels.memory

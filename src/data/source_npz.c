@@ -104,8 +104,9 @@ static bnn_status check_member(const archive *a, const char *name, const zip_sta
     if ((info->valid & wanted) != wanted ||
         ((info->valid & ZIP_STAT_ENCRYPTION_METHOD) && info->encryption_method != ZIP_EM_NONE) ||
         (!stored && info->comp_method != ZIP_CM_DEFLATE))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: is encrypted, or packed by another method than deflate, "
-                                              "expected what numpy.savez or savez_compressed writes",
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: is encrypted, or packed by another method than deflate, "
+                        "expected what numpy.savez or savez_compressed writes",
                         name);
     if (info->size > BNN_FILE_MOST)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is larger than the %zu bytes expected at most", name,
@@ -127,8 +128,7 @@ static bnn_status unpack(zip_file_t *file, const char *name, uint8_t *bytes, siz
     if (at > size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: holds more than the %zu bytes that its header tells", name,
                         size);
-    if (got < 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_file_strerror(file));
+    if (got < 0) return bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_file_strerror(file));
     if (at < size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu bytes, expected %zu: is it cut short?", name, at,
                         size);
@@ -188,11 +188,11 @@ static bnn_status load(const bnn_data_paths *paths, bnn_split split, const bnn_d
 {
     archive a;
     *dataset = NULL;
-    if (!*paths->path)
-        return bnn_fail(error, BNN_BAD_INPUT, "data.path: is not set, expected an .npz file");
+    if (!*paths->path) return bnn_fail(error, BNN_BAD_INPUT, "data.path: is not set, expected an .npz file");
     bnn_status status = open_archive(paths->path, &a, error);
     if (!status) status = check_names(&a, error);
-    if (!status && (split == BNN_TRAIN || has(&a, split_keys[split].images) || has(&a, split_keys[split].labels)))
+    if (!status &&
+        (split == BNN_TRAIN || has(&a, split_keys[split].images) || has(&a, split_keys[split].labels)))
         status = read_split(&a, split, options, dataset, error);
     close_archive(&a);
     return status;

@@ -42,7 +42,8 @@ static bnn_status list_split(const char *folder, bnn_split split, bool every, bn
         memcpy(found, path, sizeof found);
         is_csv = csv;
     }
-    if (*found) return is_csv ? bnn_list_csv(found, listing, error) : bnn_list_folder(found, every, listing, error);
+    if (*found)
+        return is_csv ? bnn_list_csv(found, listing, error) : bnn_list_folder(found, every, listing, error);
     if (split != BNN_TRAIN) return BNN_OK;
     return bnn_fail(error, BNN_BAD_INPUT,
                     "%s: found neither a folder train, with a folder for each class, nor train.csv", folder);
@@ -65,7 +66,8 @@ static bnn_status fill_labels(const bnn_listing *listing, const bnn_name_table *
         if (place == SIZE_MAX) {
             bnn_choices choices = bnn_choices_for(name);
             for (size_t c = 0; c < classes->count; c++) bnn_choices_add(&choices, classes->names[c]);
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: found the class \"%s\", expected one of the training images': %s",
+            return bnn_fail(error, BNN_BAD_INPUT,
+                            "%s: found the class \"%s\", expected one of the training images': %s",
                             listing->files[i].path, name, bnn_choices_text(&choices));
         }
         bnn_store(labels + 4 * i, 4, label_of(classes, place));
@@ -82,7 +84,8 @@ static bnn_status add_names(const bnn_listing *listing, const bnn_name_table *cl
     if (!classes->numbers) {
         const size_t count = classes->count < data->classes ? classes->count : data->classes;
         data->class_names = bnn_alloc(data->classes, sizeof *data->class_names);
-        if (!data->class_names) return bnn_no_memory(error, "names", data->classes, sizeof *data->class_names);
+        if (!data->class_names)
+            return bnn_no_memory(error, "names", data->classes, sizeof *data->class_names);
         memcpy(data->class_names, classes->names, count * sizeof *classes->names);
     }
     if (!*listing->files[0].part) return BNN_OK;
@@ -131,16 +134,17 @@ static bnn_status make_array(const bnn_png *first, const char *name, size_t coun
     return images->memory ? BNN_OK : bnn_no_memory(error, name, items, first->bytes);
 }
 
-static bnn_status check_alike(const bnn_png *image, const char *path, const bnn_array *images, const char *first,
-                              bnn_error *error)
+static bnn_status check_alike(const bnn_png *image, const char *path, const bnn_array *images,
+                              const char *first, bnn_error *error)
 {
     const size_t *shape = images->shape;
     const bool size = image->height == shape[2] && image->width == shape[3];
     if (size && image->channels == shape[1] && image->bytes == images->width) return BNN_OK;
-    return bnn_fail(error, BNN_BAD_INPUT,
-                    "%s: found %zu x %zu x %zu (C x H x W) of %zu bits, expected %zu x %zu x %zu of %zu as %s%s", path,
-                    image->channels, image->height, image->width, 8 * image->bytes, shape[1], shape[2], shape[3],
-                    8 * images->width, first, size ? "" : "; data.resize brings all to one size");
+    return bnn_fail(
+        error, BNN_BAD_INPUT,
+        "%s: found %zu x %zu x %zu (C x H x W) of %zu bits, expected %zu x %zu x %zu of %zu as %s%s", path,
+        image->channels, image->height, image->width, 8 * image->bytes, shape[1], shape[2], shape[3],
+        8 * images->width, first, size ? "" : "; data.resize brings all to one size");
 }
 
 /* *images <- all files of the listing; the array is named after the folder. */
@@ -165,11 +169,13 @@ static bnn_status read_images(const bnn_data_paths *paths, const bnn_listing *li
 
 /* ---- the source ----------------------------------------------------------------------------------------------- */
 
-static bnn_status read_split(const bnn_data_paths *paths, const bnn_listing *listing, const bnn_name_table *classes,
-                             const bnn_data_options *options, bnn_dataset **dataset, bnn_error *error)
+static bnn_status read_split(const bnn_data_paths *paths, const bnn_listing *listing,
+                             const bnn_name_table *classes, const bnn_data_options *options,
+                             bnn_dataset **dataset, bnn_error *error)
 {
     const size_t most = label_of(classes, classes->count - 1) + 1;
-    bnn_data_options known = bnn_data_options_within(options, options && options->classes ? options->classes : most);
+    bnn_data_options known =
+        bnn_data_options_within(options, options && options->classes ? options->classes : most);
     bnn_array images = {0}, labels = {.name = paths->path,
                                       .rank = 1,
                                       .shape = {listing->count},

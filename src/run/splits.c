@@ -102,8 +102,8 @@ static bnn_status turn(const bnn_config *config, bnn_split split, const size_t *
     if (!still) return bnn_no_memory(error, "an image", image, sizeof *still);
     for (size_t i = 0; i < data->count; i++) {
         bnn_real *at = data->images + i * image;
-        const bnn_warp warp = bnn_warp_turn(
-            bnn_stream_of(config->data.paths.seed, BNN_STREAM_TURN, (uint64_t)split, indices ? indices[i] : i, 0));
+        const bnn_warp warp = bnn_warp_turn(bnn_stream_of(config->data.paths.seed, BNN_STREAM_TURN,
+                                                          (uint64_t)split, indices ? indices[i] : i, 0));
         memcpy(still, at, image * sizeof *still);
         bnn_warp_apply(&warp, still, data->channels, data->height, data->width, data->background, at);
     }
@@ -271,7 +271,8 @@ static void warn_of_pixels(const bnn_dataset *data, const speech *to)
     const double least = data->pixels.least, most = data->pixels.most;
     if (data->scaled && most - least < 0.1)
         say(to,
-            "warning: %s pixels span no more than %.3g after scaling to -1..1; data.scale: none takes them as they "
+            "warning: %s pixels span no more than %.3g after scaling to -1..1; data.scale: none takes them "
+            "as they "
             "are",
             data->type, most - least);
     if (!data->scaled && (least < -4 || most > 4))
