@@ -42,6 +42,7 @@ typedef struct observed {
     double absolute, absolute_error; /* |m| */
     double square, square_error;     /* m^2 */
     double positive;                 /* share of m > 0 */
+    double turned;                   /* share of neighbours in the chain whose m have other signs */
     double correlation;              /* of the energies of neighbours in the chain */
 } observed;
 
@@ -60,12 +61,15 @@ static observed observe(size_t size, double temperature, size_t n)
     bnn_ising *chain = chain_of(size, temperature);
     double *values[3], products = 0;
     observed o = {0};
+    double before = 0;
     for (size_t k = 0; k < 3; k++) assert_non_null(values[k] = calloc(n, sizeof(double)));
     for (size_t i = 0; i < n; i++) {
         bnn_ising_next(chain, spins);
         const double m = magnetisation(spins, size);
         values[0][i] = energy(spins, size), values[1][i] = fabs(m), values[2][i] = m * m;
         o.positive += (m > 0) / (double)n;
+        o.turned += (m * before < 0) / (double)n;
+        before = m;
     }
     mean_and_error(values[0], n, &o.energy, &o.energy_error);
     mean_and_error(values[1], n, &o.absolute, &o.absolute_error);
@@ -181,7 +185,7 @@ static void energy_is_the_exact_solution(void **state)
         const observed o = observe(40, temperatures[t], 1000);
         assert_estimate(o.energy, o.energy_error, exact_energy(40, temperatures[t]));
         assert_true(fabs(o.correlation) < 0.1); /* so that they count as independent */
-        assert_true(fabs(o.positive - 0.5) < 0.05);
+        assert_true(fabs(o.positive - 0.5) < 0.06 && fabs(o.turned - 0.5) < 0.06);
     }
 }
 

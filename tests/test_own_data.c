@@ -128,6 +128,10 @@ static void a_model_keeps_the_names_of_its_classes(void **state)
                       in_temporary("projected.bin")));
     get_file(in_temporary("projected.bin"), bytes, sizeof bytes - 1);
     assert_non_null(memmem(bytes, size, "[\\\"ant\\\",\\\"bee\\\",\\\"cat\\\"]", 25));
+    cJSON *info = json_of(bnn_run("info", in_temporary("png"), "--json"));
+    assert_string_equal(cJSON_GetArrayItem(member(info, "classes"), 2)->valuestring, "cat");
+    cJSON_Delete(info);
+    assert_says(succeeded(bnn_run("info", in_temporary("png")))->out, "classes      ant, bee, cat\n");
     /* other classes under the same labels are no evaluation */
     put_folder("other/train/dog");
     put_folder("other/test/dog");
