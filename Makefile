@@ -22,7 +22,7 @@ OPTIMISE := -O3 -g -fno-math-errno -fno-trapping-math
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
             --param asan-instrumentation-with-call-threshold=0
 BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -isystem $(BUILD)/onnx -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
-LIBS := -lopenblas -lcjson -lz -lprotobuf-c -lm
+LIBS := -lopenblas -lcjson -lzip -lpng -lz -lprotobuf-c -lm
 ONNX_PROTO ?= $(firstword $(wildcard $(addsuffix /onnx/onnx.proto,/usr/include /usr/local/include /opt/homebrew/include)))
 
 # A variant is a directory of objects: release (float), double, asan (float, sanitizers).
@@ -68,9 +68,9 @@ help:
 # One line instead of a page of errors where a library is missing.
 $(BUILD)/libraries:
 	@mkdir -p $(@D)
-	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <protobuf-c/protobuf-c.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <png.h>\n#include <protobuf-c/protobuf-c.h>\n#include <zip.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
 	    $(CC) -fopenmp $(CFLAGS) -x c -fsyntax-only - 2>/dev/null || \
-	    { echo 'bnn needs OpenBLAS, cJSON, zlib, protobuf-c and OpenMP with their headers: run "make deps"' >&2; exit 1; }
+	    { echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, protobuf-c and OpenMP with their headers: run "make deps"' >&2; exit 1; }
 	@touch $@
 
 # The messages of ONNX's published definition, as C.
@@ -159,17 +159,17 @@ clean:
 	rm -rf $(BUILD) bnn
 
 # ---- what has to be installed -------------------------------------------------------------------------------
-debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
+debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
 debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
-	        'dnf install openblas-devel cjson-devel zlib-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
-	        'python3-numpy (Fedora), pacman -S openblas cjson zlib protobuf-c gnuplot cmocka python-numpy (Arch),' \
-	        'brew install gcc openblas cjson zlib protobuf-c gnuplot cmocka numpy (macOS);' \
+	    echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
+	        'dnf install openblas-devel cjson-devel libzip-devel libpng-devel zlib-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
+	        'python3-numpy (Fedora), pacman -S openblas cjson libzip libpng zlib protobuf-c gnuplot cmocka python-numpy (Arch),' \
+	        'brew install gcc openblas cjson libzip libpng zlib protobuf-c gnuplot cmocka numpy (macOS);' \
 	        'onnx.proto comes with ONNX, onnx.ai (make ONNX_PROTO=/folder/onnx.proto);' \
 	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
 	    exit 0; \

@@ -74,7 +74,6 @@ typedef struct bnn_config {
             int train, test; /* bnn_rotation: of training and validation images, and of test images */
         } rotate;
         size_t repartition; /* images drawn from training and test images together for training; 0: none */
-        size_t seed;        /* of rotate and repartition */
         int balance;        /* bnn_balance: how classes count in training */
     } data;
     char group[BNN_NAME];

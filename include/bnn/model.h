@@ -18,9 +18,13 @@ typedef struct bnn_model {
     bnn_group *group;
     bnn_network *network;
     bnn_posterior *posterior;
-    bnn_range pixels;            /* of the training images; NaN where they are not known */
+    bnn_range pixels;                    /* of the training images; NaN where they are not known */
+    char (*class_names)[BNN_LABEL_NAME]; /* (classes), empty where one has none; NULL: none has */
     bnn_calibration calibration; /* of this q; whatever changes q has to reset it (bnn_model_uncalibrate) */
 } bnn_model;
+
+/* Takes over the names of the classes of the training images, where there is one for each of the model's classes. */
+bnn_status bnn_model_name_classes(bnn_model *model, const bnn_dataset *train, bnn_error *error);
 
 /* A network of `spec` with its prior set and its posterior initialised as the configuration says, which may be with the means,
  * and the rho, of a model file (posterior.init_from). Names and shapes of tensors decide: the prior is the configuration's, and

@@ -42,6 +42,7 @@ typedef enum bnn_purpose {
     BNN_STREAM_WARP,
     BNN_STREAM_TURN,
     BNN_STREAM_REPARTITION,
+    BNN_STREAM_ISING,
     BNN_STREAM_BALANCE
 } bnn_purpose;
 

@@ -378,6 +378,19 @@ void cmd_tell_calibration(const cmd_line *line, const bnn_model *model, const bn
     cmd_print_message(who, text);
 }
 
+/* Labels are places in a list of names, where both have one: the same list. */
+static bnn_status check_classes(const bnn_model *model, const char *name, const bnn_dataset *data,
+                                bnn_error *error)
+{
+    if (!model->class_names || !data->class_names || !data->labels) return BNN_OK;
+    for (size_t c = 0; c < data->classes && c < model->network->spec.classes; c++)
+        if (*data->class_names[c] && *model->class_names[c] &&
+            strcmp(data->class_names[c], model->class_names[c]) != 0)
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: class %zu is \"%s\", expected the model's \"%s\"",
+                            name, c, data->class_names[c], model->class_names[c]);
+    return BNN_OK;
+}
+
 /* Pads images that are as much smaller than the model's input as its configuration pads; warns of those whose range is
  * unlike that of the training images. `name`: what the user calls them. */
 static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, const char *name,
@@ -386,7 +399,8 @@ static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, con
     const size_t pad = model->config.data.pad, *input = model->network->spec.input;
     const bool smaller = data->height + 2 * pad == input[1] && data->width + 2 * pad == input[2];
     char warning[BNN_LINE];
-    const bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    if (!status) status = check_classes(model, name, data, error);
     const bool fits = data->channels == input[0] && data->height == input[1] && data->width == input[2];
     if (!status && fits && bnn_range_warning(name, model->pixels, data->pixels, warning)) {
         char who[32];
@@ -476,14 +490,18 @@ static bnn_status read_other(const bnn_model *model, const char *name, bool labe
 {
     const bnn_config *config = &model->config;
     bnn_data_options options = bnn_config_data_options(config);
-    bnn_data_paths paths = {0};
+    bnn_config other;
+    bnn_data_paths *paths = &other.data.paths;
+    bnn_config_default(&other);
     *data = NULL;
     if (!labelled) options.classes = 0;
-    if (!bnn_data_source_find(name) && bnn_file_exists(name))
+    const bnn_data_source *of = bnn_data_source_find(name) ? NULL : bnn_data_source_of(name);
+    if (!of && !bnn_data_source_find(name) && bnn_file_exists(name))
         return bnn_dataset_read(name, NULL, &options, data, error);
-    if (strcmp(name, config->data.paths.name) == 0) paths = config->data.paths;
-    snprintf(paths.name, sizeof paths.name, "%s", name);
-    const bnn_status status = bnn_dataset_load(&paths, BNN_TEST, &options, data, error);
+    if (strcmp(of ? of->row.name : name, config->data.paths.name) == 0) *paths = config->data.paths;
+    if (of) snprintf(paths->path, sizeof paths->path, "%s", name);
+    snprintf(paths->name, sizeof paths->name, "%s", of ? of->row.name : name);
+    const bnn_status status = bnn_dataset_load(paths, BNN_TEST, &options, data, error);
     if (!status && !*data)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: names no test images, expected a file", name);
     if (!status && !labelled) {

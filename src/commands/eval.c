@@ -149,6 +149,44 @@ static bnn_status add_sets(const evaluation *e, cJSON *json, const bnn_metrics *
     return status;
 }
 
+/* The figures of one part of the images, evaluated by themselves under the same draws. */
+static bnn_status add_part(const evaluation *e, cJSON *list, uint32_t part, size_t *indices, bnn_error *error)
+{
+    bnn_predict_options options = e->options;
+    bnn_dataset *images = NULL;
+    bnn_metrics *metrics = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < e->data->count; i++)
+        if (e->data->parts[i] == part) indices[count++] = i;
+    if (count == 0) return BNN_OK;
+    options.group = NULL;
+    bnn_status status = bnn_dataset_subset(e->data, indices, count, &images, error);
+    if (!status) status = bnn_evaluate(e->model, images, &options, &metrics, error);
+    if (!status) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "name", e->data->part_names[part]);
+        figures_add_basic(object, metrics);
+        cJSON_AddItemToArray(list, object);
+    }
+    bnn_metrics_free(metrics);
+    bnn_dataset_free(images);
+    return status;
+}
+
+/* Where the data set says that some of its images are to be told apart. */
+static bnn_status add_parts(const evaluation *e, cJSON *json, bnn_error *error)
+{
+    if (e->data->part_count < 2) return BNN_OK;
+    size_t *indices = bnn_alloc(e->data->count, sizeof *indices);
+    if (!indices) return bnn_no_memory(error, "parts", e->data->count, sizeof *indices);
+    cJSON *list = cJSON_AddArrayToObject(json, "parts");
+    bnn_status status = BNN_OK;
+    for (size_t p = 0; !status && p < e->data->part_count; p++)
+        status = add_part(e, list, (uint32_t)p, indices, error);
+    free(indices);
+    return status;
+}
+
 static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
 {
     const bool uncertainty = cmd_flag(e->line, "uncertainty") || cmd_value(e->line, "ood");
@@ -157,6 +195,7 @@ static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metr
     if (e->options.average_over) cJSON_AddStringToObject(json, "averaged_over", e->group->name);
     figures_add_basic(json, metrics);
     if (metrics->labelled) status = add_elbo(e, json, metrics, error);
+    if (!status) status = add_parts(e, json, error);
     if (!status && uncertainty) status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
     if (!status && cmd_flag(e->line, "equivariance")) status = add_equivariance(e, json, metrics, error);
     if (!status && e->worst) figures_add_worst(json, metrics, e->worst);
@@ -236,7 +275,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 static const cmd_option options[] = {
     {"equivariance", NULL, "the figures over the orbit, and the certificate"},
     {"uncertainty", NULL, "entropy, mutual information, its orbit part, reliability, AURC"},
-    {"ood", "DATA", "AUROC of entropy, mutual information and its orbit part; DATA: a data set, or a file"},
+    {"ood", "DATA",
+     "AUROC of entropy, mutual information and its orbit part; DATA: as in --data, or a file of images"},
     {"sample-sweep", NULL, "the defect for T = 1, 2, 4, ... --samples draws, also on training images"},
     {"repeats", "K", "repeats of the sample sweep, with draws of their own (default 16)"},
     {"classes", NULL, "print the figures of every class and the confusion matrix; --json always has them"},
@@ -245,7 +285,8 @@ static const cmd_option options[] = {
     CMD_OPTION_CALIBRATION,
     CMD_OPTION_GROUP,
     {"split", "train|validation|test", "images of the model's own data (default: test)"},
-    {"data", "NAME", "the test images of another data set, as they are (no data.rotate)"},
+    {"data", "DATA",
+     "the test images of another data set, .npz file or folder of PNGs, as they are (no data.rotate)"},
     {"images", "F", "images from an IDX or .npy file, as they are (no data.rotate)"},
     {"labels", "F", "their labels"},
     CMD_OPTION_THREADS,

@@ -295,6 +295,26 @@ static void print_sweep(const cJSON *json, const char *name, const char *title)
     if (cJSON_IsNumber(slope)) printf("slope of log std (plug-in) in log draws: %.3f\n", slope->valuedouble);
 }
 
+static void print_parts(const cJSON *json)
+{
+    static const char *const columns[] = {"accuracy", "nll", "ece", "brier"};
+    const cJSON *list = figures_find(json, "parts"), *entry;
+    if (!list) return;
+    printf("\n%-32s %8s %10s %10s %10s %10s\n", "part", "images", "accuracy", "NLL", "ECE", "Brier");
+    cJSON_ArrayForEach(entry, list)
+    {
+        printf("%-32s %8.0f", figures_find(entry, "name")->valuestring, figures_find(entry, "images")->valuedouble);
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+            const cJSON *figure = figures_find(entry, columns[c]);
+            if (cJSON_IsNumber(figure))
+                printf(" %10.4f", figure->valuedouble);
+            else
+                printf(" %10s", "-");
+        }
+        putchar('\n');
+    }
+}
+
 static void print_worst(const cJSON *json)
 {
     const cJSON *list = figures_find(json, "worst"), *entry;
@@ -355,6 +375,7 @@ void figures_print(const cJSON *json, bool classes)
         const cJSON *remark = figures_find(json, remarks[i][0]);
         if (remark) printf("%-38s %s\n", remarks[i][1], remark->valuestring);
     }
+    print_parts(json);
     print_elements(json);
     print_reliability(json, "uncertainty.reliability", "F(x)");
     print_reliability(json, "uncertainty.reliability_orbit", "F(g.x) over the orbit");

@@ -51,6 +51,11 @@ static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, 
     cJSON_AddStringToObject(json, "mode", model->config.symmetrization.mode);
     cJSON_AddNumberToObject(json, "parameters", (double)model->posterior->count);
     cmd_add_number(json, "kl", bnn_posterior_kl(model->posterior));
+    if (model->class_names) {
+        cJSON *names = cJSON_AddArrayToObject(json, "classes");
+        for (size_t c = 0; c < model->network->spec.classes; c++)
+            cJSON_AddItemToArray(names, cJSON_CreateString(model->class_names[c]));
+    }
     add_layers(json, model);
     if (training) cJSON_AddItemToObject(json, "training", cJSON_Parse(training));
     add_calibration(json, &model->calibration);
@@ -73,6 +78,9 @@ static void print_table(const cJSON *json)
     const char *nll = cJSON_HasObjectItem(training, "data_nll") ? "data_nll" : "train_nll"; /* older files */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         printf("%-12s %s\n", names[i], cJSON_GetObjectItemCaseSensitive(json, names[i])->valuestring);
+    const cJSON *name, *classes = cJSON_GetObjectItemCaseSensitive(json, "classes");
+    if (classes) printf("%-12s", "classes");
+    cJSON_ArrayForEach(name, classes) printf(" %s%s", name->valuestring, name->next ? "," : "\n");
     printf("%-12s %.0f\n%-12s %.2f nats\n\n", "parameters", number(json, "parameters"), "KL",
            number(json, "kl"));
     printf("%-16s %-6s %6s %6s %10s %-9s %12s %12s\n", "layer", "kind", "in", "out", "parameters", "channels",

@@ -151,7 +151,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 
 static const cmd_option options[] = {
     {"images", "F", "images from an IDX or .npy file (default: the model's test images)"},
-    {"data", "NAME", "the test images of a data set, as they are (no data.rotate)"},
+    {"data", "DATA",
+     "the test images of a data set, .npz file or folder of PNGs, as they are (no data.rotate)"},
     {"labels", "F", "their labels, checked and otherwise unused"},
     {"out", "P.npy", "where to write: (N,C); (G,N,C) with --orbit; (T,G,N,C) with --each-draw"},
     {"orbit", NULL, "the predictions for every g.x"},

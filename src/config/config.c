@@ -422,8 +422,8 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     cJSON *root = cJSON_CreateObject();
     for (size_t i = 0; root && i < config_key_count; i++) {
         const char *last;
-        cJSON *object = object_for(root, config_keys[i].path, &last);
         if (config->unread[i]) continue;
+        cJSON *object = object_for(root, config_keys[i].path, &last);
         if (config_is_text(&config_keys[i]) && !*((const char *)config + config_keys[i].offset))
             continue; /* unset */
         cJSON_AddItemToObject(object, last, config_get_value(&config_keys[i], config));

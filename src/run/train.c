@@ -169,6 +169,8 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (status) return status;
     r->model->pixels = r->train->pixels;
+    status = bnn_model_name_classes(r->model, r->train, error);
+    if (status) return status;
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
