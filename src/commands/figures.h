@@ -45,4 +45,10 @@ void figures_add_worst(cJSON *json, const bnn_metrics *metrics, size_t n);
 /* A person's table of what the JSON holds, on standard output. */
 void figures_print(const cJSON *json);
 
+/* The same of a list of models: a row each, a column for each figure that one of them has. */
+void figures_print_models(const cJSON *models);
+
+/* The member at a path with dots, or NULL. */
+const cJSON *figures_find(const cJSON *json, const char *path);
+
 #endif

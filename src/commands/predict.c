@@ -1,8 +1,12 @@
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bnn/evaluate.h"
+#include "bnn/io.h"
 #include "bnn/npy.h"
 #include "commands/command.h"
+#include "commands/terminal.h"
 
 /* Gathers chunks (T, G, images, classes) into one array: every draw or their mean, the whole orbit or the identity. */
 typedef struct gathering {
@@ -28,6 +32,52 @@ static bnn_status gather(void *context, const bnn_predictions *predictions, bnn_
     return BNN_OK;
 }
 
+/* ---- CSV ----------------------------------------------------------------------------------------------- */
+
+static bool wants_csv(const cmd_line *line)
+{
+    const char *out = cmd_value(line, "out");
+    const size_t length = strlen(out);
+    return cmd_flag(line, "csv") || (length > 4 && strcmp(out + length - 4, ".csv") == 0);
+}
+
+/* A line a prediction, in the order of the array: [draw,][element,]image and the classes' numbers, which read back as what the
+ * array would hold. */
+static void print_rows(const gathering *g, bool draws, bool orbit, bool logits, FILE *stream)
+{
+    const int digits = sizeof(bnn_real) == sizeof(float) ? 9 : 17;
+    const double *value = g->out;
+    fprintf(stream, "%s%simage", draws ? "draw," : "", orbit ? "element," : "");
+    for (size_t c = 0; c < g->classes; c++) fprintf(stream, ",%s%zu", logits ? "logit" : "p", c);
+    fputc('\n', stream);
+    for (size_t t = 0; t < g->kept_draws; t++)
+        for (size_t h = 0; h < g->kept_order; h++)
+            for (size_t i = 0; i < g->images; i++) {
+                if (draws) fprintf(stream, "%zu,", t);
+                if (orbit) fprintf(stream, "%zu,", h);
+                fprintf(stream, "%zu", i);
+                for (size_t c = 0; c < g->classes; c++)
+                    fprintf(stream, ",%.*g", digits, (double)(bnn_real)*value++);
+                fputc('\n', stream);
+            }
+}
+
+static bnn_status write_csv(const cmd_line *line, const gathering *g, bool draws, bool orbit,
+                            bnn_error *error)
+{
+    const char *out = cmd_value(line, "out");
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return bnn_no_memory(error, out, 1, 0);
+    print_rows(g, draws, orbit, cmd_flag(line, "logits"), stream);
+    const bool whole = !ferror(stream);
+    bnn_status status = fclose(stream) == 0 && whole ? bnn_write_file(out, text, size, error)
+                                                     : bnn_no_memory(error, out, g->images, g->classes);
+    free(text);
+    return status;
+}
+
 static bnn_status predict(const cmd_line *line, const bnn_model *model, const bnn_dataset *data,
                           const bnn_predict_options *options, bnn_error *error)
 {
@@ -44,7 +94,9 @@ static bnn_status predict(const cmd_line *line, const bnn_model *model, const bn
     g.out = bnn_alloc(count, sizeof *g.out);
     if (!g.out) return bnn_no_memory(error, "predictions", count, sizeof *g.out);
     bnn_status status = bnn_predict(model, data, options, gather, &g, error);
-    if (!status)
+    if (!status && wants_csv(line))
+        status = write_csv(line, &g, each_draw, orbit, error);
+    else if (!status)
         status =
             bnn_npy_write(cmd_value(line, "out"), g.out, 4 - skip, shape + skip, sizeof(bnn_real), error);
     free(g.out);
@@ -59,6 +111,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_group *group = NULL;
     bnn_dataset *data = NULL;
     bnn_predict_options options;
+    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     status = cmd_load_model(line.operands[0], &model, NULL, error);
@@ -74,7 +127,11 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
         options.group = orbit ? group : NULL;
         options.logits = cmd_flag(&line, "logits");
+        options.progress = live_line_fraction;
+        options.progress_context = &progress;
+        live_line_begin(&progress, line.operands[0]);
         status = predict(&line, model, data, &options, error);
+        live_line_clear(&progress);
     }
     bnn_dataset_free(data);
     bnn_group_free(group);
@@ -86,7 +143,8 @@ static const cmd_option options[] = {
     {"images", "F", "images from an IDX or .npy file (default: the model's test images)"},
     {"data", "NAME", "the test images of a data set, as they are (no data.rotate)"},
     {"labels", "F", "their labels, checked and otherwise unused"},
-    {"out", "P.npy", "where to write: (N,C); (G,N,C) with --orbit; (T,G,N,C) with --each-draw"},
+    {"out", "FILE", "where to write, NumPy (N,C); (G,N,C) with --orbit; (T,G,N,C) with --each-draw"},
+    {"csv", NULL, "CSV instead of NumPy, as is written to a FILE whose name ends in .csv"},
     {"orbit", NULL, "the predictions for every g.x"},
     {"logits", NULL, "logits instead of probabilities"},
     {"each-draw", NULL, "every draw over the orbit instead of the mean"},
@@ -96,9 +154,15 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_predict = {.name = "predict",
-                                .operands = "MODEL",
-                                .summary = "write predictions for images as a NumPy array",
-                                .options = options,
-                                .required = "out",
-                                .run = run};
+const subcommand cmd_predict = {
+    .name = "predict",
+    .operands = "MODEL",
+    .summary = "write predictions for images as a NumPy array or CSV",
+    .details = "CSV has a header and a line a prediction: the columns image and p0, p1, "
+               "... (logit0, logit1, ... with --logits);\n"
+               "before them element with --orbit, and draw and element with --each-draw. "
+               "All of them count from 0; element 0 is\n"
+               "the identity.\n",
+    .options = options,
+    .required = "out",
+    .run = run};

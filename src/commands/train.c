@@ -1,7 +1,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
@@ -9,6 +9,7 @@
 #include "bnn/settings.h"
 #include "bnn/train.h"
 #include "commands/command.h"
+#include "commands/terminal.h"
 
 static volatile sig_atomic_t stop;
 
@@ -20,7 +21,7 @@ static void on_signal(int number)
 
 /* What the callbacks print on: one live line on a terminal, else a line an epoch. */
 typedef struct progress {
-    bool live;
+    live_line line;
     double spent; /* seconds in finished epochs */
     bnn_epoch last;
 } progress;
@@ -29,8 +30,8 @@ static const char *const duration_units[] = {"s", "m", "h"};
 
 static void print_message(void *context, const char *line)
 {
-    const progress *p = context;
-    fprintf(stderr, "%s%s\n", p->live ? "\r\033[K" : "", line);
+    progress *p = context;
+    live_line_print(&p->line, line);
 }
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
@@ -47,16 +48,18 @@ static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 
 static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
 {
-    const progress *p = context;
-    char left[32];
+    progress *p = context;
+    char text[256] = "", left[32];
     const double done = (double)(epoch - 1);
-    if (!p->live) return;
-    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
-    if (epoch == 1) return; /* the rest is known from the last epoch */
-    bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
-                      sizeof left);
-    fprintf(stderr, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl, p->last.train_accuracy,
-            p->last.image_samples_per_second, left);
+    if (!p->line.live) return;
+    bnn_append(text, sizeof text, "epoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
+    if (epoch > 1) { /* the rest is known from the last epoch */
+        bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
+                          sizeof left);
+        bnn_append(text, sizeof text, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl,
+                   p->last.train_accuracy, p->last.image_samples_per_second, left);
+    }
+    live_line_show(&p->line, text);
 }
 
 static void print_epoch(void *context, const bnn_epoch *epoch)
@@ -66,10 +69,20 @@ static void print_epoch(void *context, const bnn_epoch *epoch)
     p->spent += epoch->seconds;
     p->last = *epoch;
     format_epoch(epoch, line, sizeof line);
-    if (!p->live)
-        fprintf(stderr, "%s\n", line);
-    else if (epoch->epoch == epoch->epochs || epoch->validated)
-        fprintf(stderr, "\r\033[K%s\n", line);
+    if (!p->line.live || epoch->epoch == epoch->epochs || epoch->validated) live_line_print(&p->line, line);
+}
+
+/* --keys. */
+static void print_keys(void)
+{
+    bnn_key_help key;
+    printf("  %-36s %-12s %s\n", "key", "default", "meaning");
+    for (size_t i = 0; bnn_config_help(i, bnn_mode_row, &key); i++) {
+        printf("  %-36s %-12s %s", key.path, key.fallback, key.meaning);
+        if (*key.choices) printf(" (%s)", key.choices);
+        if (*key.readers) printf(" [%s]", key.readers);
+        putchar('\n');
+    }
 }
 
 /* --dry-run. */
@@ -97,21 +110,21 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     cmd_line line;
     bnn_config config;
     bool done;
-    progress p = {.live = isatty(STDERR_FILENO)};
+    progress p = {.line = live_line_open(0)};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     if (cmd_flag(&line, "keys")) {
-        char *keys = bnn_config_help(bnn_mode_row);
-        if (!keys) return bnn_no_memory(error, "help", 1, 0);
-        printf("  key                                  default      meaning\n%s", keys);
-        free(keys);
+        print_keys();
         return BNN_OK;
     }
     if (line.operand_count == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
     const char *out = cmd_value(&line, "out");
+    if (out && strcmp(out, "-") == 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn train: --out: found - (standard output), expected a folder: ./- is one");
     bnn_train_options options = {
-        .config_name = line.operands[0],
+        .config_name = bnn_input_name(line.operands[0]),
         .sets = line.sets,
         .set_count = line.set_count,
         .directory = out ? out : ".",
@@ -129,6 +142,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     status = bnn_train(&config, &options, error);
+    live_line_clear(&p.line);
     if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;
 }
