@@ -22,7 +22,7 @@ OPTIMISE := -O3 -g -fno-math-errno -fno-trapping-math
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
             --param asan-instrumentation-with-call-threshold=0
 BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -isystem $(BUILD)/onnx -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
-LIBS := -lopenblas -lcjson -lzip -lpng -lz -lprotobuf-c -lm
+LIBS := -lopenblas -lcjson -lzip -lpng -lz -lprotobuf-c -lmd -lm
 ONNX_PROTO ?= $(firstword $(wildcard $(addsuffix /onnx/onnx.proto,/usr/include /usr/local/include /opt/homebrew/include)))
 
 # A variant is a directory of objects: release (float), double, asan (float, sanitizers).
@@ -55,12 +55,12 @@ make torture            kill runs at random moments, KILLS=1000 times, resume th
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
 make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
-make install            PREFIX=/usr/local DESTDIR=
+make install            program, manuals and completions; PREFIX=/usr/local DESTDIR=; make uninstall
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan torture bench bench-kernels onnx-test testu01 install clean force
-all: bnn
+.PHONY: all help deps demo test test-release test-double asan torture bench bench-kernels onnx-test testu01 documents install uninstall clean force
+all: bnn documents
 help:
 	$(info $(help))
 	@:
@@ -68,9 +68,9 @@ help:
 # One line instead of a page of errors where a library is missing.
 $(BUILD)/libraries:
 	@mkdir -p $(@D)
-	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <png.h>\n#include <protobuf-c/protobuf-c.h>\n#include <zip.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <png.h>\n#include <protobuf-c/protobuf-c.h>\n#include <sha2.h>\n#include <zip.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
 	    $(CC) -fopenmp $(CFLAGS) -x c -fsyntax-only - 2>/dev/null || \
-	    { echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, protobuf-c and OpenMP with their headers: run "make deps"' >&2; exit 1; }
+	    { echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, protobuf-c, libmd and OpenMP with their headers: run "make deps"' >&2; exit 1; }
 	@touch $@
 
 # The messages of ONNX's published definition, as C.
@@ -151,25 +151,38 @@ testu01:
 $(BUILD)/release/testu01: $(BUILD)/release/tests/testu01.o $(BUILD)/release/libbnn.a
 	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) -ltestu01 -ltestu01probdist -ltestu01mylib $(LIBS) -o $@
 
-install: bnn
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 bnn $(DESTDIR)$(PREFIX)/bin/bnn
+# Manuals and completions are what the program says of itself, in folders as they are installed.
+documents := man/man1/bnn.1 man/man5/bnn-config.5 bash-completion/completions/bnn zsh/site-functions/_bnn
+as_man/man1/bnn.1 := man
+as_man/man5/bnn-config.5 := man-config
+as_bash-completion/completions/bnn := bash
+as_zsh/site-functions/_bnn := zsh
+documents: $(documents:%=$(BUILD)/share/%)
+$(documents:%=$(BUILD)/share/%): $(BUILD)/share/%: $(BUILD)/$(variant)/bnn
+	@mkdir -p $(@D) && $< help --as $(as_$*) > $@.new && mv $@.new $@
+
+install: bnn documents
+	install -D -m 755 bnn $(DESTDIR)$(PREFIX)/bin/bnn
+	for f in $(documents); do install -D -m 644 $(BUILD)/share/$$f $(DESTDIR)$(PREFIX)/share/$$f || exit 1; done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/bnn $(documents:%=$(DESTDIR)$(PREFIX)/share/%)
 
 clean:
 	rm -rf $(BUILD) bnn
 
 # ---- what has to be installed -------------------------------------------------------------------------------
-debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
+debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev libmd-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
 debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
-	        'dnf install openblas-devel cjson-devel libzip-devel libpng-devel zlib-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
-	        'python3-numpy (Fedora), pacman -S openblas cjson libzip libpng zlib protobuf-c gnuplot cmocka python-numpy (Arch),' \
-	        'brew install gcc openblas cjson libzip libpng zlib protobuf-c gnuplot cmocka numpy (macOS);' \
+	    echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, libmd, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
+	        'dnf install openblas-devel cjson-devel libzip-devel libpng-devel zlib-devel libmd-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
+	        'python3-numpy (Fedora), pacman -S openblas cjson libzip libpng zlib libmd protobuf-c gnuplot cmocka python-numpy (Arch),' \
+	        'brew install gcc openblas cjson libzip libpng zlib libmd protobuf-c gnuplot cmocka numpy (macOS);' \
 	        'onnx.proto comes with ONNX, onnx.ai (make ONNX_PROTO=/folder/onnx.proto);' \
 	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
 	    exit 0; \

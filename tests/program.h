@@ -21,6 +21,7 @@ typedef struct program_run {
 
 static char program_path[PATH_MAX];
 static char program_out[128], program_err[128]; /* the files that take its output */
+static const char *program_in; /* the file that it reads as standard input; NULL: the test's own */
 
 static inline int find_program(void)
 {
@@ -46,6 +47,7 @@ static inline pid_t start_program(const char *directory, const char *const *argu
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, program_out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     posix_spawn_file_actions_addopen(&actions, 2, program_err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (program_in) posix_spawn_file_actions_addopen(&actions, 0, program_in, O_RDONLY, 0);
     if (directory) posix_spawn_file_actions_addchdir_np(&actions, directory);
     assert_int_equal(posix_spawn(&pid, program_path, &actions, NULL, (char *const *)argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);

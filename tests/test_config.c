@@ -476,11 +476,19 @@ static void help_lists_every_key_of_the_dump(void **state)
                                        "train.optimizer.lr",
                                        "symmetrization.hold",
                                        "eval.predictive"};
-    char *help = bnn_config_help(bnn_mode_row);
+    const size_t count = sizeof keys / sizeof *keys;
+    size_t found = 0;
+    bnn_key_help help;
     (void)state;
-    assert_non_null(help);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_non_null(strstr(help, keys[i]));
-    free(help);
+    for (size_t i = 0; bnn_config_help(i, bnn_mode_row, &help); i++) {
+        assert_true(*help.fallback && *help.meaning);
+        for (size_t k = 0; k < count; k++) found += strcmp(help.path, keys[k]) == 0;
+        if (strcmp(help.path, "symmetrization.mode") == 0) assert_string_equal(help.fallback, "\"augment\"");
+        if (strcmp(help.path, "symmetrization.mode") == 0) assert_non_null(strstr(help.choices, "\"tie\""));
+        if (strcmp(help.path, "posterior.init_rho") == 0)
+            assert_string_equal(help.readers, "posterior.init_from");
+    }
+    assert_int_equal(found, count);
 }
 
 /* Reads `path` as a user does who stands in `directory`; paths of the configuration <- `expected`. */

@@ -180,8 +180,16 @@ char *bnn_config_dump(const bnn_config *config, bool pretty);
 void bnn_config_differences(const bnn_config *a, const bnn_config *b, const char *const *but, char *text,
                             size_t size);
 
-/* One line a key: path, default, meaning, choices, and the rows that read it; freed with free(). NULL when memory is short. */
-char *bnn_config_help(bnn_registry *modes);
+/* What help says of a key. */
+typedef struct bnn_key_help {
+    const char *path, *meaning;
+    char fallback[64]; /* the default, as JSON */
+    char choices[256]; /* "a", "b": the names that it takes; empty: no names */
+    char readers[256]; /* the rows that read it, or the key that it belongs to; empty: always read */
+} bnn_key_help;
+
+/* The i-th key; false past the last. */
+bool bnn_config_help(size_t i, bnn_registry *modes, bnn_key_help *help);
 
 /* Fills in what the data says: model.input (the images' `shape`: C, H, W), model.classes where it is 0, and an automatic
  * model.pool, which is a pool after each conv layer whose height and width are even, and so drops nothing. */

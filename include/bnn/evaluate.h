@@ -33,6 +33,9 @@ typedef struct bnn_predict_options {
     uint64_t seed;
     bnn_purpose purpose; /* of the stream of draws */
     int threads;
+    void (*progress)(void *context,
+                     double fraction); /* told of the share that is done, by the calling thread; or NULL */
+    void *progress_context;
     const char *kernels;               /* NULL, or a set of kernels: see bnn_workspace_options */
     const volatile sig_atomic_t *stop; /* NULL, or not 0 once a signal asks for the end: BNN_INTERRUPTED */
 } bnn_predict_options;

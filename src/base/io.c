@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sha2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,16 +161,30 @@ static bnn_status decompress(const contents *packed, contents *c, bnn_error *err
     return status;
 }
 
-bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error)
+static bool is_standard(const char *path)
 {
+    return strcmp(path, "-") == 0;
+}
+
+const char *bnn_input_name(const char *path)
+{
+    return is_standard(path) ? "standard input" : path;
+}
+
+/* `sha256` may be NULL. */
+static bnn_status read_contents(const char *path, size_t most, uint8_t **data, size_t *size,
+                                char sha256[BNN_SHA256], bnn_error *error)
+{
+    const char *name = bnn_input_name(path);
     if (most > SIZE_MAX / 8) most = SIZE_MAX / 8; /* so that doubling cannot overflow */
-    contents raw = {.path = path, .most = most}, unpacked = {.path = path, .most = most};
+    contents raw = {.path = name, .most = most}, unpacked = {.path = name, .most = most};
     *data = NULL;
     *size = 0;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    const int descriptor = is_standard(path) ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) return system_failure(error, path, "open");
     bnn_status status = read_descriptor(descriptor, &raw, error);
-    close(descriptor);
+    if (!is_standard(path)) close(descriptor);
+    if (!status && sha256) SHA256Data(raw.data, raw.size, sha256);
     if (!status && is_gzip(&raw)) {
         status = decompress(&raw, &unpacked, error);
         free(raw.data);
@@ -182,6 +197,17 @@ bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *
     *data = raw.data;
     *size = raw.size;
     return BNN_OK;
+}
+
+bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error)
+{
+    return read_contents(path, most, data, size, NULL, error);
+}
+
+bnn_status bnn_read_identified(const char *path, size_t most, uint8_t **data, size_t *size,
+                               char sha256[BNN_SHA256], bnn_error *error)
+{
+    return read_contents(path, most, data, size, sha256, error);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------
@@ -284,6 +310,9 @@ bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_e
 {
     char target[PATH_MAX];
     struct stat old;
+    if (is_standard(path))
+        return write_all(STDOUT_FILENO, data, size) ? BNN_OK
+                                                    : system_failure(error, "standard output", "write");
     const bool exists = stat(path, &old) == 0;
     if (exists && S_ISDIR(old.st_mode))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write", path);

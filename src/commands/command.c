@@ -12,6 +12,7 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/utf8.h"
+#include "commands/help.h"
 
 void cmd_print_help(const subcommand *command)
 {
@@ -24,8 +25,7 @@ void cmd_print_help(const subcommand *command)
         printf("  %-30s %s\n", left, option->meaning);
     }
     printf("  %-30s %s\n", "--help", "print this and exit");
-    if (strstr(command->operands, "MODEL"))
-        printf("\nMODEL is a model file, or the directory of a run, which has its model.bin.\n");
+    if (strstr(command->operands, "MODEL")) printf("\n" HELP_MODEL "\n");
     if (command->details) printf("\n%s", command->details);
 }
 
@@ -37,6 +37,7 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
             most++;
             least += *c != '[';
         }
+    if (strstr(line->command->operands, "...")) most = CMD_MAX_OPERANDS;
     if (line->operand_count < least || line->operand_count > most)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found %zu operands, expected %s (see bnn %s --help)",
                         line->command->name, line->operand_count,
@@ -100,6 +101,24 @@ static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bn
     return BNN_OK;
 }
 
+static bool is_input(const char *option)
+{
+    return strcmp(option, "out") != 0;
+}
+
+/* Standard input can be read once. */
+static bnn_status check_standard_input(const cmd_line *line, bnn_error *error)
+{
+    size_t readers = 0;
+    for (size_t i = 0; i < line->operand_count; i++) readers += strcmp(line->operands[i], "-") == 0;
+    for (size_t i = 0; line->command->options[i].name; i++)
+        if (line->values[i] && is_input(line->command->options[i].name))
+            readers += strcmp(line->values[i], "-") == 0;
+    if (readers <= 1) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found - %zu times, expected one file from standard input",
+                    line->command->name, readers);
+}
+
 bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
                      bnn_error *error)
 {
@@ -124,8 +143,9 @@ bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line 
             if (status) return status;
         }
     }
-    const bnn_status status = check_operands(line, error);
-    return status ? status : check_required(line, error);
+    bnn_status status = check_operands(line, error);
+    if (!status) status = check_required(line, error);
+    return status ? status : check_standard_input(line, error);
 }
 
 const char *cmd_value(const cmd_line *line, const char *name)
@@ -192,8 +212,12 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
 bnn_status cmd_read(const char *operand, cmd_file *file, bnn_error *error)
 {
     file->bytes = NULL;
-    const bnn_status status = bnn_model_path(operand, file->path, sizeof file->path, error);
-    return status ? status : bnn_read_file(file->path, BNN_FILE_MOST, &file->bytes, &file->size, error);
+    bnn_status status = bnn_model_path(operand, file->path, sizeof file->path, error);
+    if (!status)
+        status =
+            bnn_read_identified(file->path, BNN_FILE_MOST, &file->bytes, &file->size, file->sha256, error);
+    if (strcmp(operand, "-") == 0) snprintf(file->path, sizeof file->path, "%s", bnn_input_name(operand));
+    return status;
 }
 
 bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetensors **tensors,
@@ -210,15 +234,22 @@ bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetens
     return status;
 }
 
+bnn_status cmd_load_identified(const char *operand, cmd_file *file, bnn_model **model,
+                               bnn_safetensors **tensors, bnn_error *error)
+{
+    *model = NULL;
+    if (tensors) *tensors = NULL;
+    bnn_status status = cmd_read(operand, file, error);
+    if (!status) status = cmd_parse_model(file, model, tensors, error);
+    free(file->bytes);
+    file->bytes = NULL;
+    return status;
+}
+
 bnn_status cmd_load_model(const char *operand, bnn_model **model, bnn_safetensors **file, bnn_error *error)
 {
     cmd_file found;
-    *model = NULL;
-    if (file) *file = NULL;
-    bnn_status status = cmd_read(operand, &found, error);
-    if (!status) status = cmd_parse_model(&found, model, file, error);
-    free(found.bytes);
-    return status;
+    return cmd_load_identified(operand, &found, model, file, error);
 }
 
 /* ---- models made from others --------------------------------------------------------------------------- */

@@ -9,10 +9,13 @@
 #include "bnn/symmetry.h"
 #include "commands/command.h"
 #include "commands/figures.h"
+#include "commands/terminal.h"
 
 /* What the command works on. */
 typedef struct evaluation {
     const cmd_line *line;
+    live_line *progress;
+    cmd_file file; /* of the model */
     bnn_model *model;
     bnn_group *group;
     bnn_dataset *data;
@@ -91,7 +94,9 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     if (!name) return BNN_OK;
     bnn_status status =
         cmd_other_data(e->line, "ood", e->model, false, &other, error); /* only the scores count */
+    live_line_begin(e->progress, name);
     if (!status) status = bnn_evaluate(e->model, other, &e->options, &figures, error);
+    live_line_clear(e->progress);
     if (!status) figures_add_ood(uncertainty, name, metrics, figures);
     bnn_metrics_free(figures);
     bnn_dataset_free(other);
@@ -115,7 +120,9 @@ static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, 
     options.samples = e->options.samples * e->repeats;
     bnn_status status = bnn_sweep_create(e->options.samples, e->repeats, e->group->order,
                                          e->model->network->spec.classes, &sweep, error);
+    live_line_begin(e->progress, name);
     if (!status) status = bnn_predict(e->model, data, &options, sweep_sink, sweep, error);
+    live_line_clear(e->progress);
     if (!status) status = figures_add_sweep(json, name, sweep, e->repeats, error);
     bnn_sweep_free(sweep);
     return status;
@@ -214,13 +221,22 @@ static double views(const evaluation *e)
     return (orbit || averaged ? order : 1) * (orbit && averaged && !exact ? order : 1);
 }
 
-static bnn_status evaluate(evaluation *e, bnn_error *error)
+static bnn_status add_source(const evaluation *e, cJSON *json, bnn_error *error)
+{
+    cmd_add_model(json, &e->file, e->model);
+    cmd_add_data(json, e->line, e->model);
+    cmd_add_prediction(json, &e->options);
+    return cmd_add_config(json, &e->model->config, error);
+}
+
+static bnn_status evaluate(evaluation *e, cJSON *json, bnn_error *error)
 {
     bnn_metrics *metrics = NULL;
-    cJSON *json = cJSON_CreateObject();
     const double start = bnn_seconds();
     if (wants_orbit(e)) e->options.group = e->group;
+    live_line_begin(e->progress, e->file.path);
     bnn_status status = bnn_evaluate(e->model, e->data, &e->options, &metrics, error);
+    live_line_clear(e->progress);
     const double seconds = bnn_seconds() - start;
     if (!status) status = fill(e, json, metrics, error);
     if (!status) {
@@ -228,13 +244,8 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
         cmd_add_number(timing, "seconds", seconds);
         cmd_add_number(timing, "image_samples_per_second",
                        (double)(metrics->images * metrics->draws) * views(e) / seconds);
-        if (cmd_flag(e->line, "json")) {
-            status = cmd_print_json(json, error);
-            json = NULL;
-        } else
-            figures_print(json, cmd_flag(e->line, "classes"));
+        status = add_source(e, json, error);
     }
-    cJSON_Delete(json);
     bnn_metrics_free(metrics);
     return status;
 }
@@ -242,6 +253,8 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
 static bnn_status read_options(evaluation *e, bnn_error *error)
 {
     bnn_status status = cmd_predict_options(e->line, e->model, e->group, &e->options, error);
+    e->options.progress = live_line_fraction;
+    e->options.progress_context = e->progress;
     if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
     if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);
     if (!status && e->options.mean && cmd_flag(e->line, "sample-sweep"))
@@ -251,24 +264,73 @@ static bnn_status read_options(evaluation *e, bnn_error *error)
     return status;
 }
 
+/* The figures of one model as JSON. */
+static bnn_status evaluate_model(const cmd_line *line, const char *operand, live_line *progress, cJSON *json,
+                                 bnn_error *error)
+{
+    evaluation e = {.line = line, .progress = progress};
+    bnn_status status = cmd_load_identified(operand, &e.file, &e.model, NULL, error);
+    if (!status) status = cmd_group(line, e.model, &e.group, error);
+    if (!status) status = read_options(&e, error);
+    if (!status) status = cmd_data(line, e.model, &e.data, error);
+    if (!status && cmd_flag(line, "classes") && !e.data->labels)
+        status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
+    if (!status) cmd_tell_calibration(line, e.model, &e.options);
+    if (!status) status = evaluate(&e, json, error);
+    bnn_dataset_free(e.data);
+    bnn_group_free(e.group);
+    bnn_model_free(e.model);
+    return status;
+}
+
+/* What a table of several models has no room for. */
+static bnn_status check_several(const cmd_line *line, bnn_error *error)
+{
+    static const char *const single[] = {"sample-sweep", "worst", "classes"};
+    if (line->operand_count == 1 || cmd_flag(line, "json")) return BNN_OK;
+    for (size_t i = 0; i < sizeof single / sizeof *single; i++)
+        if (cmd_flag(line, single[i]))
+            return bnn_fail(
+                error, BNN_BAD_INPUT,
+                "bnn eval: --%s: found %zu models, expected one, or --json, which has a list for each",
+                single[i], line->operand_count);
+    return BNN_OK;
+}
+
+/* Prints the list of the models' figures and frees it: of one model they are the whole object. */
+static bnn_status print(const cmd_line *line, cJSON *models, bnn_error *error)
+{
+    const bool several = line->operand_count > 1, as_json = cmd_flag(line, "json");
+    cJSON *json = several ? cJSON_CreateObject() : cJSON_DetachItemFromArray(models, 0);
+    if (several)
+        cJSON_AddItemToObject(json, "models", models);
+    else
+        cJSON_Delete(models);
+    if (as_json) return cmd_print_json(json, error);
+    if (several)
+        figures_print_models(models);
+    else
+        figures_print(json, cmd_flag(line, "classes"));
+    cJSON_Delete(json);
+    return BNN_OK;
+}
+
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bool done;
-    evaluation e = {.line = &line};
+    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
+    if (!status && !done) status = check_several(&line, error);
     if (status || done) return status;
-    status = cmd_load_model(line.operands[0], &e.model, NULL, error);
-    if (!status) status = cmd_group(&line, e.model, &e.group, error);
-    if (!status) status = read_options(&e, error);
-    if (!status) status = cmd_data(&line, e.model, &e.data, error);
-    if (!status && cmd_flag(&line, "classes") && !e.data->labels)
-        status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
-    if (!status) cmd_tell_calibration(&line, e.model, &e.options);
-    if (!status) status = evaluate(&e, error);
-    bnn_dataset_free(e.data);
-    bnn_group_free(e.group);
-    bnn_model_free(e.model);
+    cJSON *models = cJSON_CreateArray();
+    for (size_t i = 0; !status && i < line.operand_count; i++) {
+        cJSON *model = cJSON_CreateObject();
+        cJSON_AddItemToArray(models, model);
+        status = evaluate_model(&line, line.operands[i], &progress, model, error);
+    }
+    if (!status) return print(&line, models, error);
+    cJSON_Delete(models);
     return status;
 }
 
@@ -290,14 +352,17 @@ static const cmd_option options[] = {
     {"images", "F", "images from an IDX or .npy file, as they are (no data.rotate)"},
     {"labels", "F", "their labels"},
     CMD_OPTION_THREADS,
-    {"json", NULL, "print one JSON object"},
+    {"json", NULL, "print one JSON object, which tells the model's SHA-256 and configuration too"},
     {NULL, NULL, NULL},
 };
 
 const subcommand cmd_eval = {.name = "eval",
-                             .operands = "MODEL",
-                             .summary = "evaluate a model: accuracy, ELBO, calibration, equivariance",
+                             .operands = "MODEL...",
+                             .summary = "evaluate models: accuracy, ELBO, calibration, equivariance",
                              .details =
+                                 "Several MODELs give one table, a row each; with --json an object with "
+                                 "their list, `models`. Each is evaluated\n"
+                                 "by itself: no mixture of them is formed.\n"
                                  "Entropies, KL and ELBO are in nats. The ELBO is at N0, the number of base "
                                  "training images, whatever N the\n"
                                  "mode trained with: per_example is the mean over the evaluated images of "

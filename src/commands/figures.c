@@ -303,7 +303,8 @@ static void print_parts(const cJSON *json)
     printf("\n%-32s %8s %10s %10s %10s %10s\n", "part", "images", "accuracy", "NLL", "ECE", "Brier");
     cJSON_ArrayForEach(entry, list)
     {
-        printf("%-32s %8.0f", figures_find(entry, "name")->valuestring, figures_find(entry, "images")->valuedouble);
+        printf("%-32s %8.0f", figures_find(entry, "name")->valuestring,
+               figures_find(entry, "images")->valuedouble);
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
             const cJSON *figure = figures_find(entry, columns[c]);
             if (cJSON_IsNumber(figure))

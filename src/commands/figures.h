@@ -64,4 +64,10 @@ void figures_print_classes(const cJSON *json);
 void figures_print_sets(const cJSON *json);
 const cJSON *figures_find(const cJSON *json, const char *path);
 
+/* The same of a list of models: a row each, a column for each figure that one of them has. */
+void figures_print_models(const cJSON *models);
+
+/* The member at a path with dots, or NULL. */
+const cJSON *figures_find(const cJSON *json, const char *path);
+
 #endif

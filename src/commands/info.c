@@ -42,9 +42,7 @@ static void add_calibration(cJSON *json, const bnn_calibration *c)
 
 static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, cJSON *json, bnn_error *error)
 {
-    char *config = bnn_config_dump(&model->config, false);
     const char *training = bnn_safetensors_metadata(file, "training");
-    if (!config) return bnn_no_memory(error, "a configuration", 1, 0);
     cJSON_AddStringToObject(json, "type", bnn_network_type_row(model->network->spec.type)->name);
     cJSON_AddStringToObject(json, "group", model->group->name);
     cJSON_AddStringToObject(json, "family", model->posterior->family->row.name);
@@ -59,9 +57,7 @@ static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, 
     add_layers(json, model);
     if (training) cJSON_AddItemToObject(json, "training", cJSON_Parse(training));
     add_calibration(json, &model->calibration);
-    cJSON_AddItemToObject(json, "config", cJSON_Parse(config));
-    free(config);
-    return BNN_OK;
+    return cmd_add_config(json, &model->config, error);
 }
 
 static double number(const cJSON *object, const char *name)
@@ -113,11 +109,13 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bool done;
     bnn_model *model = NULL;
     bnn_safetensors *file = NULL;
+    cmd_file source;
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = cmd_load_model(line.operands[0], &model, &file, error);
+    status = cmd_load_identified(line.operands[0], &source, &model, &file, error);
     if (status) return status;
     cJSON *json = cJSON_CreateObject();
+    cmd_add_model(json, &source, model);
     status = describe(model, file, json, error);
     if (!status && cmd_flag(&line, "json")) {
         status = cmd_print_json(json, error);

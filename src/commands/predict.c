@@ -4,9 +4,11 @@
 
 #include "bnn/calibration.h"
 #include "bnn/evaluate.h"
+#include "bnn/io.h"
 #include "bnn/npy.h"
 #include "bnn/numeric.h"
 #include "commands/command.h"
+#include "commands/terminal.h"
 
 /* Gathers chunks (T, G, images, classes) into one array: every draw or their mean, the whole orbit or the identity. */
 typedef struct gathering {
@@ -43,32 +45,94 @@ static void finish(const gathering *g, double temperature)
         bnn_temper(g->out + r * g->classes, g->classes, temperature, g->out + r * g->classes);
 }
 
-/* Writes the set of every row of F_T. */
-static bnn_status write_sets(const cmd_line *line, const bnn_calibration *calibration, const gathering *g,
-                             size_t rank, const size_t *shape, bnn_error *error)
+/* ---- CSV ----------------------------------------------------------------------------------------------- */
+
+static bool wants_csv(const cmd_line *line)
+{
+    const char *out = cmd_value(line, "out");
+    const size_t length = strlen(out);
+    return cmd_flag(line, "csv") || (length > 4 && strcmp(out + length - 4, ".csv") == 0);
+}
+
+/* A line a prediction, in the order of the array: [draw,][element,]image and the classes' numbers, which read back as what the
+ * array would hold. */
+static void print_rows(const gathering *g, bool draws, bool orbit, const char *column, FILE *stream)
+{
+    const int digits = sizeof(bnn_real) == sizeof(float) ? 9 : 17;
+    const double *value = g->out;
+    fprintf(stream, "%s%simage", draws ? "draw," : "", orbit ? "element," : "");
+    for (size_t c = 0; c < g->classes; c++) fprintf(stream, ",%s%zu", column, c);
+    fputc('\n', stream);
+    for (size_t t = 0; t < g->kept_draws; t++)
+        for (size_t h = 0; h < g->kept_order; h++)
+            for (size_t i = 0; i < g->images; i++) {
+                if (draws) fprintf(stream, "%zu,", t);
+                if (orbit) fprintf(stream, "%zu,", h);
+                fprintf(stream, "%zu", i);
+                for (size_t c = 0; c < g->classes; c++)
+                    fprintf(stream, ",%.*g", digits, (double)(bnn_real)*value++);
+                fputc('\n', stream);
+            }
+}
+
+static bnn_status write_csv(const cmd_line *line, const gathering *g, bool draws, bool orbit,
+                            bnn_error *error)
+{
+    const char *out = cmd_value(line, "out");
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return bnn_no_memory(error, out, 1, 0);
+    print_rows(g, draws, orbit,
+               cmd_flag(line, "sets")     ? "in"
+               : cmd_flag(line, "logits") ? "logit"
+                                          : "p",
+               stream);
+    const bool whole = !ferror(stream);
+    bnn_status status = fclose(stream) == 0 && whole ? bnn_write_file(out, text, size, error)
+                                                     : bnn_no_memory(error, out, g->images, g->classes);
+    free(text);
+    return status;
+}
+
+/* ---- prediction sets --------------------------------------------------------------------------------------- */
+
+/* Puts 1 and 0 in the place of the probabilities: whether a class is in the set of its row of F_T. */
+static bnn_status make_sets(const bnn_calibration *calibration, const gathering *g, uint8_t **sets,
+                            bnn_error *error)
 {
     const size_t rows = g->kept_order * g->images;
-    uint8_t *sets = bnn_alloc(rows, g->classes);
-    if (!sets) return bnn_no_memory(error, "prediction sets", rows, g->classes);
+    *sets = bnn_alloc(rows, g->classes);
+    if (!*sets) return bnn_no_memory(error, "prediction sets", rows, g->classes);
     for (size_t r = 0; r < rows; r++)
-        bnn_set_of(calibration, g->out + r * g->classes, g->classes, sets + r * g->classes);
-    const bnn_status status = bnn_npy_write_flags(cmd_value(line, "out"), sets, rank, shape, error);
-    free(sets);
-    return status;
+        bnn_set_of(calibration, g->out + r * g->classes, g->classes, *sets + r * g->classes);
+    for (size_t i = 0; i < rows * g->classes; i++) g->out[i] = (*sets)[i];
+    return BNN_OK;
+}
+
+static bnn_status write_predictions(const cmd_line *line, const gathering *g, const uint8_t *sets,
+                                    bnn_error *error)
+{
+    const bool each_draw = cmd_flag(line, "each-draw"), orbit = each_draw || cmd_flag(line, "orbit");
+    const size_t shape[] = {g->kept_draws, g->kept_order, g->images, g->classes};
+    const size_t skip = each_draw ? 0 : orbit ? 1 : 2;
+    const char *out = cmd_value(line, "out");
+    if (wants_csv(line)) return write_csv(line, g, each_draw, orbit, error);
+    if (sets) return bnn_npy_write_flags(out, sets, 4 - skip, shape + skip, error);
+    return bnn_npy_write(out, g->out, 4 - skip, shape + skip, sizeof(bnn_real), error);
 }
 
 static bnn_status predict(const cmd_line *line, const bnn_model *model, const bnn_dataset *data,
                           const bnn_predict_options *options, bnn_error *error)
 {
     const bool each_draw = cmd_flag(line, "each-draw"), orbit = each_draw || cmd_flag(line, "orbit");
+    uint8_t *sets = NULL;
     gathering g = {.draws = options->mean ? 1 : options->samples,
                    .order = options->group ? options->group->order : 1,
                    .images = data->count,
                    .classes = model->network->spec.classes};
     g.kept_draws = each_draw ? g.draws : 1;
     g.kept_order = orbit ? g.order : 1;
-    const size_t shape[] = {g.kept_draws, g.kept_order, g.images, g.classes};
-    const size_t skip = each_draw ? 0 : orbit ? 1 : 2;
     const size_t count = g.kept_draws * g.kept_order * g.images * g.classes;
     g.out = bnn_alloc(count, sizeof *g.out);
     g.rest = each_draw ? NULL : bnn_alloc(count, sizeof *g.rest);
@@ -77,11 +141,9 @@ static bnn_status predict(const cmd_line *line, const bnn_model *model, const bn
     if (!status) status = bnn_predict(model, data, options, gather, &g, error);
     if (!status && g.rest)
         finish(&g, options->uncalibrated || options->logits ? 1 : model->calibration.temperature);
-    if (!status && cmd_flag(line, "sets"))
-        status = write_sets(line, &model->calibration, &g, 4 - skip, shape + skip, error);
-    else if (!status)
-        status =
-            bnn_npy_write(cmd_value(line, "out"), g.out, 4 - skip, shape + skip, sizeof(bnn_real), error);
+    if (!status && cmd_flag(line, "sets")) status = make_sets(&model->calibration, &g, &sets, error);
+    if (!status) status = write_predictions(line, &g, sets, error);
+    free(sets);
     free(g.rest);
     free(g.out);
     return status;
@@ -129,6 +191,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_group *group = NULL;
     bnn_dataset *data = NULL;
     bnn_predict_options options;
+    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     status = cmd_load_model(line.operands[0], &model, NULL, error);
@@ -141,7 +204,11 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         options.group = orbit ? group : NULL;
         options.logits = cmd_flag(&line, "logits");
         tell_temperature(&line, model, &options);
+        options.progress = live_line_fraction;
+        options.progress_context = &progress;
+        live_line_begin(&progress, line.operands[0]);
         status = predict(&line, model, data, &options, error);
+        live_line_clear(&progress);
     }
     bnn_dataset_free(data);
     bnn_group_free(group);
@@ -154,7 +221,8 @@ static const cmd_option options[] = {
     {"data", "DATA",
      "the test images of a data set, .npz file or folder of PNGs, as they are (no data.rotate)"},
     {"labels", "F", "their labels, checked and otherwise unused"},
-    {"out", "P.npy", "where to write: (N,C); (G,N,C) with --orbit; (T,G,N,C) with --each-draw"},
+    {"out", "FILE", "where to write, NumPy (N,C); (G,N,C) with --orbit; (T,G,N,C) with --each-draw"},
+    {"csv", NULL, "CSV instead of NumPy, as is written to a FILE whose name ends in .csv"},
     {"orbit", NULL, "the predictions for every g.x"},
     {"logits", NULL, "logits instead of probabilities"},
     {"sets", NULL, "prediction sets of a calibrated model (bool) instead of probabilities"},
@@ -166,11 +234,17 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_predict = {.name = "predict",
-                                .operands = "MODEL",
-                                .summary = "write predictions for images as a NumPy array",
-                                .details = "Of a calibrated model, probabilities are at its temperature. "
-                                           "Sets: of bool, shaped as the probabilities.\n",
-                                .options = options,
-                                .required = "out",
-                                .run = run};
+const subcommand cmd_predict = {
+    .name = "predict",
+    .operands = "MODEL",
+    .summary = "write predictions for images as a NumPy array or CSV",
+    .details = "CSV has a header and a line a prediction: the columns image and p0, p1, "
+               "... (logit0, logit1, ... with --logits);\n"
+               "before them element with --orbit, and draw and element with --each-draw. "
+               "All of them count from 0; element 0 is\n"
+               "the identity. Of a calibrated model, probabilities are at its temperature. Sets: of bool, in "
+               "CSV the\n"
+               "columns in0, in1, ... of 1 and 0.\n",
+    .options = options,
+    .required = "out",
+    .run = run};

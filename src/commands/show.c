@@ -8,6 +8,7 @@
 #include "bnn/mode.h"
 #include "bnn/picture.h"
 #include "commands/command.h"
+#include "commands/terminal.h"
 
 /* What is drawn: the images of `data` (no more than are shown) over the orbit, and their predictions. */
 typedef struct show {
@@ -147,6 +148,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     cmd_line line;
     bool done;
     show s = {.line = &line};
+    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     status = cmd_load_model(line.operands[0], &s.model, NULL, error);
@@ -157,8 +159,12 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (!status) status = make_arrays(&s, error);
     if (!status) {
         s.options.group = s.group;
+        s.options.progress = live_line_fraction;
+        s.options.progress_context = &progress;
         s.draws = s.options.mean ? 1 : s.options.samples;
+        live_line_begin(&progress, line.operands[0]);
         status = draw(&s, error);
+        live_line_clear(&progress);
     }
     bnn_grid_action_free(s.action);
     free(s.pixels);

@@ -1,8 +1,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
@@ -10,6 +10,7 @@
 #include "bnn/settings.h"
 #include "bnn/train.h"
 #include "commands/command.h"
+#include "commands/terminal.h"
 
 static volatile sig_atomic_t stop; /* the signal that asks for the end */
 
@@ -33,7 +34,7 @@ static void catch_signals(void)
 
 /* What the callbacks print on: one live line on a terminal, else a line an epoch. */
 typedef struct progress {
-    bool live;
+    live_line line;
     double spent; /* seconds in finished epochs */
     bnn_epoch last;
 } progress;
@@ -42,8 +43,8 @@ static const char *const duration_units[] = {"s", "m", "h"};
 
 static void print_message(void *context, const char *line)
 {
-    const progress *p = context;
-    fprintf(stderr, "%s%s\n", p->live ? "\r\033[K" : "", line);
+    progress *p = context;
+    live_line_print(&p->line, line);
 }
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
@@ -60,16 +61,18 @@ static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 
 static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
 {
-    const progress *p = context;
-    char left[32];
+    progress *p = context;
+    char text[256] = "", left[32];
     const double done = (double)(epoch - 1);
-    if (!p->live) return;
-    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
-    if (epoch == 1) return; /* the rest is known from the last epoch */
-    bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
-                      sizeof left);
-    fprintf(stderr, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl, p->last.train_accuracy,
-            p->last.image_samples_per_second, left);
+    if (!p->line.live) return;
+    bnn_append(text, sizeof text, "epoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
+    if (epoch > 1) { /* the rest is known from the last epoch */
+        bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
+                          sizeof left);
+        bnn_append(text, sizeof text, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl,
+                   p->last.train_accuracy, p->last.image_samples_per_second, left);
+    }
+    live_line_show(&p->line, text);
 }
 
 static void print_epoch(void *context, const bnn_epoch *epoch)
@@ -79,10 +82,20 @@ static void print_epoch(void *context, const bnn_epoch *epoch)
     p->spent += epoch->seconds;
     p->last = *epoch;
     format_epoch(epoch, line, sizeof line);
-    if (!p->live)
-        fprintf(stderr, "%s\n", line);
-    else if (epoch->epoch == epoch->epochs || epoch->validated)
-        fprintf(stderr, "\r\033[K%s\n", line);
+    if (!p->line.live || epoch->epoch == epoch->epochs || epoch->validated) live_line_print(&p->line, line);
+}
+
+/* --keys. */
+static void print_keys(void)
+{
+    bnn_key_help key;
+    printf("  %-36s %-12s %s\n", "key", "default", "meaning");
+    for (size_t i = 0; bnn_config_help(i, bnn_mode_row, &key); i++) {
+        printf("  %-36s %-12s %s", key.path, key.fallback, key.meaning);
+        if (*key.choices) printf(" (%s)", key.choices);
+        if (*key.readers) printf(" [%s]", key.readers);
+        putchar('\n');
+    }
 }
 
 /* --dry-run. */
@@ -124,7 +137,7 @@ static bnn_status find_run(const cmd_line *line, char *config, size_t size, bnn_
                         operand);
     if (snprintf(config, size, "%s%s", operand, directory ? "/config.json" : "") >= (int)size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
-    options->config_name = config;
+    options->config_name = bnn_input_name(config);
     options->directory = directory ? operand : out ? out : ".";
     options->write_config = may_write_config(directory ? operand : out, config);
     return BNN_OK;
@@ -136,18 +149,18 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_config config;
     char path[4096];
     bool done;
-    progress p = {.live = isatty(STDERR_FILENO)};
+    progress p = {.line = live_line_open(0)};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     if (cmd_flag(&line, "keys")) {
-        char *keys = bnn_config_help(bnn_mode_row);
-        if (!keys) return bnn_no_memory(error, "help", 1, 0);
-        printf("  key                                  default      meaning\n%s", keys);
-        free(keys);
+        print_keys();
         return BNN_OK;
     }
     if (line.operand_count == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
+    if (cmd_value(&line, "out") && strcmp(cmd_value(&line, "out"), "-") == 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn train: --out: found - (standard output), expected a folder: ./- is one");
     bnn_train_options options = {
         .sets = line.sets,
         .set_count = line.set_count,
@@ -164,6 +177,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (cmd_flag(&line, "dry-run")) return print_config(&config, &options, error);
     catch_signals();
     status = bnn_train(&config, &options, error);
+    live_line_clear(&p.line);
     if (status == BNN_INTERRUPTED && stop) status = (bnn_status)(128 + stop); /* as shells have it */
     if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;

@@ -201,7 +201,7 @@ bnn_status bnn_npy_read(const char *path, bnn_npy **array, bnn_error *error)
     *array = NULL;
     bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
     if (status) return status;
-    status = bnn_npy_parse(path, bytes, size, array, error);
+    status = bnn_npy_parse(bnn_input_name(path), bytes, size, array, error);
     free(bytes);
     return status;
 }

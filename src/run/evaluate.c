@@ -41,6 +41,7 @@ typedef struct predictor {
     double *values;             /* (draws, order, chunk, classes) means over the views; empty without */
     double *log_likelihood;     /* (order, chunk) of the predictive */
     double *expected, *entropy; /* (chunk) means over the members of the predictive at g = e */
+    size_t units;               /* of the pass that are done; atomic */
     size_t broken;              /* the place of the first logit that is not finite, or SIZE_MAX */
     double broken_logit;
 } predictor;
@@ -287,9 +288,22 @@ static void repeat_over_orbit(predictor *p)
     }
 }
 
+/* Counts a unit of the pass as done; the calling thread says so. */
+static void count_unit(predictor *p, int thread)
+{
+    size_t done;
+#pragma omp atomic capture
+    done = ++p->units;
+    if (thread > 0 || !p->options->progress) return;
+    const double of_pass = (double)done / (double)(p->draws * p->parts);
+    const double images = (double)p->images * ((double)p->pass + of_pass) / (double)p->passes;
+    p->options->progress(p->options->progress_context, ((double)p->first + images) / (double)p->data->count);
+}
+
 static bnn_status run_pass(predictor *p, bnn_error *error)
 {
     p->broken = SIZE_MAX;
+    p->units = 0;
 #pragma omp parallel num_threads(p->options->threads)
     {
 #pragma omp for schedule(static)
@@ -297,7 +311,10 @@ static bnn_status run_pass(predictor *p, bnn_error *error)
 #pragma omp for schedule(static)
         for (size_t row = 0; row < p->views * p->images; row++) move_image(p, row);
 #pragma omp for schedule(dynamic, 1)
-        for (size_t unit = 0; unit < p->draws * p->parts; unit++) run_unit(p, unit, omp_get_thread_num());
+        for (size_t unit = 0; unit < p->draws * p->parts; unit++) {
+            run_unit(p, unit, omp_get_thread_num());
+            count_unit(p, omp_get_thread_num());
+        }
 #pragma omp for schedule(static)
         for (size_t i = 0; i < p->images; i++) {
             if (p->average) average_members(p, i);
