@@ -183,6 +183,11 @@ static void parts_are_told_apart(void **state)
     assert_close(20 * figure(outside, "accuracy") + 10 * figure(inside, "accuracy"),
                  30 * figure(json, "accuracy"), 1e-9, 1);
     cJSON_Delete(json);
+    succeeded(bnn_run("train", in_temporary("ising.json"), "--out", in_temporary("one"), "--set",
+                      "data.ising.test_temperatures=[1,4]"));
+    json = json_of(bnn_run("eval", in_temporary("one"), "--json"));
+    assert_null(cJSON_GetObjectItemCaseSensitive(json, "parts")); /* all of one part */
+    cJSON_Delete(json);
     const program_run *run = succeeded(bnn_run("eval", in_temporary("ising")));
     assert_says(run->out, "T from 2 to 2.5");
     succeeded(bnn_run("train", in_temporary("ising.json"), "--out", in_temporary("each"), "--set",

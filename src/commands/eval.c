@@ -180,10 +180,13 @@ static bnn_status add_part(const evaluation *e, cJSON *list, uint32_t part, size
     return status;
 }
 
-/* Where the data set says that some of its images are to be told apart. */
+/* Where the data set says that some of its images are to be told apart, and not all of them are of one part. */
 static bnn_status add_parts(const evaluation *e, cJSON *json, bnn_error *error)
 {
-    if (e->data->part_count < 2) return BNN_OK;
+    size_t alike = 0;
+    while (e->data->part_count && alike < e->data->count && e->data->parts[alike] == e->data->parts[0])
+        alike++;
+    if (!e->data->part_count || alike == e->data->count) return BNN_OK;
     size_t *indices = bnn_alloc(e->data->count, sizeof *indices);
     if (!indices) return bnn_no_memory(error, "parts", e->data->count, sizeof *indices);
     cJSON *list = cJSON_AddArrayToObject(json, "parts");
@@ -376,6 +379,9 @@ const subcommand cmd_eval = {.name = "eval",
                                  "where it is not, there is no ELBO. Where G interpolates, its orbit takes "
                                  "|G|^2 passes: images are turned twice.\n"
                                  "The certificate is that of q, whatever the predictive.\n"
+                                 "parts: the figures of the parts that a data set tells apart (its "
+                                 "data.ising.window, the\n"
+                                 "third column of its CSV file).\n"
                                  "Of a calibrated model (bnn calibrate), what a label scores is that of F "
                                  "at its temperature; ELBO, entropies,\n"
                                  "mutual informations, agreements and defects are made of draws, and stay "
