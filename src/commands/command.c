@@ -37,6 +37,8 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
             most++;
             least += *c != '[';
         }
+    const size_t length = strlen(line->command->operands);
+    if (length > 3 && strcmp(line->command->operands + length - 3, "...") == 0) most = CMD_MAX_OPERANDS;
     if (line->operand_count < least || line->operand_count > most)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found %zu operands, expected %s (see bnn %s --help)",
                         line->command->name, line->operand_count,

@@ -17,6 +17,7 @@
 
 #define CMD_MAX_OPTIONS 48
 #define CMD_MAX_REPEATS 64
+#define CMD_MAX_OPERANDS 256
 
 typedef struct cmd_option {
     const char *name;     /* "--threads" without the dashes */
@@ -26,7 +27,8 @@ typedef struct cmd_option {
 
 typedef struct subcommand {
     const char *name;
-    const char *operands; /* "CONFIG.json": words between spaces count; "[X]" may be left out */
+    const char *
+        operands; /* "CONFIG.json": words between spaces count; "[X]" may be left out, "X..." at the end repeated */
     const char *summary;
     const char *details;       /* further help, or NULL */
     const cmd_option *options; /* ends with a NULL name */
@@ -35,7 +37,7 @@ typedef struct subcommand {
 } subcommand;
 
 extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_show,
-    cmd_check, cmd_info;
+    cmd_report, cmd_check, cmd_info;
 
 /* The parsed command line; everything points into argv. */
 typedef struct cmd_line {
@@ -43,7 +45,7 @@ typedef struct cmd_line {
     const char *values[CMD_MAX_OPTIONS]; /* of options[i]: NULL when not given, "" for a flag */
     const char *sets[CMD_MAX_REPEATS];   /* every value of --set */
     size_t set_count;
-    const char *operands[4];
+    const char *operands[CMD_MAX_OPERANDS];
     size_t operand_count;
 } cmd_line;
 

@@ -7,24 +7,13 @@
 #include "bnn/mode.h"
 #include "bnn/sweep.h"
 #include "bnn/symmetry.h"
-#include "commands/command.h"
+#include "commands/eval.h"
 #include "commands/figures.h"
-
-/* What the command works on. */
-typedef struct evaluation {
-    const cmd_line *line;
-    bnn_model *model;
-    bnn_group *group;
-    bnn_dataset *data;
-    bnn_predict_options options;
-    size_t repeats, worst; /* of the sample sweep; images listed */
-} evaluation;
 
 /* Whether the orbit has to be predicted: everything but plain accuracy and uncertainty asks for it. */
 static bool wants_orbit(const evaluation *e)
 {
-    return cmd_flag(e->line, "equivariance") || cmd_flag(e->line, "uncertainty") ||
-           cmd_value(e->line, "ood") || e->worst > 0;
+    return e->equivariance || e->uncertainty || e->worst > 0;
 }
 
 /* A mode that sees several views of an image at once may have maximised another likelihood than eval's, and data.augment that
@@ -85,14 +74,13 @@ static bnn_status add_equivariance(const evaluation *e, cJSON *json, const bnn_m
 static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_metrics *metrics,
                           bnn_error *error)
 {
-    const char *name = cmd_value(e->line, "ood");
     bnn_dataset *other = NULL;
     bnn_metrics *figures = NULL;
-    if (!name) return BNN_OK;
+    if (!cmd_value(e->line, "ood")) return BNN_OK;
     bnn_status status =
         cmd_other_data(e->line, "ood", e->model, false, &other, error); /* only the scores count */
     if (!status) status = bnn_evaluate(e->model, other, &e->options, &figures, error);
-    if (!status) figures_add_ood(uncertainty, name, metrics, figures);
+    if (!status) figures_add_ood(uncertainty, cmd_value(e->line, "ood"), metrics, figures);
     bnn_metrics_free(figures);
     bnn_dataset_free(other);
     return status;
@@ -105,9 +93,8 @@ static bnn_status sweep_sink(void *context, const bnn_predictions *predictions, 
     return BNN_OK;
 }
 
-/* The sample sweep over one data set: repeats x T draws of their own. */
-static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, const bnn_dataset *data,
-                            bnn_error *error)
+bnn_status eval_add_sweep(const evaluation *e, cJSON *json, const char *name, const bnn_dataset *data,
+                          bnn_error *error)
 {
     bnn_predict_options options = e->options;
     bnn_sweep *sweep = NULL;
@@ -126,12 +113,12 @@ static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, 
 static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
 {
     bnn_dataset *train = NULL, *validation = NULL;
-    bnn_status status = add_sweep(e, json, "sample_sweep", e->data, error);
+    bnn_status status = eval_add_sweep(e, json, "sample_sweep", e->data, error);
     if (status || !e->model->config.data.paths.name[0] || cmd_value(e->line, "images")) return status;
     status = bnn_training_data(&e->model->config, &train, &validation, error);
     if (!status) {
         if (train->count > e->data->count) train->count = e->data->count;
-        status = add_sweep(e, json, "sample_sweep_train", train, error);
+        status = eval_add_sweep(e, json, "sample_sweep_train", train, error);
     }
     bnn_dataset_free(validation);
     bnn_dataset_free(train);
@@ -140,13 +127,13 @@ static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
 
 static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
 {
-    const bool uncertainty = cmd_flag(e->line, "uncertainty") || cmd_value(e->line, "ood");
     bnn_status status = BNN_OK;
     if (e->options.average_over) cJSON_AddStringToObject(json, "averaged_over", e->group->name);
     figures_add_basic(json, metrics);
     if (metrics->labelled) status = add_elbo(e, json, metrics, error);
-    if (!status && uncertainty) status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
-    if (!status && cmd_flag(e->line, "equivariance")) status = add_equivariance(e, json, metrics, error);
+    if (!status && e->uncertainty)
+        status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
+    if (!status && e->equivariance) status = add_equivariance(e, json, metrics, error);
     if (!status && e->worst) figures_add_worst(json, metrics, e->worst);
     if (!status && cmd_flag(e->line, "sample-sweep")) status = add_sweeps(e, json, error);
     return status;
@@ -161,10 +148,9 @@ static double views(const evaluation *e)
     return (orbit || averaged ? order : 1) * (orbit && averaged && !exact ? order : 1);
 }
 
-static bnn_status evaluate(evaluation *e, bnn_error *error)
+bnn_status eval_model(evaluation *e, cJSON *json, bnn_error *error)
 {
     bnn_metrics *metrics = NULL;
-    cJSON *json = cJSON_CreateObject();
     const double start = bnn_seconds();
     if (wants_orbit(e)) e->options.group = e->group;
     bnn_status status = bnn_evaluate(e->model, e->data, &e->options, &metrics, error);
@@ -175,19 +161,25 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
         cmd_add_number(timing, "seconds", seconds);
         cmd_add_number(timing, "image_samples_per_second",
                        (double)(metrics->images * metrics->draws) * views(e) / seconds);
-        if (cmd_flag(e->line, "json")) {
-            status = cmd_print_json(json, error);
-            json = NULL;
-        } else
-            figures_print(json);
     }
-    cJSON_Delete(json);
     bnn_metrics_free(metrics);
+    return status;
+}
+
+static bnn_status evaluate(evaluation *e, bnn_error *error)
+{
+    cJSON *json = cJSON_CreateObject();
+    bnn_status status = eval_model(e, json, error);
+    if (!status && cmd_flag(e->line, "json")) return cmd_print_json(json, error);
+    if (!status) figures_print(json);
+    cJSON_Delete(json);
     return status;
 }
 
 static bnn_status read_options(evaluation *e, bnn_error *error)
 {
+    e->equivariance = cmd_flag(e->line, "equivariance");
+    e->uncertainty = cmd_flag(e->line, "uncertainty") || cmd_flag(e->line, "ood");
     bnn_status status = cmd_predict_options(e->line, e->model, e->group, &e->options, error);
     if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
     if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);

@@ -21,6 +21,8 @@
     "% at 4\n"                                                                                               \
     "draws, 67 to 83 % at 2 images, and less where the defect is of the error's size.\n"
 
+#define FIGURES_HISTOGRAM_BINS 20
+
 /* accuracy, nll, ece, brier; what needs labels is left out without them. */
 void figures_add_basic(cJSON *json, const bnn_metrics *metrics);
 
@@ -41,6 +43,9 @@ bnn_status figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *swe
 
 /* `worst`: the n images whose prediction changes most over the orbit. */
 void figures_add_worst(cJSON *json, const bnn_metrics *metrics, size_t n);
+
+/* The member at a path with dots, or NULL. */
+const cJSON *figures_find(const cJSON *json, const char *path);
 
 /* A person's table of what the JSON holds, on standard output. */
 void figures_print(const cJSON *json);

@@ -25,6 +25,9 @@
 /* Images predicted before a checkpoint where there is no validation split: enough to see what the largest weights do. */
 #define PROBE_IMAGES 16
 
+/* Training images at most that tell the ELBO before and after a trigger. */
+#define CHANGE_IMAGES 1000
+
 /* How long steps are timed before the user is told what the epochs will cost. */
 #define PACE_SECONDS 2.0
 
@@ -47,6 +50,7 @@ typedef struct run {
     bool sigma_trained; /* some step has moved sigma, here or in posterior.init_from */
     bool told;          /* what the epochs cost with this network and this noise */
     bool triggered;
+    bnn_change change; /* by the trigger, for the log of the epoch after it */
     bool keep_best;
     double best_nll; /* on the validation split, since the trigger; infinite before the first */
     uint64_t step;   /* since the beginning */
@@ -191,15 +195,83 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
 
 /* ---- the trigger --------------------------------------------------------------------------------------- */
 
+/* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
+static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
+{
+    return bnn_fail(error, BNN_FAILED, "%s in epoch %zu, step %llu%s%s; last good checkpoint: %s", what,
+                    epoch, (unsigned long long)r->step, *where ? ": " : "", where,
+                    r->checkpointed ? r->directory.checkpoint : "none so far");
+}
+
+static bnn_predict_options validation_options(const run *r)
+{
+    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
+    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
+                                 .samples = r->map ? 1 : r->config->eval.samples,
+                                 .mean = r->map,
+                                 .draws = (bnn_draws)r->config->eval.draws,
+                                 .seed = r->config->seed,
+                                 .purpose = BNN_STREAM_VALIDATION_NOISE,
+                                 .threads = r->options->threads};
+}
+
+/* Predictions, or the memory for them, have failed. */
+static bnn_status unpredictable(const run *r, size_t epoch, const char *reason, bnn_error *error)
+{
+    char where[256];
+    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
+    return stopped(r, epoch, reason, where, error);
+}
+
+/* The ELBO at N0 as q is now, on some training images. */
+static bnn_status measure_elbo(const run *r, const bnn_dataset *some, size_t epochs_done, double *elbo,
+                               double *kl, bnn_error *error)
+{
+    bnn_predict_options options = validation_options(r);
+    bnn_metrics *metrics;
+    bnn_error reason;
+    options.average_over = NULL;
+    if (bnn_evaluate(r->model, some, &options, &metrics, &reason))
+        return unpredictable(r, epochs_done, reason.message, error);
+    *kl = bnn_posterior_kl(r->model->posterior);
+    *elbo = -metrics->expected_nll * (double)r->train->count - *kl;
+    bnn_metrics_free(metrics);
+    return BNN_OK;
+}
+
+/* Symmetrizes q; what that changed of a trained one goes into the log. */
+static bnn_status symmetrize(run *r, size_t epochs_done, bnn_error *error)
+{
+    const size_t count = r->train->count, images = count < CHANGE_IMAGES ? count : CHANGE_IMAGES;
+    const bool measured = epochs_done > 0 && !r->map;
+    bnn_change change = {.images = measured ? images : 0};
+    bnn_dataset *some = NULL;
+    size_t indices[CHANGE_IMAGES];
+    for (size_t i = 0; i < images; i++) indices[i] = i * count / images;
+    bnn_status status = bnn_dataset_subset(r->train, indices, images, &some, error);
+    if (!status && measured)
+        status = measure_elbo(r, some, epochs_done, &change.elbo_before, &change.kl_before, error);
+    if (!status) status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
+    if (!status && measured)
+        status = measure_elbo(r, some, epochs_done, &change.elbo_after, &change.kl_after, error);
+    bnn_dataset_free(some);
+    r->change = change;
+    return status;
+}
+
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
+    const bnn_change *change = &r->change;
     if (r->mode->replaces_network) unequip(r);
-    bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
+    const bnn_status status = symmetrize(r, epochs_done, error);
     if (status) return status;
     r->triggered = true;
     r->best_nll = INFINITY; /* earlier models were not symmetrized */
     say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->row.name, epochs_done,
         r->model->posterior->count);
+    if (change->images)
+        say(r, "ELBO at N0 %.1f before it and %.1f after it, KL %.1f and %.1f", change->elbo_before,
+            change->elbo_after, change->kl_before, change->kl_after);
     if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
     r->optimizer->trained = r->sigma_trained;
@@ -264,14 +336,6 @@ static void tell_cost(run *r, size_t epoch, size_t steps, double seconds)
 static double whole_kl_weight(const run *r, size_t n)
 {
     return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
-}
-
-/* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
-static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
-{
-    return bnn_fail(error, BNN_FAILED, "%s in epoch %zu, step %llu%s%s; last good checkpoint: %s", what,
-                    epoch, (unsigned long long)r->step, *where ? ": " : "", where,
-                    r->checkpointed ? r->directory.checkpoint : "none so far");
 }
 
 /* A figure has become NaN or infinite; `gradient`: that of this step is at hand. */
@@ -340,7 +404,9 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
                        .stage = r->triggered ? 2 : 1,
                        .map = r->map,
                        .n = r->plan.count_factor * r->train->count,
-                       .n_base = r->train->count};
+                       .n_base = r->train->count,
+                       .change = r->change};
+    r->change = (bnn_change){0};
     log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
     log->learning_rate = c->train.optimizer.options.lr * learning_rate_scale(r, epoch, r->step + batches - 1);
     bnn_posterior_learn_prior(r->model->posterior); /* a new one, or one that was symmetrized */
@@ -366,26 +432,6 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
 }
 
 /* ---- the end of an epoch ---------------------------------------------------------------------------------- */
-
-static bnn_predict_options validation_options(const run *r)
-{
-    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
-    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
-                                 .samples = r->map ? 1 : r->config->eval.samples,
-                                 .mean = r->map,
-                                 .draws = (bnn_draws)r->config->eval.draws,
-                                 .seed = r->config->seed,
-                                 .purpose = BNN_STREAM_VALIDATION_NOISE,
-                                 .threads = r->options->threads};
-}
-
-/* Predictions, or the memory for them, have failed. */
-static bnn_status unpredictable(const run *r, size_t epoch, const char *reason, bnn_error *error)
-{
-    char where[256];
-    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
-    return stopped(r, epoch, reason, where, error);
-}
 
 /* Predicts some images: the parameters that an epoch ends with are seen by no step, and finite ones may predict NaN. */
 static bnn_status probe(const run *r, const bnn_dataset *data, size_t images, size_t epoch, bnn_error *error)
