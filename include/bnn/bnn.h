@@ -23,6 +23,7 @@
 #include "bnn/warp.h"
 /* floor 1: metrics */
 #include "bnn/metrics.h"
+#include "bnn/calibration.h"
 #include "bnn/sweep.h"
 /* floor 1: pictures */
 #include "bnn/picture.h"

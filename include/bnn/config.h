@@ -26,6 +26,8 @@ typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
 typedef enum bnn_rotation { BNN_ROTATE_NONE, BNN_ROTATE_UNIFORM } bnn_rotation;
+typedef enum bnn_balance { BNN_BALANCE_NONE, BNN_BALANCE_WEIGHTS, BNN_BALANCE_SAMPLING } bnn_balance;
+extern const char *const bnn_balance_names[];      /* "none", "weights", "sampling", NULL */
 extern const char *const bnn_augmentation_names[]; /* "none", "full", "random", NULL */
 extern const char *const bnn_predictive_names[];   /* "posterior", "group-averaged", NULL */
 extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
@@ -73,6 +75,7 @@ typedef struct bnn_config {
         } rotate;
         size_t repartition; /* images drawn from training and test images together for training; 0: none */
         size_t seed;        /* of rotate and repartition */
+        int balance;        /* bnn_balance: how classes count in training */
     } data;
     char group[BNN_NAME];
     struct {

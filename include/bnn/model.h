@@ -3,6 +3,7 @@
 #ifndef BNN_MODEL_H
 #define BNN_MODEL_H
 
+#include "bnn/calibration.h"
 #include "bnn/config.h"
 #include "bnn/dataset.h"
 #include "bnn/group.h"
@@ -17,7 +18,8 @@ typedef struct bnn_model {
     bnn_group *group;
     bnn_network *network;
     bnn_posterior *posterior;
-    bnn_range pixels; /* of the training images; NaN where they are not known */
+    bnn_range pixels;            /* of the training images; NaN where they are not known */
+    bnn_calibration calibration; /* of this q; whatever changes q has to reset it (bnn_model_uncalibrate) */
 } bnn_model;
 
 /* A network of `spec` with its prior set and its posterior initialised as the configuration says, which may be with the means,
@@ -28,6 +30,9 @@ typedef struct bnn_model {
 bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
                             bnn_error *error);
 void bnn_model_free(bnn_model *model); /* NULL is legal */
+
+/* No calibration, as a new model has. */
+void bnn_model_uncalibrate(bnn_model *model);
 
 /* Puts another network and posterior, which the model then owns, in the place of its own. */
 void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *posterior);

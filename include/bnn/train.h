@@ -23,16 +23,19 @@ typedef struct bnn_epoch {
     size_t stage;         /* 1 before the mode's trigger, 2 after it; 1 for modes without one */
     bool map;             /* one of train.map_epochs: at w = mu, before sigma is trained */
     size_t n, n_base;     /* items the objective counts, and base images */
-    double train_nll;     /* mean over samples and items, nats; with map, at w = mu */
+    double
+        train_nll; /* mean over samples and items, nats, weighted as data.balance says; with map, at w = mu */
+    double data_nll;      /* the same as an estimate for the data as it is: each image once, unweighted */
     double kl, kl_weight; /* nats, never rescaled; beta */
     double objective;     /* -train_nll n - kl, nats: what the mode maximises where kl_weight is 1/n */
     double
-        elbo; /* -train_nll n_base - kl, nats; both pair the epoch's mean train_nll with its end's kl. With map, both are
+        elbo; /* -data_nll n_base - kl, nats; both pair the epoch's mean likelihood with its end's kl. With map, both are
                     NaN: the likelihood at w = mu is not the expectation under q that they are made of */
     double train_accuracy;
     bool validated;
-    double validation_accuracy, validation_nll; /* with map, of w = mu */
-    double learning_rate, gradient_norm;        /* the norm: mean over the epoch's steps, before clipping */
+    double validation_accuracy, validation_nll;                   /* with map, of w = mu */
+    double validation_balanced_accuracy, validation_balanced_nll; /* means over classes */
+    double learning_rate, gradient_norm; /* the norm: mean over the epoch's steps, before clipping */
     double seconds, image_samples_per_second;
     bnn_change change; /* that the epoch began with */
 } bnn_epoch;

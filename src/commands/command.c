@@ -270,6 +270,13 @@ static bnn_status load_for_change(const cmd_line *line, derivation *d, bnn_error
         d->model->group = group;
     }
     bnn_group_free(trained);
+    if (!status && d->model->calibration.images) {
+        char who[32];
+        snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+        cmd_print_message(
+            who, "the calibration is that of the model before: left out; bnn calibrate makes one anew");
+        bnn_model_uncalibrate(d->model);
+    }
     return status;
 }
 
@@ -327,8 +334,10 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, con
 {
     const bnn_config *config = &model->config;
     int draws, predictive;
-    *options = (bnn_predict_options){
-        .mean = cmd_flag(line, "mean"), .seed = config->seed, .purpose = BNN_STREAM_EVALUATION_NOISE};
+    *options = (bnn_predict_options){.mean = cmd_flag(line, "mean"),
+                                     .uncalibrated = cmd_flag(line, "no-calibration"),
+                                     .seed = config->seed,
+                                     .purpose = BNN_STREAM_EVALUATION_NOISE};
     bnn_status status = cmd_size(line, "samples", 1, 1 << 20, config->eval.samples, &options->samples, error);
     if (!status) status = cmd_choice(line, "draws", bnn_draws_names, config->eval.draws, &draws, error);
     if (!status)
@@ -339,6 +348,35 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, con
     options->draws = (bnn_draws)draws;
     if (predictive == BNN_PREDICT_GROUP_AVERAGED) options->average_over = group;
     return BNN_OK;
+}
+
+/* "16 draws, averaged over C4" */
+static char *predictive_text(size_t samples, const char *group, char *text, size_t size)
+{
+    *text = '\0';
+    if (samples)
+        bnn_append(text, size, "%zu weight draw%s", samples, samples == 1 ? "" : "s");
+    else
+        bnn_append(text, size, "w = mu");
+    if (*group) bnn_append(text, size, ", averaged over %s", group);
+    return text;
+}
+
+void cmd_tell_calibration(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options)
+{
+    const bnn_calibration *c = &model->calibration;
+    const size_t samples = options->mean ? 0 : options->samples;
+    const char *group = options->average_over ? options->average_over->name : "";
+    char who[32], text[BNN_LINE], made[80], used[80];
+    if (!c->images || options->uncalibrated || (c->samples == samples && strcmp(c->group, group) == 0))
+        return;
+    snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+    snprintf(text, sizeof text,
+             "warning: the model was calibrated for %s, and is used with %s: its temperature and its sets "
+             "are for another predictive",
+             predictive_text(c->samples, c->group, made, sizeof made),
+             predictive_text(samples, group, used, sizeof used));
+    cmd_print_message(who, text);
 }
 
 /* Pads images that are as much smaller than the model's input as its configuration pads; warns of those whose range is
@@ -374,18 +412,42 @@ static void tell_unmade(const cmd_line *line, const bnn_model *model, const char
     cmd_print_message(who, text);
 }
 
-/* The test images that the model's configuration names. */
-static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
-                                  bnn_error *error)
+static const char *const split_names[] = {
+    [BNN_TRAIN] = "train", [BNN_VALIDATION] = "validation", [BNN_TEST] = "test", NULL};
+
+/* A split as the model's configuration has it; NULL: it has none. */
+static bnn_status load_split(const bnn_config *config, bnn_split split, bnn_dataset **data, bnn_error *error)
 {
+    bnn_dataset *train = NULL, *validation = NULL;
+    if (split == BNN_TEST) return bnn_test_data(config, data, error);
+    const bnn_status status = bnn_training_data(config, &train, &validation, error);
+    *data = split == BNN_TRAIN ? train : validation;
+    bnn_dataset_free(split == BNN_TRAIN ? validation : train);
+    return status;
+}
+
+bnn_status cmd_split_data(const cmd_line *line, const bnn_model *model, bnn_split split, bnn_dataset **data,
+                          bnn_error *error)
+{
+    static const char *const wanted[] = {"training images", "validation images", "test images"};
     const char *name = model->config.data.paths.name;
-    bnn_status status = *name ? bnn_test_data(&model->config, data, error) : BNN_OK;
+    *data = NULL;
+    bnn_status status = *name ? load_split(&model->config, split, data, error) : BNN_OK;
     if (status) return status;
     if (!*data)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "bnn %s: the model names no %s, expected --images F or --data NAME",
-                        line->command->name, *name ? "test images" : "data set");
+                        line->command->name, *name ? wanted[split] : "data set");
     return fit_to_model(line, model, name, *data, error);
+}
+
+/* The images that the model's configuration names: its test images, unless there is another --split. */
+static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
+                                  bnn_error *error)
+{
+    int split;
+    const bnn_status status = cmd_choice(line, "split", split_names, BNN_TEST, &split, error);
+    return status ? status : cmd_split_data(line, model, (bnn_split)split, data, error);
 }
 
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error)
@@ -396,6 +458,9 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
     if (images && name)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found --images and --data, expected one of them",
                         line->command->name);
+    if (cmd_value(line, "split") && (images || name))
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found --split and --%s, expected one of them",
+                        line->command->name, images ? "images" : "data");
     if (labels && !images)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --labels: expected --images too", line->command->name);
     if (name) return cmd_other_data(line, "data", model, true, data, error);

@@ -37,7 +37,7 @@ typedef struct subcommand {
 } subcommand;
 
 extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_show,
-    cmd_report, cmd_check, cmd_info;
+    cmd_report, cmd_check, cmd_info, cmd_calibrate;
 
 /* The parsed command line; everything points into argv. */
 typedef struct cmd_line {
@@ -63,6 +63,10 @@ typedef struct cmd_line {
     {                                                                                                        \
         "predictive", "NAME",                                                                                \
             "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"               \
+    }
+#define CMD_OPTION_CALIBRATION                                                                               \
+    {                                                                                                        \
+        "no-calibration", NULL, "without the temperature and the sets that bnn calibrate put into the model" \
     }
 #define CMD_OPTION_GROUP                                                                                     \
     {                                                                                                        \
@@ -123,13 +127,20 @@ bnn_status cmd_certify(const bnn_model *model, const bnn_group *group, bnn_certi
 bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file, bnn_group **group,
                              bnn_error *error);
 
-/* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive and --threads, by
- * default those of the model's configuration. `group` is that of a group-averaged predictive. */
+/* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive, --no-calibration and
+ * --threads, by default those of the model's configuration. `group` is that of a group-averaged predictive. */
 bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
                                bnn_predict_options *options, bnn_error *error);
 
+/* Warns on standard error where a calibrated model is used with another predictive than it was calibrated for. */
+void cmd_tell_calibration(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options);
+
+/* A split of the model's configuration, as cmd_data has it. */
+bnn_status cmd_split_data(const cmd_line *line, const bnn_model *model, bnn_split split, bnn_dataset **data,
+                          bnn_error *error);
+
 /* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its
- * configuration; padded as the model wants them. Warns on standard error where their range is unlike that of the training
+ * configuration (or its --split); padded as the model wants them. Warns on standard error where their range is unlike that of the training
  * images. */
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error);
 

@@ -125,9 +125,21 @@ static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
     return status;
 }
 
+/* Prediction sets, where the model is calibrated. */
+static bnn_status add_sets(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
+{
+    bnn_set_figures *figures = NULL;
+    if (!e->model->calibration.images || e->options.uncalibrated) return BNN_OK;
+    const bnn_status status = bnn_measure_sets(&e->model->calibration, metrics, &figures, error);
+    if (!status) figures_add_sets(json, &e->model->calibration, figures);
+    bnn_set_figures_free(figures);
+    return status;
+}
+
 static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
 {
     bnn_status status = BNN_OK;
+    if (cmd_value(e->line, "split")) cJSON_AddStringToObject(json, "split", cmd_value(e->line, "split"));
     if (e->options.average_over) cJSON_AddStringToObject(json, "averaged_over", e->group->name);
     figures_add_basic(json, metrics);
     if (metrics->labelled) status = add_elbo(e, json, metrics, error);
@@ -136,6 +148,8 @@ static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metr
     if (!status && e->equivariance) status = add_equivariance(e, json, metrics, error);
     if (!status && e->worst) figures_add_worst(json, metrics, e->worst);
     if (!status && cmd_flag(e->line, "sample-sweep")) status = add_sweeps(e, json, error);
+    if (!status) figures_add_classes(json, metrics);
+    if (!status) status = add_sets(e, json, metrics, error);
     return status;
 }
 
@@ -171,7 +185,7 @@ static bnn_status evaluate(evaluation *e, bnn_error *error)
     cJSON *json = cJSON_CreateObject();
     bnn_status status = eval_model(e, json, error);
     if (!status && cmd_flag(e->line, "json")) return cmd_print_json(json, error);
-    if (!status) figures_print(json);
+    if (!status) figures_print(json, cmd_flag(e->line, "classes"));
     cJSON_Delete(json);
     return status;
 }
@@ -201,6 +215,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (!status) status = cmd_group(&line, e.model, &e.group, error);
     if (!status) status = read_options(&e, error);
     if (!status) status = cmd_data(&line, e.model, &e.data, error);
+    if (!status) cmd_tell_calibration(&line, e.model, &e.options);
     if (!status) status = evaluate(&e, error);
     bnn_dataset_free(e.data);
     bnn_group_free(e.group);
@@ -214,9 +229,12 @@ static const cmd_option options[] = {
     {"ood", "DATA", "AUROC of entropy, mutual information and its orbit part; DATA: a data set, or a file"},
     {"sample-sweep", NULL, "the defect for T = 1, 2, 4, ... --samples draws, also on training images"},
     {"repeats", "K", "repeats of the sample sweep, with draws of their own (default 16)"},
+    {"classes", NULL, "print the figures of every class and the confusion matrix; --json always has them"},
     {"worst", "N", "list the N images whose prediction changes most over the orbit"},
     CMD_OPTIONS_PREDICTION,
+    CMD_OPTION_CALIBRATION,
     CMD_OPTION_GROUP,
+    {"split", "train|validation|test", "images of the model's own data (default: test)"},
     {"data", "NAME", "the test images of another data set, as they are (no data.rotate)"},
     {"images", "F", "images from an IDX or .npy file, as they are (no data.rotate)"},
     {"labels", "F", "their labels"},
@@ -241,6 +259,12 @@ const subcommand cmd_eval = {.name = "eval",
                                  "has the same or up to log |G| less;\n"
                                  "where it is not, there is no ELBO. Where G interpolates, its orbit takes "
                                  "|G|^2 passes: images are turned twice.\n"
-                                 "The certificate is that of q, whatever the predictive.\n" FIGURES_NOTES,
+                                 "The certificate is that of q, whatever the predictive.\n"
+                                 "Of a calibrated model (bnn calibrate), what a label scores is that of F "
+                                 "at its temperature; ELBO, entropies,\n"
+                                 "mutual informations, agreements and defects are made of draws, and stay "
+                                 "those of q. conformal: coverage and size\n"
+                                 "of its prediction sets for the images evaluated, and with --equivariance "
+                                 "for each g.x (per_element).\n" FIGURES_NOTES,
                              .options = options,
                              .run = run};

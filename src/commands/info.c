@@ -27,6 +27,19 @@ static void add_layers(cJSON *json, const bnn_model *model)
     }
 }
 
+static void add_calibration(cJSON *json, const bnn_calibration *c)
+{
+    if (!c->images) return;
+    cJSON *calibration = cJSON_AddObjectToObject(json, "calibration");
+    cJSON_AddNumberToObject(calibration, "temperature", c->temperature);
+    cJSON_AddNumberToObject(calibration, "images", (double)c->images);
+    cJSON_AddStringToObject(calibration, "method", bnn_set_method_names[c->method]);
+    cJSON_AddNumberToObject(calibration, "wanted", c->wanted);
+    cJSON_AddNumberToObject(calibration, "threshold", c->threshold);
+    cJSON_AddNumberToObject(calibration, "samples", (double)c->samples);
+    if (*c->group) cJSON_AddStringToObject(calibration, "averaged_over", c->group);
+}
+
 static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, cJSON *json, bnn_error *error)
 {
     char *config = bnn_config_dump(&model->config, false);
@@ -40,6 +53,7 @@ static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, 
     cmd_add_number(json, "kl", bnn_posterior_kl(model->posterior));
     add_layers(json, model);
     if (training) cJSON_AddItemToObject(json, "training", cJSON_Parse(training));
+    add_calibration(json, &model->calibration);
     cJSON_AddItemToObject(json, "config", cJSON_Parse(config));
     free(config);
     return BNN_OK;
@@ -68,6 +82,13 @@ static void print_table(const cJSON *json)
                number(layer, "out_channels"), number(layer, "parameters"),
                cJSON_GetObjectItemCaseSensitive(layer, "representation")->valuestring, number(layer, "kl"),
                number(layer, "sigma_over_prior"));
+    const cJSON *calibration = cJSON_GetObjectItemCaseSensitive(json, "calibration");
+    if (calibration)
+        printf("\ncalibrated on %.0f images with %.0f draws: temperature %.4f, %s sets of coverage %g\n",
+               number(calibration, "images"), number(calibration, "samples"),
+               number(calibration, "temperature"),
+               cJSON_GetObjectItemCaseSensitive(calibration, "method")->valuestring,
+               number(calibration, "wanted"));
     if (training)
         printf("\ntrained for %.0f epochs: N %.0f (%.0f base images), beta %g, training nll %.4f, KL %.1f\n"
                "objective (at N) %.1f nats, ELBO (at N0) %.1f\n",

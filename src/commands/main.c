@@ -8,9 +8,9 @@
 #include "bnn/blas.h"
 #include "commands/command.h"
 
-static const subcommand *const commands[] = {&cmd_train,      &cmd_eval,   &cmd_predict, &cmd_score,
-                                             &cmd_symmetrize, &cmd_expand, &cmd_show,    &cmd_report,
-                                             &cmd_check,      &cmd_info};
+static const subcommand *const commands[] = {&cmd_train,      &cmd_eval,   &cmd_predict,  &cmd_score,
+                                             &cmd_symmetrize, &cmd_expand, &cmd_show,     &cmd_report,
+                                             &cmd_check,      &cmd_info,   &cmd_calibrate};
 static const size_t command_count = sizeof commands / sizeof *commands;
 
 static void print_usage(FILE *stream)

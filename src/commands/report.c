@@ -308,6 +308,16 @@ static void summarise(const report *r, cJSON *configuration, const report_figure
 
 /* ---- the command ----------------------------------------------------------------------------------------- */
 
+/* Reads the JSON back as it is printed: cJSON may leave out the last digit, and the page is to have no other numbers. */
+static void settle(report *r)
+{
+    char *text = cJSON_Print(r->json);
+    cJSON_Delete(r->json);
+    r->json = cJSON_Parse(text);
+    r->runs = r->configurations = NULL;
+    cJSON_free(text);
+}
+
 static bnn_status write_page(const report *r, bnn_error *error)
 {
     char *text = NULL;
@@ -333,6 +343,7 @@ static bnn_status make(report *r, bnn_error *error)
     if (status) return status;
     cJSON_ArrayForEach(configuration, r->configurations) for (const report_figure *f = report_figures;
                                                               f->name; f++) summarise(r, configuration, f);
+    settle(r);
     return write_page(r, error);
 }
 
@@ -368,7 +379,9 @@ static const cmd_option options[] = {
      "images drawn of each configuration, those whose prediction changes most over the orbit (default 3)"},
     {"repeats", "K", "repeats of the defect against T, with draws of their own (default 8)"},
     CMD_OPTIONS_PREDICTION,
+    CMD_OPTION_CALIBRATION,
     CMD_OPTION_GROUP,
+    {"split", "train|validation|test", "images of the runs' own data (default: test)"},
     {"data", "NAME", "the test images of another data set, as they are (no data.rotate)"},
     {"images", "F", "images from an IDX or .npy file, as they are (no data.rotate)"},
     {"labels", "F", "their labels"},

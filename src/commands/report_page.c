@@ -276,7 +276,8 @@ static bnn_status put_polars(page *p)
         for (size_t b = 0; b < c; b++)
             seen = seen || strcmp(text_at(run_of(p, configuration_at(p, b), 0), "eval.equivariance.group"),
                                   name) == 0;
-        if (!seen) status = put_polar(p, c);
+        const bool trivial = number_at(run_of(p, configuration_at(p, c), 0), "eval.equivariance.order") <= 1;
+        if (!seen && !trivial) status = put_polar(p, c);
     }
     return status;
 }

@@ -61,8 +61,9 @@ static bnn_status print(const cmd_line *line, const bnn_metrics *metrics, bool o
     figures_add_basic(json, metrics);
     figures_add_uncertainty(json, metrics);
     if (orbit) figures_add_equivariance(json, metrics, NULL, 0, 0, NULL, NULL);
+    figures_add_classes(json, metrics);
     if (cmd_flag(line, "json")) return cmd_print_json(json, error);
-    figures_print(json);
+    figures_print(json, cmd_flag(line, "classes"));
     cJSON_Delete(json);
     return BNN_OK;
 }
@@ -97,6 +98,7 @@ static const cmd_option options[] = {
     {"probs", "P.npy", "probabilities: (N,C), (G,N,C) with the identity first, or (T,G,N,C)"},
     {"labels", "Y.npy", "labels (N) or (N,1); without them only what needs none"},
     {"renormalize", NULL, "divide every row by its sum, which may miss 1 by 5 %"},
+    {"classes", NULL, "print the figures of every class and the confusion matrix; --json always has them"},
     {"json", NULL, "print one JSON object"},
     {NULL, NULL, NULL},
 };

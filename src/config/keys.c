@@ -8,6 +8,7 @@ const char *const bnn_draws_names[] = {"shared", "independent", NULL};
 static const char *const padding_names[] = {"zero", "circular", NULL};
 static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
+const char *const bnn_balance_names[] = {"none", "weights", "sampling", NULL};
 const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
 static const char *const rotation_names[] = {"none", "uniform", NULL};
@@ -80,6 +81,8 @@ const config_key config_keys[] = {
     SIZE("data.repartition", data.repartition, 0, CONFIG_ANY, "0",
          "images drawn anew for training and validation from training and test images together; the others are for testing; 0: as the data set has it"),
     SIZE("data.seed", data.seed, 0, CONFIG_ANY, "1", "seed of data.rotate and data.repartition, so that runs of any seed have the same data"),
+    CHOICE("data.balance", data.balance, bnn_balance_names, "\"none\"",
+           "weights: every class weighs the same in the likelihood, its images N0 / (C n_c) each, in the mean 1; sampling: every class has as many of an epoch's items; N stays"),
     TEXT("group", group, "\"C1\"", "C<n> rotations, D<n> rotations and flips, T<k> translations; C1: no symmetry"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "bnn/io.h"
+#include "config/calibration.h"
 #include "config/warm_start.h"
 
 static const char scales_key[] = "prior_std";
@@ -22,6 +23,11 @@ void bnn_model_free(bnn_model *model)
     free(model);
 }
 
+void bnn_model_uncalibrate(bnn_model *model)
+{
+    model->calibration = (bnn_calibration){.temperature = 1};
+}
+
 /* Group, network and an unset posterior. */
 static bnn_status make_model(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
                              bnn_error *error)
@@ -30,6 +36,7 @@ static bnn_status make_model(const bnn_config *config, const bnn_network_spec *s
     if (!result) return bnn_no_memory(error, "a model", 1, sizeof *result);
     result->config = *config;
     result->pixels = (bnn_range){NAN, NAN};
+    bnn_model_uncalibrate(result);
     bnn_config_set_network(&result->config, spec);
     bnn_status status = bnn_group_create(config->group, &result->group, error);
     if (!status) status = bnn_network_create(spec, &result->network, error);
@@ -276,6 +283,7 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     if (status) return status;
     q->random_prior = config.prior.mean == 1;
     status = load_pixels(file, &(*model)->pixels, error);
+    if (!status) status = config_load_calibration(file, &(*model)->calibration, error);
     if (!status) status = bnn_posterior_tensors(q, load_tensor, &state, error);
     return status ? status : check_known(file, state.found, error);
 }
@@ -364,6 +372,14 @@ static char *scales_text(const bnn_posterior *q)
     return NULL;
 }
 
+/* Adds a key and its value, unless that is NULL. */
+static void add_pair(const char **metadata, size_t *pairs, const char *key, const char *value)
+{
+    if (!value) return;
+    metadata[2 * *pairs] = key;
+    metadata[2 * (*pairs)++ + 1] = value;
+}
+
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
                           const bnn_tensor *extra, size_t extra_count, bnn_error *error)
 {
@@ -378,14 +394,17 @@ bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *
     if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
     for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
-        const char *metadata[2 * 5] = {"format", "bnn", "config", config}; /* and up to three pairs more */
-        char pixels[80];
+        const char *metadata[2 * 6] = {"format", "bnn", "config", config}; /* and up to four pairs more */
+        char pixels[80], calibration[CONFIG_CALIBRATION_TEXT];
         size_t pairs = 2;
         snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
                  model->pixels.most);
-        if (!isnan(model->pixels.least)) metadata[2 * pairs] = "pixels", metadata[2 * pairs++ + 1] = pixels;
-        if (scales) metadata[2 * pairs] = scales_key, metadata[2 * pairs++ + 1] = scales;
-        if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
+        if (!isnan(model->pixels.least)) add_pair(metadata, &pairs, "pixels", pixels);
+        add_pair(metadata, &pairs, scales_key, scales);
+        if (model->calibration.images)
+            add_pair(metadata, &pairs, CONFIG_CALIBRATION_KEY,
+                     config_calibration_text(&model->calibration, calibration));
+        add_pair(metadata, &pairs, "training", training);
         status = bnn_safetensors_write(path, state.tensors, state.count, metadata, pairs, error);
     }
     free(state.tensors);

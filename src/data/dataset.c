@@ -102,6 +102,42 @@ bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second,
     return BNN_OK;
 }
 
+/* Hashes (count) of the images' bytes: FNV-1a (Fowler, Noll and Vo; RFC 9923). */
+static uint64_t *hash_images(const bnn_dataset *dataset)
+{
+    const size_t bytes = dataset->channels * dataset->height * dataset->width * sizeof *dataset->images;
+    uint64_t *hashes = bnn_alloc(dataset->count, sizeof *hashes);
+    for (size_t i = 0; hashes && i < dataset->count; i++) {
+        const uint8_t *at = (const uint8_t *)dataset->images + i * bytes;
+        uint64_t hash = 0xcbf29ce484222325;
+        for (size_t k = 0; k < bytes; k++) hash = (hash ^ at[k]) * 0x100000001b3;
+        hashes[i] = hash;
+    }
+    return hashes;
+}
+
+static int by_value(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+bnn_status bnn_dataset_shared(const bnn_dataset *a, const bnn_dataset *b, size_t *shared, bnn_error *error)
+{
+    *shared = 0;
+    if (a->channels != b->channels || a->height != b->height || a->width != b->width) return BNN_OK;
+    uint64_t *own = hash_images(a), *others = hash_images(b);
+    if (own && others) {
+        qsort(others, b->count, sizeof *others, by_value);
+        for (size_t i = 0; i < a->count; i++)
+            *shared += bsearch(&own[i], others, b->count, sizeof *others, by_value) != NULL;
+    }
+    const bool whole = own && others;
+    free(own);
+    free(others);
+    return whole ? BNN_OK : bnn_no_memory(error, "hashes of images", a->count + b->count, sizeof *own);
+}
+
 bnn_status bnn_dataset_pad(bnn_dataset *dataset, size_t pad, bnn_error *error)
 {
     const size_t planes = dataset->count * dataset->channels;

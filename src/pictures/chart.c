@@ -232,7 +232,7 @@ static void put_ring(const sheet *s, size_t a, double value, double place)
 
 static void put_polar_grid(const sheet *s)
 {
-    const double radius = 1.08 * placed(s, 1, s->most[1]);
+    const double outer = placed(s, 1, s->most[1]), radius = outer > 0 ? 1.08 * outer : 1;
     visit_tics(s, 1, put_ring);
     for (size_t i = 0; i < s->chart->spoke_count; i++) {
         const bnn_spoke *spoke = &s->chart->spokes[i];

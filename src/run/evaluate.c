@@ -366,6 +366,8 @@ bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const b
     *metrics = NULL;
     with_labels.labels = data->labels;
     bnn_status status = bnn_metrics_begin(draws, order, model->network->spec.classes, &e.accumulator, error);
+    if (!status && !options->uncalibrated)
+        bnn_metrics_set_temperature(e.accumulator, model->calibration.temperature);
     if (!status) status = bnn_predict(model, data, &with_labels, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
     bnn_metrics_discard(e.accumulator);

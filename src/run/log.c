@@ -27,6 +27,7 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
         {"stage", (double)epoch->stage},
         {"train_nll", epoch->train_nll},
         {"train_nll_total", epoch->train_nll * (double)epoch->n},
+        {"data_nll", epoch->data_nll},
         {"kl", epoch->kl},
         {"kl_weight", epoch->kl_weight},
         {"n", (double)epoch->n},
@@ -48,6 +49,8 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
     if (epoch->validated) {
         cJSON_AddNumberToObject(line, "validation_accuracy", epoch->validation_accuracy);
         cJSON_AddNumberToObject(line, "validation_nll", epoch->validation_nll);
+        cJSON_AddNumberToObject(line, "validation_balanced_accuracy", epoch->validation_balanced_accuracy);
+        cJSON_AddNumberToObject(line, "validation_balanced_nll", epoch->validation_balanced_nll);
     }
     add_change(line, epoch);
     cJSON *layers = cJSON_AddArrayToObject(line, "layers");

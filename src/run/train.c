@@ -174,6 +174,7 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, &config->data.augment,
                                 config->train.batch_size, config->seed, &r->batches, error);
+    if (!status) status = bnn_batches_balance(r->batches, (bnn_balance)config->data.balance, error);
     if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
@@ -356,6 +357,15 @@ static double learning_rate_scale(const run *r, size_t epoch, size_t step)
            bnn_warmup_scale(step, c->train.lr_warmup_steps);
 }
 
+/* What the step's items tell of the mean NLL of the data as it is, which data.balance weights or samples otherwise. */
+static double data_nll(const run *r)
+{
+    const size_t items = r->config->train.batch_size;
+    double sum = 0;
+    for (size_t i = 0; i < items; i++) sum += r->batches->counts[i] * bnn_engine_item_nll(r->engine, i);
+    return sum / (double)items;
+}
+
 static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, bnn_error *error)
 {
     const double beta = whole_kl_weight(r, log->n);
@@ -367,6 +377,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     r->step++;
     if (index == 0 || r->config->train.free_bits > 0)
         bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
+    memcpy(bnn_engine_item_weights(r->engine), r->batches->weights,
+           r->config->train.batch_size * sizeof *r->batches->weights);
     const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
     bnn_real *scale_gradient = r->map ? NULL : bnn_engine_scale_gradient(r->engine);
@@ -389,6 +401,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, b
     r->sigma_trained = r->sigma_trained || !r->map;
     bnn_posterior_learn_prior(r->model->posterior);
     log->train_nll += step.nll;
+    log->data_nll += data_nll(r);
     log->gradient_norm += norm;
     log->train_accuracy += (double)step.correct;
     return BNN_OK;
@@ -422,12 +435,14 @@ static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *err
     }
     log->seconds = bnn_seconds() - start;
     log->train_nll /= (double)batches;
+    log->data_nll /= (double)batches;
+    if (r->batches->balance == BNN_BALANCE_NONE) log->data_nll = log->train_nll; /* to the last bit */
     log->gradient_norm /= (double)batches;
     log->train_accuracy /= (double)(batches * c->train.batch_size);
     log->image_samples_per_second = images_per_step(r) * (double)batches / log->seconds;
     log->kl = bnn_posterior_kl(r->model->posterior);
     log->objective = r->map ? NAN : -log->train_nll * (double)log->n - log->kl;
-    log->elbo = r->map ? NAN : -log->train_nll * (double)log->n_base - log->kl;
+    log->elbo = r->map ? NAN : -log->data_nll * (double)log->n_base - log->kl;
     return BNN_OK;
 }
 
@@ -454,6 +469,8 @@ static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
     log->validated = true;
     log->validation_accuracy = metrics->accuracy;
     log->validation_nll = metrics->nll;
+    log->validation_balanced_accuracy = metrics->balanced_accuracy;
+    log->validation_balanced_nll = metrics->balanced_nll;
     bnn_metrics_free(metrics);
     if (isfinite(log->validation_nll)) return BNN_OK;
     return diverged(r, log->epoch, "the validation loss", log->validation_nll, false, error);
@@ -475,6 +492,12 @@ static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error
     return status;
 }
 
+/* What the best model has least of: classes count as in training. */
+static double validation_loss(const run *r, const bnn_epoch *log)
+{
+    return r->config->data.balance == BNN_BALANCE_NONE ? log->validation_nll : log->validation_balanced_nll;
+}
+
 /* Nothing is saved before it has been found finite: the parameters and, on the images at hand, the predictions. */
 static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
 {
@@ -485,9 +508,9 @@ static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
         status = r->validation ? validate(r, log, error)
                                : probe(r, r->train, last ? r->config->train.batch_size : PROBE_IMAGES,
                                        log->epoch, error);
-    const bool better = log->validated && !log->map && log->validation_nll < r->best_nll;
+    const bool better = log->validated && !log->map && validation_loss(r, log) < r->best_nll;
     if (!status && (r->keep_best ? better : last)) {
-        if (better) r->best_nll = log->validation_nll;
+        if (better) r->best_nll = validation_loss(r, log);
         status = bnn_checkpoint_save(r->model, NULL, log, r->directory.model, error);
     }
     if (!status && due) status = save_checkpoint(r, log, error);
@@ -557,6 +580,25 @@ static void introduce(const run *r)
             r->options->directory);
 }
 
+/* What data.balance does, and what is then claimed. */
+static void describe_balance(const run *r)
+{
+    const bnn_batches *b = r->batches;
+    double least = INFINITY, most = 0;
+    if (b->balance == BNN_BALANCE_NONE) return;
+    for (size_t c = 0; c < b->classes; c++) {
+        const double weight = bnn_batches_class_weight(b, c);
+        if (weight > 0) least = fmin(least, weight);
+        most = fmax(most, weight);
+    }
+    say(r, "data.balance %s: an image counts %.3g to %.3g times by its class, in the mean once: N stays %zu",
+        bnn_balance_names[b->balance], least, most, r->plan.count_factor * r->train->count);
+    say(r, "train_nll and objective are those of the balanced likelihood, which bounds no evidence; elbo is "
+           "that of "
+           "the data as it is");
+    if (r->keep_best) say(r, "the best epoch has the least validation NLL averaged over classes");
+}
+
 /* What the data is like, as training begins. */
 static bnn_status describe_data(const run *r, bnn_error *error)
 {
@@ -570,6 +612,7 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
         say(r, "%s", line);
     if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
+    describe_balance(r);
     if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
     return status;
 }
