@@ -330,7 +330,7 @@ static void a_signed_scale_keeps_zero_and_signs(void **state)
         assert_close(strtod(at, NULL), expected[i], 1e-8, 1e-8);
         at = strchr(at, '\n') + 1;
     }
-    after(after(after(scripts, "add ('0' 0)"), "add ('0.001' "), "add ('0.1' ");
+    after(after(after(scripts, "add ('0' 0)"), "add ('1e-3' "), "add ('0.1' ");
     assert_int_equal(setenv("PATH", usual_path, 1), 0);
 }
 

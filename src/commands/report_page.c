@@ -150,14 +150,15 @@ static bnn_status put_price(page *p)
 {
     bnn_html_section(p->out, "The price of symmetry",
                      "What a configuration gains and gives up, from the likelihood to the clock.", 0);
-    put_table(p, 0, false,
-              "Mean over seeds ± standard deviation. ELBO: the expected log-likelihood less KL(q‖p), in "
-              "nats, at the number "
-              "N0 of base training images; its change at the step: right after q was symmetrized less right "
-              "before. "
-              "Defect: mean of ‖F(g.x) − F(x)‖² over images and group, estimated without bias, so that 0 "
-              "within its error "
-              "is exact symmetry. Forwards: passes of the network a prediction.");
+    put_table(
+        p, 0, false,
+        "Mean over seeds ± standard deviation. ELBO: the expected log-likelihood less KL(q‖p), in "
+        "nats, at the number "
+        "N0 of base training images; its change at the step: right after q was symmetrized less right "
+        "before. "
+        "Defect: mean of ‖F(g.x) − F(x)‖² over images and group, estimated without bias, so that 0 "
+        "within its error "
+        "is exact symmetry. Seconds are those of training. Forwards: passes of the network a prediction.");
     if (p->run_count > p->configuration_count) {
         fprintf(p->out, "<details>\n<summary>Every run</summary>\n");
         put_table(p, 0, true, "The same figures of each run.");
@@ -581,17 +582,32 @@ static bnn_status put_pictures(page *p, const report_picture *pictures)
     return BNN_OK;
 }
 
+/* "C4, D4": the groups of all configurations. Returns `text`. */
+static char *group_names(const page *p, char *text, size_t size)
+{
+    *text = '\0';
+    for (size_t c = 0; c < p->configuration_count; c++) {
+        const char *name = text_at(run_of(p, configuration_at(p, c), 0), "eval.equivariance.group");
+        bool seen = false;
+        for (size_t b = 0; b < c; b++)
+            seen = seen || strcmp(text_at(run_of(p, configuration_at(p, b), 0), "eval.equivariance.group"),
+                                  name) == 0;
+        if (!seen) bnn_append(text, size, "%s%s", *text ? ", " : "", name);
+    }
+    return text;
+}
+
 static void put_introduction(const page *p)
 {
     const cJSON *run = run_of(p, configuration_at(p, 0), 0);
     const char *other = text_at(run, "eval.uncertainty.ood.data");
-    char text[CAPTION] = "";
+    char text[CAPTION] = "", groups[256];
     bnn_append(text, sizeof text,
                "%zu run%s of %zu configuration%s, evaluated on %.0f images with %.0f weight draws a "
                "prediction, group %s",
                p->run_count, p->run_count == 1 ? "" : "s", p->configuration_count,
                p->configuration_count == 1 ? "" : "s", number_at(run, "eval.images"),
-               number_at(run, "eval.samples"), text_at(run, "eval.equivariance.group"));
+               number_at(run, "eval.samples"), group_names(p, groups, sizeof groups));
     if (*other) bnn_append(text, sizeof text, "; out of distribution: %s", other);
     bnn_append(text, sizeof text, ". bnn %s.", BNN_VERSION);
     bnn_html_paragraph(p->out, text);

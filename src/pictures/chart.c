@@ -112,27 +112,43 @@ static void visit_tic(const sheet *s, size_t a, double value, tic_visitor *visit
 }
 
 /* The round figures of an axis that is not linear: powers of two; or 0 and powers of ten, of either sign, with 2 and 5 times
- * them where there are few. */
+ * them, or all their whole or half multiples, where there are few. */
 static void visit_tics(const sheet *s, size_t a, tic_visitor *visit)
 {
     const bool twos = axis_of(s, a)->scale == BNN_AXIS_LOG2, is_signed = !is_logarithmic(axis_of(s, a));
     const double width = placed(s, a, s->most[a]) - placed(s, a, s->least[a]);
-    const bool few = width < 2.5 * (is_signed ? log(10) : 1);
+    const double decades = width / (is_signed ? log(10) : 1);
+    const double last = twos || decades > 2.5 ? 1 : decades > 1 ? 5 : 9.5;
+    const double step = decades > 1 ? 3 : decades > 0.25 ? 1 : 0.5; /* from 1 to 2 and to 5 where it is 3 */
     const double size = fmax(fabs(s->least[a]), fabs(s->most[a]));
     if (is_signed && s->least[a] <= 0 && s->most[a] >= 0) visit(s, a, 0, 0);
     for (int k = twos ? 0 : (int)floor(log10(is_signed ? s->unit[a] : s->least[a]) + 1e-9); k < 400; k++) {
         const double power = pow(twos ? 2 : 10, k);
         if (power > size) return;
-        for (double m = 1; m <= (few && !twos ? 5 : 1); m += m < 2 ? 1 : 3) {
+        for (double m = 1; m <= last; m += step > 1 && m < 2 ? 1 : step) {
             visit_tic(s, a, m * power, visit);
             if (is_signed) visit_tic(s, a, -m * power, visit);
         }
     }
 }
 
+/* "0.02", and "1e-4" instead of "1e-04" where that is shorter. Returns `text`. */
+static const char *tic_text(double value, char text[32])
+{
+    const double size = fabs(value);
+    if (value == 0 || (size > 0.005 && size < 1e4)) {
+        snprintf(text, 32, "%g", value);
+        return text;
+    }
+    const int exponent = (int)floor(log10(size) + 1e-9);
+    snprintf(text, 32, "%.3ge%d", value / pow(10, exponent), exponent);
+    return text;
+}
+
 static void put_tic(const sheet *s, size_t a, double value, double place)
 {
-    fprintf(s->script, "set %ctics add ('%g' %.9g)\n", a == 0 ? 'x' : 'y', value, place);
+    char text[32];
+    fprintf(s->script, "set %ctics add ('%s' %.9g)\n", a == 0 ? 'x' : 'y', tic_text(value, text), place);
 }
 
 static void put_axis(const sheet *s, size_t a)
@@ -221,13 +237,14 @@ static void put_series(const sheet *s, size_t k)
 
 static void put_ring(const sheet *s, size_t a, double value, double place)
 {
+    char text[32];
     (void)a;
     if (place <= 0) return;
     fprintf(s->script,
             "set object circle at 0,0 size %.9g fc rgb '" GRID "' fs empty border rgb '" GRID "' back\n",
             place);
-    fprintf(s->script, "set label '%g' at %.9g,%.9g center font ',10' textcolor rgb 'black' front\n", value,
-            place * cos(pi / 8), place * sin(pi / 8));
+    fprintf(s->script, "set label '%s' at %.9g,%.9g center font ',10' textcolor rgb 'black' front\n",
+            tic_text(value, text), place * cos(pi / 8), place * sin(pi / 8));
 }
 
 static void put_polar_grid(const sheet *s)

@@ -36,17 +36,17 @@ static const char style[] =
     ".wide{overflow-x:auto}\n"
     ".wide:focus-visible{outline:2px solid #2f80d0}\n"
     "table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}\n"
-    "caption{caption-side:bottom;text-align:left;padding-top:.6rem;font-size:.85rem;color:var(--soft)}\n"
     "th,td{padding:.45rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}\n"
     "th{font-weight:600;vertical-align:bottom}\n"
     "thead th{white-space:normal;font-size:.8rem;color:var(--soft)}\n"
     "th:first-child{text-align:left;position:sticky;left:0;background:var(--card)}\n"
-    "tbody th{white-space:normal;min-width:8rem;overflow-wrap:anywhere}\n"
+    "tbody th{white-space:normal;min-width:10rem;overflow-wrap:anywhere}\n"
     ".spread{color:var(--soft);font-size:.8em}\n"
-    ".confusion{font-size:.75rem;width:auto;margin:0 auto}\n"
-    ".confusion td,.confusion th{padding:.25rem .3rem;min-width:2rem;text-align:center;border:1px solid "
+    ".confusion{font-size:.7rem}\n"
+    ".confusion td,.confusion th{padding:.3rem .05rem;min-width:1.5rem;text-align:center;border:1px solid "
     "var(--line)}\n"
-    ".confusion tbody th{min-width:0;white-space:nowrap}\n"
+    ".confusion tbody th,.confusion thead "
+    "th{min-width:0;font-size:.7rem;white-space:nowrap;text-align:center}\n"
     ".orbits{display:block;min-width:44rem;width:100%;max-width:60rem;margin:0 auto;border-radius:.4rem;"
     "background:#fff}\n"
     "details{margin:1rem 0}\n"
@@ -155,7 +155,6 @@ void bnn_html_table_of(FILE *page, const bnn_html_table *t)
 {
     begin_wide(page, NULL);
     fprintf(page, "<table>\n");
-    put_element(page, "caption", t->caption);
     put_head(page, t);
     fprintf(page, "<tbody>\n");
     for (size_t r = 0; r < t->row_count; r++) {
@@ -176,7 +175,9 @@ void bnn_html_table_of(FILE *page, const bnn_html_table *t)
         }
         fprintf(page, "</tr>\n");
     }
-    fprintf(page, "</tbody></table>\n</div>\n</figure>\n");
+    fprintf(page, "</tbody></table>\n</div>\n");
+    put_element(page, "figcaption", t->caption);
+    fprintf(page, "</figure>\n");
 }
 
 void bnn_html_confusion(FILE *page, const char *title, const char *caption, const double *counts,
