@@ -28,6 +28,7 @@
 #include "bnn/sweep.h"
 /* floor 1: pictures */
 #include "bnn/picture.h"
+#include "bnn/html.h"
 /* floor 2: kernels */
 #include "bnn/kernel.h"
 /* floor 3: network */

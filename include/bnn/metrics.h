@@ -157,4 +157,8 @@ double bnn_aurc(const double *confidence, const double *correct, size_t n);
  * set is empty or holds a NaN, or memory is short. */
 double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m);
 
+/* counts (bins) <- how many of n values lie in each of the equal bins of 0..most, ends closed on the left; the last bin takes
+ * what lies above, the first what lies below. NaN is not counted. */
+void bnn_histogram(const double *values, size_t n, double most, size_t bins, double *counts);
+
 #endif

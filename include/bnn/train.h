@@ -10,6 +10,13 @@
 #include "bnn/config.h"
 #include "bnn/status.h"
 
+/* What a mode's trigger changed, right before and right after it: the ELBO at N0 (nats), estimated on `images` training images, as
+ * they are, with eval.samples draws; and the KL. */
+typedef struct bnn_change {
+    size_t images; /* 0: nothing was changed, or only what had not been trained */
+    double elbo_before, elbo_after, kl_before, kl_after;
+} bnn_change;
+
 /* What an epoch gave: a line of metrics.jsonl. */
 typedef struct bnn_epoch {
     size_t epoch, epochs; /* epoch counts from 1 */
@@ -30,6 +37,7 @@ typedef struct bnn_epoch {
     double validation_balanced_accuracy, validation_balanced_nll; /* means over classes */
     double learning_rate, gradient_norm; /* the norm: mean over the epoch's steps, before clipping */
     double seconds, image_samples_per_second;
+    bnn_change change; /* that the epoch began with */
 } bnn_epoch;
 
 typedef struct bnn_train_callbacks {

@@ -38,7 +38,7 @@ typedef struct subcommand {
 } subcommand;
 
 extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_show,
-    cmd_check, cmd_info, cmd_export, cmd_calibrate, cmd_help;
+    cmd_report, cmd_check, cmd_info, cmd_export, cmd_calibrate, cmd_help;
 
 /* All of them (main.c), NULL-terminated, and the one of a name: BNN_BAD_INPUT that offers the nearest when there is none. */
 extern const subcommand *const cmd_all[];

@@ -7,27 +7,14 @@
 #include "bnn/mode.h"
 #include "bnn/sweep.h"
 #include "bnn/symmetry.h"
-#include "commands/command.h"
+#include "commands/eval.h"
 #include "commands/figures.h"
 #include "commands/terminal.h"
-
-/* What the command works on. */
-typedef struct evaluation {
-    const cmd_line *line;
-    live_line *progress;
-    cmd_file file; /* of the model */
-    bnn_model *model;
-    bnn_group *group;
-    bnn_dataset *data;
-    bnn_predict_options options;
-    size_t repeats, worst; /* of the sample sweep; images listed */
-} evaluation;
 
 /* Whether the orbit has to be predicted: everything but plain accuracy and uncertainty asks for it. */
 static bool wants_orbit(const evaluation *e)
 {
-    return cmd_flag(e->line, "equivariance") || cmd_flag(e->line, "uncertainty") ||
-           cmd_value(e->line, "ood") || e->worst > 0;
+    return e->equivariance || e->uncertainty || e->worst > 0;
 }
 
 /* A mode that sees several views of an image at once may have maximised another likelihood than eval's, and data.augment that
@@ -88,16 +75,15 @@ static bnn_status add_equivariance(const evaluation *e, cJSON *json, const bnn_m
 static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_metrics *metrics,
                           bnn_error *error)
 {
-    const char *name = cmd_value(e->line, "ood");
     bnn_dataset *other = NULL;
     bnn_metrics *figures = NULL;
-    if (!name) return BNN_OK;
+    if (!cmd_value(e->line, "ood")) return BNN_OK;
     bnn_status status =
         cmd_other_data(e->line, "ood", e->model, false, &other, error); /* only the scores count */
-    live_line_begin(e->progress, name);
+    live_line_begin(e->progress, cmd_value(e->line, "ood"));
     if (!status) status = bnn_evaluate(e->model, other, &e->options, &figures, error);
     live_line_clear(e->progress);
-    if (!status) figures_add_ood(uncertainty, name, metrics, figures);
+    if (!status) figures_add_ood(uncertainty, cmd_value(e->line, "ood"), metrics, figures);
     bnn_metrics_free(figures);
     bnn_dataset_free(other);
     return status;
@@ -110,9 +96,8 @@ static bnn_status sweep_sink(void *context, const bnn_predictions *predictions, 
     return BNN_OK;
 }
 
-/* The sample sweep over one data set: repeats x T draws of their own. */
-static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, const bnn_dataset *data,
-                            bnn_error *error)
+bnn_status eval_add_sweep(const evaluation *e, cJSON *json, const char *name, const bnn_dataset *data,
+                          bnn_error *error)
 {
     bnn_predict_options options = e->options;
     bnn_sweep *sweep = NULL;
@@ -120,7 +105,7 @@ static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, 
     options.samples = e->options.samples * e->repeats;
     bnn_status status = bnn_sweep_create(e->options.samples, e->repeats, e->group->order,
                                          e->model->network->spec.classes, &sweep, error);
-    live_line_begin(e->progress, name);
+    live_line_begin(e->progress, cmd_value(e->line, "ood"));
     if (!status) status = bnn_predict(e->model, data, &options, sweep_sink, sweep, error);
     live_line_clear(e->progress);
     if (!status) status = figures_add_sweep(json, name, sweep, e->repeats, error);
@@ -133,12 +118,12 @@ static bnn_status add_sweep(const evaluation *e, cJSON *json, const char *name, 
 static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
 {
     bnn_dataset *train = NULL, *validation = NULL;
-    bnn_status status = add_sweep(e, json, "sample_sweep", e->data, error);
+    bnn_status status = eval_add_sweep(e, json, "sample_sweep", e->data, error);
     if (status || !e->model->config.data.paths.name[0] || cmd_value(e->line, "images")) return status;
     status = bnn_training_data(&e->model->config, &train, &validation, error);
     if (!status) {
         if (train->count > e->data->count) train->count = e->data->count;
-        status = add_sweep(e, json, "sample_sweep_train", train, error);
+        status = eval_add_sweep(e, json, "sample_sweep_train", train, error);
     }
     bnn_dataset_free(validation);
     bnn_dataset_free(train);
@@ -199,15 +184,15 @@ static bnn_status add_parts(const evaluation *e, cJSON *json, bnn_error *error)
 
 static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
 {
-    const bool uncertainty = cmd_flag(e->line, "uncertainty") || cmd_value(e->line, "ood");
     bnn_status status = BNN_OK;
     if (cmd_value(e->line, "split")) cJSON_AddStringToObject(json, "split", cmd_value(e->line, "split"));
     if (e->options.average_over) cJSON_AddStringToObject(json, "averaged_over", e->group->name);
     figures_add_basic(json, metrics);
     if (metrics->labelled) status = add_elbo(e, json, metrics, error);
     if (!status) status = add_parts(e, json, error);
-    if (!status && uncertainty) status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
-    if (!status && cmd_flag(e->line, "equivariance")) status = add_equivariance(e, json, metrics, error);
+    if (!status && e->uncertainty)
+        status = add_ood(e, figures_add_uncertainty(json, metrics), metrics, error);
+    if (!status && e->equivariance) status = add_equivariance(e, json, metrics, error);
     if (!status && e->worst) figures_add_worst(json, metrics, e->worst);
     if (!status && cmd_flag(e->line, "sample-sweep")) status = add_sweeps(e, json, error);
     if (!status) figures_add_classes(json, metrics);
@@ -232,7 +217,7 @@ static bnn_status add_source(const evaluation *e, cJSON *json, bnn_error *error)
     return cmd_add_config(json, &e->model->config, error);
 }
 
-static bnn_status evaluate(evaluation *e, cJSON *json, bnn_error *error)
+bnn_status eval_model(evaluation *e, cJSON *json, bnn_error *error)
 {
     bnn_metrics *metrics = NULL;
     const double start = bnn_seconds();
@@ -247,7 +232,6 @@ static bnn_status evaluate(evaluation *e, cJSON *json, bnn_error *error)
         cmd_add_number(timing, "seconds", seconds);
         cmd_add_number(timing, "image_samples_per_second",
                        (double)(metrics->images * metrics->draws) * views(e) / seconds);
-        status = add_source(e, json, error);
     }
     bnn_metrics_free(metrics);
     return status;
@@ -255,6 +239,8 @@ static bnn_status evaluate(evaluation *e, cJSON *json, bnn_error *error)
 
 static bnn_status read_options(evaluation *e, bnn_error *error)
 {
+    e->equivariance = cmd_flag(e->line, "equivariance");
+    e->uncertainty = cmd_flag(e->line, "uncertainty") || cmd_flag(e->line, "ood");
     bnn_status status = cmd_predict_options(e->line, e->model, e->group, &e->options, error);
     e->options.progress = live_line_fraction;
     e->options.progress_context = e->progress;
@@ -279,7 +265,8 @@ static bnn_status evaluate_model(const cmd_line *line, const char *operand, live
     if (!status && cmd_flag(line, "classes") && !e.data->labels)
         status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
     if (!status) cmd_tell_calibration(line, e.model, &e.options);
-    if (!status) status = evaluate(&e, json, error);
+    if (!status) status = eval_model(&e, json, error);
+    if (!status) status = add_source(&e, json, error);
     bnn_dataset_free(e.data);
     bnn_group_free(e.group);
     bnn_model_free(e.model);

@@ -100,12 +100,24 @@ static void add_reliability(cJSON *json, const char *name, const bnn_reliability
     }
 }
 
+/* Of the entropies of n images, between 0 and log C. */
+static void add_entropy_histogram(cJSON *json, const double *entropies, size_t n, size_t classes)
+{
+    double counts[FIGURES_HISTOGRAM_BINS];
+    const double most = log((double)classes);
+    bnn_histogram(entropies, n, most, FIGURES_HISTOGRAM_BINS, counts);
+    cJSON *histogram = cJSON_AddObjectToObject(json, "entropy_histogram");
+    cmd_add_number(histogram, "width", most / FIGURES_HISTOGRAM_BINS);
+    cmd_add_numbers(histogram, "counts", counts, FIGURES_HISTOGRAM_BINS);
+}
+
 cJSON *figures_add_uncertainty(cJSON *json, const bnn_metrics *m)
 {
     cJSON *uncertainty = cJSON_AddObjectToObject(json, "uncertainty");
     cmd_add_number(uncertainty, "entropy", m->entropy);
     cmd_add_number(uncertainty, "mutual_information", m->mutual_information);
     cmd_add_number(uncertainty, "orbit_mutual_information", m->orbit_mutual_information);
+    add_entropy_histogram(uncertainty, m->image_entropy, m->images, m->classes);
     if (m->labelled) {
         cmd_add_number(uncertainty, "aurc", m->aurc);
         add_reliability(uncertainty, "reliability", m->reliability);
@@ -127,6 +139,7 @@ void figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in
     cmd_add_number(ood, "auroc_orbit_mutual_information",
                    bnn_auroc(in->image_orbit_mutual_information, in->images,
                              out->image_orbit_mutual_information, out->images));
+    add_entropy_histogram(ood, out->image_entropy, out->images, out->classes);
 }
 
 /* The least-squares slope of log(std) against log(T). */

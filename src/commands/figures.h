@@ -29,6 +29,8 @@
     "MedMNIST's figure) are\n"                                                                               \
     "means over the classes that have images.\n"
 
+#define FIGURES_HISTOGRAM_BINS 20
+
 /* accuracy, nll, ece, brier and their standard errors, balanced accuracy, AUROC; what needs labels is left out without them. */
 void figures_add_basic(cJSON *json, const bnn_metrics *metrics);
 

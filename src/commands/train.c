@@ -216,6 +216,11 @@ const subcommand cmd_train = {.name = "train",
                                          "and objective are null, since neither is an expectation under q. "
                                          "layers: kl, and sigma_over_prior, the mean of\n"
                                          "sigma/s (1 at the prior, near 0 where the variance vanishes).\n"
+                                         "symmetrization, where the epoch began with the mode's step on a "
+                                         "trained q: elbo_before and elbo_after "
+                                         "it (at N0, on\n"
+                                         "`images` training images with eval.samples draws), "
+                                         "elbo_change_per_example, kl_before and kl_after.\n"
                                          "With data.augment, train_nll, train_accuracy and elbo are about "
                                          "the warped images; `bnn eval` warps none.\n",
                               .options = options,

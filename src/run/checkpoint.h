@@ -9,6 +9,7 @@
 #include "bnn/model.h"
 #include "bnn/optimizer.h"
 #include "bnn/safetensors.h"
+#include "bnn/train.h"
 
 /* How far a run is. With its model and its optimiser's arrays it is all that the rest of the run depends on: random streams are
  * keyed by seed, epoch and step. */
@@ -22,7 +23,8 @@ typedef struct bnn_progress {
     double best_nll;    /* on the validation split, since the trigger; infinite before the first */
     double accuracy;    /* on the training items of the last finished epoch */
     double nll, data_nll, gradient_norm, correct, seconds; /* sums over the batches of the unfinished epoch */
-    size_t optimizer_step;                       /* bnn_optimizer: step, begins, trained */
+    bnn_change change;     /* by the trigger that the unfinished epoch began with */
+    size_t optimizer_step; /* bnn_optimizer: step, begins, trained */
     bool optimizer_begins, optimizer_trained;
 } bnn_progress;
 

@@ -25,6 +25,9 @@
 /* Images predicted before a checkpoint where there is no validation split: enough to see what the largest weights do. */
 #define PROBE_IMAGES 16
 
+/* Training images at most that tell the ELBO before and after a trigger. */
+#define CHANGE_IMAGES 1000
+
 /* How long steps are timed before the user is told what the epochs will cost. */
 #define PACE_SECONDS 2.0
 
@@ -198,15 +201,83 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
 
 /* ---- the trigger --------------------------------------------------------------------------------------- */
 
+/* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
+static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
+{
+    return bnn_fail(error, BNN_FAILED, "%s in epoch %zu, step %zu%s%s; last good checkpoint: %s", what, epoch,
+                    r->at.step, *where ? ": " : "", where,
+                    r->checkpointed ? r->directory.checkpoint : "none so far");
+}
+
+static bnn_predict_options validation_options(const run *r)
+{
+    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
+    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
+                                 .samples = r->at.map ? 1 : r->config->eval.samples,
+                                 .mean = r->at.map,
+                                 .draws = (bnn_draws)r->config->eval.draws,
+                                 .seed = r->config->seed,
+                                 .purpose = BNN_STREAM_VALIDATION_NOISE,
+                                 .threads = r->options->threads,
+                                 .stop = r->options->stop};
+}
+
+/* Predictions, or the memory for them, have failed. */
+static bnn_status unpredictable(const run *r, const char *reason, bnn_error *error)
+{
+    char where[256];
+    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
+    return stopped(r, r->at.epoch + 1, reason, where, error);
+}
+
+/* The ELBO at N0 as q is now, on some training images. */
+static bnn_status measure_elbo(const run *r, const bnn_dataset *some, double *elbo, double *kl,
+                               bnn_error *error)
+{
+    bnn_predict_options options = validation_options(r);
+    bnn_metrics *metrics;
+    bnn_error reason;
+    options.average_over = NULL;
+    options.stop = NULL; /* q is symmetrized as a whole */
+    if (bnn_evaluate(r->model, some, &options, &metrics, &reason))
+        return unpredictable(r, reason.message, error);
+    *kl = bnn_posterior_kl(r->model->posterior);
+    *elbo = -metrics->expected_nll * (double)r->train->count - *kl;
+    bnn_metrics_free(metrics);
+    return BNN_OK;
+}
+
+/* Symmetrizes q; what that changed of a trained one goes into the log. */
+static bnn_status symmetrize(run *r, size_t epochs_done, bnn_error *error)
+{
+    const size_t count = r->train->count, images = count < CHANGE_IMAGES ? count : CHANGE_IMAGES;
+    const bool measured = epochs_done > 0 && !r->at.map;
+    bnn_change change = {.images = measured ? images : 0};
+    bnn_dataset *some = NULL;
+    size_t indices[CHANGE_IMAGES];
+    for (size_t i = 0; i < images; i++) indices[i] = i * count / images;
+    bnn_status status = bnn_dataset_subset(r->train, indices, images, &some, error);
+    if (!status && measured) status = measure_elbo(r, some, &change.elbo_before, &change.kl_before, error);
+    if (!status) status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
+    if (!status && measured) status = measure_elbo(r, some, &change.elbo_after, &change.kl_after, error);
+    bnn_dataset_free(some);
+    r->at.change = change;
+    return status;
+}
+
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
+    const bnn_change *change = &r->at.change;
     if (r->mode->replaces_network) unequip(r);
-    bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
+    const bnn_status status = symmetrize(r, epochs_done, error);
     if (status) return status;
     r->at.triggered = true;
     r->at.best_nll = INFINITY; /* earlier models were not symmetrized */
     say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->row.name, epochs_done,
         r->model->posterior->count);
+    if (change->images)
+        say(r, "ELBO at N0 %.1f before it and %.1f after it, KL %.1f and %.1f", change->elbo_before,
+            change->elbo_after, change->kl_before, change->kl_after);
     if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
     r->optimizer->trained = r->at.sigma_trained;
@@ -273,14 +344,6 @@ static double whole_kl_weight(const run *r, size_t n)
     return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
 }
 
-/* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
-static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
-{
-    return bnn_fail(error, BNN_FAILED, "%s in epoch %zu, step %zu%s%s; last good checkpoint: %s", what, epoch,
-                    r->at.step, *where ? ": " : "", where,
-                    r->checkpointed ? r->directory.checkpoint : "none so far");
-}
-
 /* A figure has become NaN or infinite; `gradient`: that of this step is at hand. */
 static bnn_status diverged(const run *r, size_t epoch, const char *figure, double value, bool gradient,
                            bnn_error *error)
@@ -293,27 +356,6 @@ static bnn_status diverged(const run *r, size_t epoch, const char *figure, doubl
 }
 
 /* ---- what is kept ------------------------------------------------------------------------------------------ */
-
-static bnn_predict_options validation_options(const run *r)
-{
-    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
-    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
-                                 .samples = r->at.map ? 1 : r->config->eval.samples,
-                                 .mean = r->at.map,
-                                 .draws = (bnn_draws)r->config->eval.draws,
-                                 .seed = r->config->seed,
-                                 .purpose = BNN_STREAM_VALIDATION_NOISE,
-                                 .threads = r->options->threads,
-                                 .stop = r->options->stop};
-}
-
-/* Predictions, or the memory for them, have failed. */
-static bnn_status unpredictable(const run *r, const char *reason, bnn_error *error)
-{
-    char where[256];
-    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
-    return stopped(r, r->at.epoch + 1, reason, where, error);
-}
 
 /* Predicts some images: the parameters that an epoch ends with are seen by no step, and finite ones may predict NaN. */
 static bnn_status probe(const run *r, size_t images, bool stoppable, bnn_error *error)
@@ -475,7 +517,8 @@ static void fill_log(const run *r, size_t epoch, bnn_epoch *log)
                        .train_accuracy = r->at.correct / (batches * (double)c->train.batch_size),
                        .seconds = r->at.seconds,
                        .image_samples_per_second = images_per_step(r) * batches / r->at.seconds,
-                       .kl = bnn_posterior_kl(r->model->posterior)};
+                       .kl = bnn_posterior_kl(r->model->posterior),
+                       .change = r->at.change};
     log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
     log->learning_rate = c->train.optimizer.options.lr * learning_rate_scale(r, epoch, r->at.step - 1);
     log->objective = r->at.map ? NAN : -log->train_nll * (double)log->n - log->kl;
@@ -520,6 +563,7 @@ static bnn_status keep(run *r, const bnn_epoch *log, bnn_error *error)
         r->at.epoch = log->epoch;
         r->at.batch = 0;
         r->at.accuracy = log->train_accuracy;
+        r->at.change = (bnn_change){0};
         r->at.nll = r->at.data_nll = r->at.gradient_norm = r->at.correct = r->at.seconds = 0;
         if (better) r->at.best_nll = validation_loss(r, log);
         status = save_checkpoint(r, error);
