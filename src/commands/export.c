@@ -7,9 +7,10 @@
 #define MOST_DRAWS 1024
 
 /* Says so where the graph is not what predict gives by itself. */
-static void tell_settings(const cmd_line *line, const bnn_model *model)
+static void tell_settings(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options)
 {
     const bool average = cmd_flag(line, "group-average");
+    cmd_tell_calibration(line, model, options);
     if (model->config.eval.predictive == BNN_PREDICT_GROUP_AVERAGED && !average)
         cmd_print_message("bnn export: ", "the model's eval.predictive is group-averaged, the graph is not: "
                                           "--group-average averages it too");
@@ -52,11 +53,12 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         options.purpose = BNN_STREAM_EVALUATION_NOISE;
         options.average_over = cmd_flag(&line, "group-average") ? group : NULL;
         options.logits = cmd_flag(&line, "logits");
+        options.uncalibrated = options.logits || cmd_flag(&line, "no-calibration");
         status = bnn_export_onnx(model, &options, cmd_flag(&line, "uint8"), &graph, error);
         if (status) bnn_fail_in(error, status, line.operands[0]);
     }
     if (!status) status = bnn_onnx_write(graph, cmd_value(&line, "out"), error);
-    if (!status) tell_settings(&line, model);
+    if (!status) tell_settings(&line, model, &options);
     bnn_onnx_free(graph);
     bnn_group_free(group);
     bnn_model_free(model);
@@ -68,6 +70,7 @@ static const cmd_option options[] = {
     {"out", "X.onnx", "where to write"},
     {"samples", "K", "the mean over K weight draws, those of predict --samples K (default: w = mu)"},
     {"group-average", NULL, "the mean over the orbit of each image, for groups that permute pixels"},
+    CMD_OPTION_CALIBRATION,
     CMD_OPTION_GROUP,
     {"logits", NULL, "logits (their mean over draws) instead of probabilities"},
     {"uint8", NULL, "images are bytes, which the graph scales as the model's data.scale says"},
@@ -78,7 +81,8 @@ static const char details[] =
     "The graph takes what predict --images takes and gives what predict gives, to rounding:\n"
     "  images         (N,C,H,W) float32, taken as they are, or with --uint8 bytes, scaled to -1..1 unless\n"
     "                 data.scale is none; without the padding of data.pad, which the graph adds\n"
-    "  probabilities  (N,classes) float32, or, with --logits, logits\n"
+    "  probabilities  (N,classes) float32, of a calibrated model at its temperature, or, with --logits, "
+    "logits\n"
     "for any number N of images. With --samples the file holds K networks, and --group-average runs each on "
     "all\n"
     "|G| images of an orbit, under the same draws. A double-precision bnn writes float32 too.\n";

@@ -140,6 +140,20 @@ static const char *average(const exporting *e, const char *values)
                          BNN_ONNX_ATTRIBUTES({"axes", 1, {0}}, {"keepdims", 0, {0}}));
 }
 
+/* F^(1/T), normalised, as bnn_temper has it: the softmax of log F / T. */
+static const char *temper(const exporting *e, const char *values)
+{
+    const bnn_real temperature = (bnn_real)e->model->calibration.temperature;
+    bnn_onnx *graph = e->graph;
+    if (e->options->logits || e->options->uncalibrated || temperature == 1) return values;
+    values = bnn_onnx_node(graph, "Log", "logarithms", BNN_ONNX_INPUTS(values), NULL);
+    values = bnn_onnx_node(
+        graph, "Div", "at_temperature",
+        BNN_ONNX_INPUTS(values, bnn_onnx_reals(graph, "temperature", 0, NULL, &temperature)), NULL);
+    return bnn_onnx_node(graph, "Softmax", "tempered", BNN_ONNX_INPUTS(values),
+                         BNN_ONNX_ATTRIBUTES({"axis", 0, {1}}));
+}
+
 static bnn_status fill(const exporting *e, bnn_error *error)
 {
     const bnn_predict_options *o = e->options;
@@ -151,7 +165,7 @@ static bnn_status fill(const exporting *e, bnn_error *error)
     if (!status) {
         const char *mean =
             e->draws > 1 ? bnn_onnx_node(e->graph, "Mean", "mean_of_draws", values, NULL) : values[0];
-        bnn_onnx_node(e->graph, "Identity", name, BNN_ONNX_INPUTS(average(e, mean)), NULL);
+        bnn_onnx_node(e->graph, "Identity", name, BNN_ONNX_INPUTS(temper(e, average(e, mean))), NULL);
         bnn_onnx_output(e->graph, name, BNN_ONNX_FLOAT, 1, &e->model->network->spec.classes);
     }
     free(values);

@@ -48,6 +48,7 @@ OPERATORS = {
     "Gather": lambda x, indices, axis: np.take(x, indices, axis),
     "Gemm": lambda x, weights, bias, transB: x @ (weights.T if transB else weights) + bias,
     "Identity": lambda x: x,
+    "Log": np.log,
     "MaxPool": lambda x, kernel_shape, strides: max_pool({(2, 2): x}[tuple(kernel_shape)]),
     "Mean": lambda *values: sum(values) / len(values),
     "Pad": pad,
@@ -119,4 +120,11 @@ compare("expanded", config, images)
 train("tied", mode="tie")
 os.replace("tied/model.bin", "tied.bin")
 compare("tied", {"model": {"classes": 3}}, random.normal(0, 1, (5, 1, 8, 8)).astype("f4"))
+
+# At the temperature of a calibration.
+np.save("calibration.npy", random.normal(0, 1, (30, 1, 8, 8)).astype("f4"))
+np.save("calibration-labels.npy", np.arange(30) % 3)
+bnn("calibrate", "tied.bin", "--images", "calibration.npy", "--labels", "calibration-labels.npy", "--samples", 3,
+    "--out", "calibrated.bin")
+compare("calibrated", {"model": {"classes": 3}}, random.normal(0, 1, (5, 1, 8, 8)).astype("f4"))
 finish()
