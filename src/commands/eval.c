@@ -232,6 +232,7 @@ bnn_status eval_model(evaluation *e, cJSON *json, bnn_error *error)
         cmd_add_number(timing, "seconds", seconds);
         cmd_add_number(timing, "image_samples_per_second",
                        (double)(metrics->images * metrics->draws) * views(e) / seconds);
+        status = add_source(e, json, error);
     }
     bnn_metrics_free(metrics);
     return status;
@@ -266,7 +267,6 @@ static bnn_status evaluate_model(const cmd_line *line, const char *operand, live
         status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
     if (!status) cmd_tell_calibration(line, e.model, &e.options);
     if (!status) status = eval_model(&e, json, error);
-    if (!status) status = add_source(&e, json, error);
     bnn_dataset_free(e.data);
     bnn_group_free(e.group);
     bnn_model_free(e.model);

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
@@ -248,11 +247,13 @@ static bnn_status draw_worst(const evaluation *e, const cJSON *run, report_pictu
     return status;
 }
 
-static bnn_status evaluate(report *r, cJSON *run, bool first, bnn_error *error)
+static bnn_status evaluate(report *r, cJSON *run, bool first, live_line *progress, bnn_error *error)
 {
     const size_t number = (size_t)figures_find(run, "configuration")->valuedouble;
-    evaluation e = {.line = r->line, .equivariance = true, .uncertainty = true, .worst = r->worst};
-    bnn_status status = cmd_load_model(figures_find(run, "directory")->valuestring, &e.model, NULL, error);
+    evaluation e = {
+        .line = r->line, .progress = progress, .equivariance = true, .uncertainty = true, .worst = r->worst};
+    bnn_status status =
+        cmd_load_identified(figures_find(run, "directory")->valuestring, &e.file, &e.model, NULL, error);
     if (!status) status = cmd_group(r->line, e.model, &e.group, error);
     if (!status) status = cmd_predict_options(r->line, e.model, e.group, &e.options, error);
     if (!status) status = cmd_data(r->line, e.model, &e.data, error);
@@ -272,17 +273,20 @@ static bnn_status evaluate(report *r, cJSON *run, bool first, bnn_error *error)
 
 static bnn_status evaluate_runs(report *r, bnn_error *error)
 {
-    const bool live = isatty(STDERR_FILENO);
+    live_line progress = live_line_open(0);
+    char text[64];
     const int count = cJSON_GetArraySize(r->runs);
     bnn_status status = BNN_OK;
     for (int i = 0; !status && i < count; i++) {
         cJSON *run = cJSON_GetArrayItem(r->runs, i);
         const int number = (int)figures_find(run, "configuration")->valuedouble;
         const cJSON *of_configuration = figures_find(cJSON_GetArrayItem(r->configurations, number), "runs");
-        if (live) fprintf(stderr, "\r\033[Krun %d of %d", i + 1, count);
-        status = evaluate(r, run, (int)cJSON_GetArrayItem(of_configuration, 0)->valuedouble == i, error);
+        snprintf(text, sizeof text, "run %d of %d", i + 1, count);
+        live_line_show(&progress, text);
+        status = evaluate(r, run, (int)cJSON_GetArrayItem(of_configuration, 0)->valuedouble == i, &progress,
+                          error);
     }
-    if (live) fprintf(stderr, "\r\033[K");
+    live_line_clear(&progress);
     return status;
 }
 
