@@ -73,6 +73,8 @@ static void a_fit_without_end_stops_at_a_bound(void **state)
     (void)state;
     assert_close(bnn_fit_temperature(p, right, 2, 2), BNN_LEAST_TEMPERATURE, 1e-9, 0);
     assert_close(bnn_fit_temperature(p, wrong, 2, 2), BNN_MOST_TEMPERATURE, 1e-9, 0);
+    assert_true(bnn_fit_temperature(p, right, 2, 2) >= BNN_LEAST_TEMPERATURE);
+    assert_true(bnn_fit_temperature(p, wrong, 2, 2) <= BNN_MOST_TEMPERATURE);
 }
 
 static void tempered_probabilities(void **state)

@@ -348,8 +348,8 @@ static void an_interrupted_run_leaves_a_checkpoint(void **state)
 
 /* ---- usage --------------------------------------------------------------------------------------------------- */
 
-static const char *const commands[] = {"train",      "eval",   "predict", "score",
-                                       "symmetrize", "expand", "check",   "info"};
+static const char *const commands[] = {"train",  "eval",  "predict", "score",    "symmetrize",
+                                       "expand", "check", "info",    "calibrate"};
 
 static void help_is_printed_and_usage_checked(void **state)
 {

@@ -215,6 +215,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (!status) status = cmd_group(&line, e.model, &e.group, error);
     if (!status) status = read_options(&e, error);
     if (!status) status = cmd_data(&line, e.model, &e.data, error);
+    if (!status && cmd_flag(&line, "classes") && !e.data->labels)
+        status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
     if (!status) cmd_tell_calibration(&line, e.model, &e.options);
     if (!status) status = evaluate(&e, error);
     bnn_dataset_free(e.data);

@@ -67,8 +67,10 @@ static double number(const cJSON *object, const char *name)
 
 static void print_table(const cJSON *json)
 {
-    const cJSON *layer, *training = cJSON_GetObjectItemCaseSensitive(json, "training");
+    const cJSON *layer, *calibration = cJSON_GetObjectItemCaseSensitive(json, "calibration"),
+                        *training = cJSON_GetObjectItemCaseSensitive(json, "training");
     static const char *const names[] = {"type", "group", "family", "mode"};
+    const char *nll = cJSON_HasObjectItem(training, "data_nll") ? "data_nll" : "train_nll"; /* older files */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         printf("%-12s %s\n", names[i], cJSON_GetObjectItemCaseSensitive(json, names[i])->valuestring);
     printf("%-12s %.0f\n%-12s %.2f nats\n\n", "parameters", number(json, "parameters"), "KL",
@@ -82,7 +84,6 @@ static void print_table(const cJSON *json)
                number(layer, "out_channels"), number(layer, "parameters"),
                cJSON_GetObjectItemCaseSensitive(layer, "representation")->valuestring, number(layer, "kl"),
                number(layer, "sigma_over_prior"));
-    const cJSON *calibration = cJSON_GetObjectItemCaseSensitive(json, "calibration");
     if (calibration)
         printf("\ncalibrated on %.0f images with %.0f draws: temperature %.4f, %s sets of coverage %g\n",
                number(calibration, "images"), number(calibration, "samples"),
@@ -95,7 +96,7 @@ static void print_table(const cJSON *json)
                number(training, "epoch"), number(training, "n"), number(training, "n_base"),
                number(training, "kl_weight"), number(training, "train_nll"), number(training, "kl"),
                -number(training, "train_nll") * number(training, "n") - number(training, "kl"),
-               -number(training, "train_nll") * number(training, "n_base") - number(training, "kl"));
+               -number(training, nll) * number(training, "n_base") - number(training, "kl"));
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)

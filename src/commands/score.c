@@ -79,6 +79,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     const char *path = cmd_value(&line, "probs"), *labels_path = cmd_value(&line, "labels");
+    if (cmd_flag(&line, "classes") && !labels_path)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn score: --classes: expected --labels too");
     status = bnn_npy_read(path, &probs, error);
     if (!status) status = check_shape(path, probs, shape, error);
     if (!status && labels_path) status = bnn_labels_read(labels_path, shape[2], shape[3], &labels, error);

@@ -56,7 +56,7 @@ double bnn_fit_temperature(const double *probabilities, const uint32_t *labels, 
             most = middle;
     }
     free(tempered);
-    return exp((least + most) / 2);
+    return fmin(fmax(exp((least + most) / 2), BNN_LEAST_TEMPERATURE), BNN_MOST_TEMPERATURE);
 }
 
 /* ---- sets ------------------------------------------------------------------------------------------------ */
