@@ -350,7 +350,7 @@ static void progress_keeps_to_the_terminal(void **state)
     watch(pid, terminal, NULL, text, sizeof text);
     char *live = strstr(text, "\r\033[Kepoch 1/2"), *end = strstr(text, "\nmodel: ");
     if (!live || !end) fail_msg("no live line: %s", text);
-    *end = '\0'; /* it is a path, which is never broken */
+    *end = '\0';                                /* it is a path, which is never broken */
     assert_non_null(strstr(text, "epoch 2/2")); /* and its figures, though they take several lines */
     assert_non_null(strstr(text, "  acc 0."));
     assert_never_wraps(text);
