@@ -243,7 +243,6 @@ static void scores_of_logits_are_those_of_eval(void **state)
     cJSON *evaluated = json_of(bnn_run("eval", MODEL, LABELLED, "--equivariance", "--uncertainty", "--json"));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_close(figure(scored, names[i]), figure(evaluated, names[i]), 1e-12, 1e-3);
-    assert_text(scored, "data.logits", logits);
     cJSON_Delete(evaluated);
     cJSON_Delete(scored);
     /* far beyond what probabilities can say: class 1 is 2000 nats behind */
@@ -350,7 +349,7 @@ static void progress_keeps_to_the_terminal(void **state)
     watch(pid, terminal, NULL, text, sizeof text);
     char *live = strstr(text, "\r\033[Kepoch 1/2"), *end = strstr(text, "\nmodel: ");
     if (!live || !end) fail_msg("no live line: %s", text);
-    *end = '\0'; /* it is a path, which is never broken */
+    *end = '\0';                                /* it is a path, which is never broken */
     assert_non_null(strstr(text, "epoch 2/2")); /* and its figures, though they take several lines */
     assert_non_null(strstr(text, "  acc 0."));
     assert_never_wraps(text);
