@@ -99,12 +99,14 @@ all_figures() {
         awk '!seen[$1]++ && $1 != "seconds" { printf "%s ", $1 } END { print "seconds" }'
 }
 
-# figures_of DIR NAME...: the figures of a run in one line between tabs, "-" where there is none.
+# figures_of DIR FILE.json NAME...: the figures of a run, of which bnn eval wrote the file in its folder, in one line between tabs,
+# "-" where there is none.
 figures_of() {
     folder=$1
-    shift
+    json=$2
+    shift 2
     {
-        numbers_of "$folder/eval.json"
+        numbers_of "$folder/$json"
         sed -n 's/.*"seconds":\([-+0-9.eE]*\).*/\1/p' "$folder/metrics.jsonl" |
             awk '{ s += $1 } END { print "seconds\t" s }'
         "$bnn" info "$folder/model.bin" --json > "$folder/info.tmp"
@@ -163,14 +165,15 @@ mean_and_deviation() {
         }'
 }
 
-# as_text: in columns, the first one to the left.
+# as_text: in columns, the first one to the left. They are wide enough for any number, so that no width depends on times.
 as_text() {
     awk -F '\t' '
+        NR == 1 { for (i = 1; i <= NF; i++) width[i] = i == 1 ? 24 : 16 }
         { for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
         END {
             for (r = 1; r <= NR; r++) {
                 printf "%-" width[1] "s", cell[r, 1]
-                for (i = 2; i <= NF; i++) printf "  %" width[i] "s", cell[r, i]
+                for (i = 2; i <= NF; i++) printf " %" width[i] "s", cell[r, i]
                 printf "\n"
             }
         }'

@@ -13,7 +13,7 @@
 #   OUT      runs/sweep: a folder for each run, the table as table.md, and every run's figures as table.csv
 #   JOBS     1: runs at once, which share the processors unless OMP_NUM_THREADS is set
 #   SET      KEY=VALUE settings for every run, between blanks
-#   EVAL     further options of `bnn eval --equivariance`, between blanks
+#   DRAWS    shared: weight draws over the orbit, or independent
 #   FIGURES  the table's columns: names of figures.sh, or paths in the JSON of bnn eval
 #   BNN      the program: bnn of this folder's parent, or of PATH
 #
@@ -28,6 +28,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=configs/figures.sh
 . "$here/figures.sh"
 out=${OUT:-runs/sweep}
+draws=${DRAWS:-shared}
 modes='none augment group-elbo average project orbit-expansion orbit-expansion-held tie'
 tab=$(printf '\t')
 
@@ -119,14 +120,12 @@ EOF
 # make_run FOLDER CONFIG OPTION...
 make_run() {
     train_once "$@"
-    # shellcheck disable=SC2086 # the options are words
-    evaluate_once "$1/eval.json" "$1/model.bin" --equivariance ${EVAL:-}
+    evaluate_once "$1/eval-$draws.json" "$1/model.bin" --equivariance --draws "$draws"
 }
 
 # is_made FOLDER CONFIG OPTION...; ends with 2 where the configuration is not good.
 is_made() {
-    # shellcheck disable=SC2086 # the options are words
-    is_trained "$@" && is_evaluated "$1/eval.json" "$1/model.bin" --equivariance ${EVAL:-}
+    is_trained "$@" && is_evaluated "$1/eval-$draws.json" "$1/model.bin" --equivariance --draws "$draws"
 }
 
 # due_runs: the numbers of those of $runs that have yet to be made. A configuration that is not good ends the sweep before any
@@ -161,7 +160,7 @@ measure() {
 
 # measure_run FOLDER...
 # shellcheck disable=SC2086 # the titles are words
-measure_run() { figures_of "$1" $titles; }
+measure_run() { figures_of "$1" "eval-$draws.json" $titles; }
 
 action=sweep
 case ${1:-} in

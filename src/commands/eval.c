@@ -185,7 +185,6 @@ static bnn_status add_parts(const evaluation *e, cJSON *json, bnn_error *error)
 static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
 {
     bnn_status status = BNN_OK;
-    if (cmd_value(e->line, "split")) cJSON_AddStringToObject(json, "split", cmd_value(e->line, "split"));
     if (e->options.average_over) cJSON_AddStringToObject(json, "averaged_over", e->group->name);
     figures_add_basic(json, metrics);
     if (metrics->labelled) status = add_elbo(e, json, metrics, error);

@@ -30,7 +30,8 @@ static void add_path(cJSON *object, const char *name, const char *path)
 
 void cmd_add_data(cJSON *object, const cmd_line *line, const bnn_model *model)
 {
-    const char *images = cmd_value(line, "images"), *name = cmd_value(line, "data");
+    const char *images = cmd_value(line, "images"), *name = cmd_value(line, "data"),
+               *split = cmd_value(line, "split");
     cJSON *data = cJSON_AddObjectToObject(object, "data");
     if (images) {
         add_path(data, "images", images);
@@ -38,7 +39,7 @@ void cmd_add_data(cJSON *object, const cmd_line *line, const bnn_model *model)
         return;
     }
     cJSON_AddStringToObject(data, "name", name ? name : model->config.data.paths.name);
-    cJSON_AddStringToObject(data, "split", "test");
+    cJSON_AddStringToObject(data, "split", split ? split : "test");
 }
 
 void cmd_add_prediction(cJSON *object, const bnn_predict_options *options)

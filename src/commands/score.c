@@ -130,17 +130,6 @@ static bnn_status check_options(const cmd_line *line, bnn_error *error)
     return BNN_OK;
 }
 
-/* The files that the figures come from, and the version of the program that made them. */
-static void add_source(const cmd_line *line, cJSON *json)
-{
-    static const char *const files[] = {"probs", "logits", "labels"};
-    cJSON *data = cJSON_AddObjectToObject(json, "data");
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if (cmd_flag(line, files[i]))
-            cJSON_AddStringToObject(data, files[i], bnn_input_name(cmd_value(line, files[i])));
-    cJSON_AddStringToObject(json, "version", BNN_VERSION);
-}
-
 static bnn_status print(const cmd_line *line, const bnn_metrics *metrics, bool orbit, bnn_error *error)
 {
     cJSON *json = cJSON_CreateObject();
@@ -148,7 +137,7 @@ static bnn_status print(const cmd_line *line, const bnn_metrics *metrics, bool o
     figures_add_uncertainty(json, metrics);
     if (orbit) figures_add_equivariance(json, metrics, NULL, 0, 0, NULL, NULL);
     figures_add_classes(json, metrics);
-    add_source(line, json);
+    cJSON_AddStringToObject(json, "version", BNN_VERSION);
     if (cmd_flag(line, "json")) return cmd_print_json(json, error);
     figures_print(json, cmd_flag(line, "classes"));
     cJSON_Delete(json);
