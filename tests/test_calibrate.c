@@ -188,7 +188,7 @@ static void what_cannot_be_calibrated_is_refused(void **state)
     assert_int_equal(access(out, F_OK), -1);
     cJSON *json = json_of(bnn_run("eval", model, "--json", "--split", "train"));
     assert_true(figure(json, "images") == IMAGES - VALIDATION);
-    assert_string_equal(member(json, "split")->valuestring, "train");
+    assert_string_equal(member(json, "data.split")->valuestring, "train");
     cJSON_Delete(json);
     char text[1024];
     small_config(text, sizeof text);

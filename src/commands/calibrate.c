@@ -6,6 +6,7 @@
 #include "bnn/evaluate.h"
 #include "commands/command.h"
 #include "commands/figures.h"
+#include "commands/terminal.h"
 
 /* Data sets may have a few images twice; more of the calibration images than this share of them in the training or the test set
  * are no accident. */
@@ -192,13 +193,18 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bool done;
     bnn_safetensors *file = NULL;
     calibration c = {.line = &line};
+    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     status = cmd_load_model(line.operands[0], &c.model, &file, error);
     if (!status) status = cmd_group(&line, c.model, &c.group, error);
     if (!status) status = read_options(&c, error);
     if (!status) status = find_images(&c, error);
+    c.options.progress = live_line_fraction;
+    c.options.progress_context = &progress;
+    live_line_begin(&progress, line.operands[0]);
     if (!status) status = calibrate(&c, file, error);
+    live_line_clear(&progress);
     bnn_dataset_free(c.data);
     bnn_group_free(c.group);
     bnn_safetensors_free(file);
