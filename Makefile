@@ -21,6 +21,7 @@ OPTIMISE := -O3 -g -fno-math-errno -fno-trapping-math
 # Checks by calls instead of inline: the vector kernels, unrolled, take a minute to compile otherwise.
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
             --param asan-instrumentation-with-call-threshold=0
+SANITIZE_FUZZ := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
 BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -isystem $(BUILD)/onnx -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
 LIBS := -lopenblas -lcjson -lzip -lpng -lz -lprotobuf-c -lmd -lm
 ONNX_PROTO ?= $(firstword $(wildcard $(addsuffix /onnx/onnx.proto,/usr/include /usr/local/include /opt/homebrew/include)))
@@ -52,6 +53,7 @@ make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
+make fuzz               readers of files under libFuzzer (clang, libclang-rt-dev, libomp-dev), SECONDS=60 each
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
 make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
@@ -59,7 +61,7 @@ make install            program, manuals and completions; PREFIX=/usr/local DEST
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan torture bench bench-kernels onnx-test testu01 documents install uninstall clean force
+.PHONY: all help deps demo test test-release test-double asan torture fuzz bench bench-kernels onnx-test testu01 documents install uninstall clean force
 all: bnn documents
 help:
 	$(info $(help))
@@ -123,6 +125,11 @@ test-double: run-double
 asan: run-asan
 torture: bnn
 	BNN=./bnn tests/torture.sh $(KILLS)
+fuzz:
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang SANITIZE='$(SANITIZE_FUZZ)' $(BUILD)/clang/asan/fuzz
+	tests/fuzz.sh $(BUILD)/clang/asan/fuzz $(SECONDS)
+$(BUILD)/asan/fuzz: $(BUILD)/asan/tests/fuzz.o $(BUILD)/asan/libbnn.a
+	@echo "LD $@"; $(CC) -fopenmp -fsanitize=fuzzer $(flags_asan) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
 
 bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
