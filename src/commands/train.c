@@ -26,9 +26,9 @@ static void catch_signals(void)
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction before; /* nohup ignores SIGHUP, a shell's & SIGINT */
-        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(signals[i], &action, NULL);
+        struct sigaction before;
+        const bool ignored = sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+        if (signals[i] != SIGHUP || !ignored) sigaction(signals[i], &action, NULL); /* nohup means it */
     }
 }
 
