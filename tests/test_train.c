@@ -444,11 +444,11 @@ static void a_sweep_repeats_what_its_settings_changed_and_no_more(void **state)
     sweep("prior.std=1", first, sizeof first);
     assert_non_null(strstr(first, "none"));
     const struct timespec trained = changed("sweep/none-1/model.bin"),
-                          evaluated = changed("sweep/none-1/eval.json");
+                          evaluated = changed("sweep/none-1/eval-shared.json");
     sweep("prior.std=1", table, sizeof table);
     assert_string_equal(table, first);
     assert_true(same_time(changed("sweep/none-1/model.bin"), trained));
-    assert_true(same_time(changed("sweep/none-1/eval.json"), evaluated));
+    assert_true(same_time(changed("sweep/none-1/eval-shared.json"), evaluated));
 
     sweep("prior.std=0.01", table, sizeof table); /* other settings, other figures */
     assert_string_not_equal(table, first);
@@ -465,12 +465,12 @@ static void a_sweep_repeats_what_its_settings_changed_and_no_more(void **state)
     assert_false(same_time(changed("sweep/none-2/model.bin"), whole));
 
     /* figures of another model are not taken for this one's */
-    const struct timespec figures = changed("sweep/none-1/eval.json");
+    const struct timespec figures = changed("sweep/none-1/eval-shared.json");
     succeeded(bnn_run("train", in_temporary("sweep/none-1/config.json"), "--out", in_temporary("other"),
                       "--quiet", "--set", "seed=77"));
     assert_int_equal(rename(in_temporary("other/model.bin"), in_temporary("sweep/none-1/model.bin")), 0);
     sweep("prior.std=1", table, sizeof table);
-    assert_false(same_time(changed("sweep/none-1/eval.json"), figures));
+    assert_false(same_time(changed("sweep/none-1/eval-shared.json"), figures));
 }
 
 int main(void)
