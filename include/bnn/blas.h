@@ -7,9 +7,16 @@
 #include <stddef.h>
 
 #include "bnn/real.h"
+#include "bnn/status.h"
 
 /* Makes the library run each product on its calling thread. Call once, before any product. */
 void bnn_blas_single_thread(void);
+
+/* Makes OpenBLAS take the memory that products on so many threads at a time want, before there is any: it takes BNN_BLAS_BUFFER
+ * bytes of address space for each, and where they are not to be had (ulimit -v) it would try again for ever, in the middle of a
+ * product. BNN_FAILED, and nothing is taken, where there is no room for them. Not to be called from several threads. */
+#define BNN_BLAS_BUFFER (((size_t)128 << 20) + (1 << 16))
+bnn_status bnn_blas_reserve(size_t threads, bnn_error *error);
 
 /* The name OpenBLAS gives the processor family whose kernels it runs ("Zen", "SkylakeX", "Prescott"). */
 const char *bnn_blas_core(void);

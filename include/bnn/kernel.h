@@ -87,6 +87,9 @@ typedef struct bnn_kernel {
     bool (*supports)(const bnn_kernel_shape *shape);
     bool noise;
 
+    /* Whether it is made of bnn_gemm, whose memory is to be reserved (bnn_blas_reserve). */
+    bool products;
+
     /* In bnn_real; NULL: 0. Packed: a draw's weights and bias as the kernel wants them. */
     size_t (*packed_count)(const bnn_kernel_shape *shape);
     size_t (*saved_count)(const bnn_kernel_shape *shape, size_t images);

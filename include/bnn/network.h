@@ -99,6 +99,9 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
                                 bnn_workspace **workspace, bnn_error *error);
 void bnn_workspace_free(bnn_workspace *workspace);
 
+/* Reserves what workspaces like this one, `threads` of them at a time, want beside their own memory (bnn_blas_reserve). */
+bnn_status bnn_workspace_reserve(const bnn_workspace *workspace, size_t threads, bnn_error *error);
+
 /* A draw's weights as the kernels want them: bnn_real's, and the parts that they are made in, one after the other or by
  * several threads. Both may be 0. Workspaces of equal options pack alike. */
 size_t bnn_workspace_packed_count(const bnn_workspace *workspace);

@@ -2,13 +2,48 @@
 
 #include <cblas.h>
 #include <omp.h>
+#include <stdint.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 void bnn_blas_single_thread(void)
 {
     const int threads = omp_get_max_threads();
     openblas_set_num_threads(1);
     omp_set_num_threads(threads); /* an OpenBLAS built on OpenMP sets the number for everybody */
+}
+
+/* OpenBLAS's own, which no header of it declares: a buffer that is free or new, and its return. Where a build has them not, nothing
+ * is reserved. */
+extern void *blas_memory_alloc(int) __attribute__((weak));
+extern void blas_memory_free(void *) __attribute__((weak));
+
+/* Whether so many bytes are to be had now. */
+static bool is_room_for(size_t bytes)
+{
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) return false;
+    munmap(room, bytes);
+    return true;
+}
+
+/* The process's buffers are OpenBLAS's, which keeps them to its end and does not tell their number: hence `kept`. */
+bnn_status bnn_blas_reserve(size_t threads, bnn_error *error)
+{
+    enum { MOST = 256 };
+    static size_t kept;
+    void *buffer[MOST];
+    if (threads > MOST) threads = MOST;
+    if (threads <= kept || !blas_memory_alloc || !blas_memory_free) return BNN_OK;
+    if (!is_room_for((threads - kept) * BNN_BLAS_BUFFER))
+        return bnn_fail(error, BNN_FAILED,
+                        "out of memory for matrix products: OpenBLAS wants %zu MiB of address space for each "
+                        "of %zu threads (ulimit -v, --threads)",
+                        BNN_BLAS_BUFFER >> 20, threads);
+    for (size_t t = 0; t < threads; t++) buffer[t] = blas_memory_alloc(0);
+    for (size_t t = threads; t-- > 0;) blas_memory_free(buffer[t]);
+    kept = threads;
+    return BNN_OK;
 }
 
 const char *bnn_blas_core(void)

@@ -28,14 +28,17 @@ bnn_status cmd_find(const char *name, const subcommand **command, bnn_error *err
 }
 
 /* Two libraries read their settings when they are loaded, so a setting that the user has not made takes a new start.
+ * OPENBLAS_NUM_THREADS is 1 whatever the user has set: products run on our threads (bnn_blas_single_thread), and its own, which
+ * start before main, each ask for 128 MiB, for ever where ulimit -v has not as much.
  * OPENBLAS_CORETYPE: on a processor that OpenBLAS does not know, the core that fits (bnn_blas_better_core).
  * OMP_WAIT_POLICY: threads that wait sleep instead of spinning, which on a shared machine costs others nothing and on
  * an idle one next to nothing, as a training step has two barriers. */
 static void restart_with_settings(char **argv)
 {
     const char *core = bnn_blas_better_core();
-    bool changed = false;
-    if (core && !getenv("OPENBLAS_CORETYPE")) changed = setenv("OPENBLAS_CORETYPE", core, 1) == 0;
+    const char *threads = getenv("OPENBLAS_NUM_THREADS");
+    bool changed = (!threads || strcmp(threads, "1") != 0) && setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0;
+    if (core && !getenv("OPENBLAS_CORETYPE")) changed = setenv("OPENBLAS_CORETYPE", core, 1) == 0 || changed;
     if (!getenv("OMP_WAIT_POLICY")) changed = setenv("OMP_WAIT_POLICY", "passive", 1) == 0 || changed;
     if (changed) execv("/proc/self/exe", argv); /* where that fails, the slower settings serve */
 }

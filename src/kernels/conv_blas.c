@@ -134,8 +134,10 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
         bnn_gemm(false, false, pixels, stride, patch, 1, b.patches, patch, pass->packed, stride, 0, b.values,
                  stride);
         for (size_t y = 0; y < shape->out.height; y++)
-            for (size_t x = 0; x < shape->out.width; x++, out += stride, codes += codes ? stride : 0)
+            for (size_t x = 0; x < shape->out.width; x++, out += stride) {
                 finish_pixel(shape, bias, b.values + (y * shape->in.width + x) * window * stride, out, codes);
+                if (codes) codes += stride;
+            }
     }
 }
 
@@ -185,6 +187,7 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 const bnn_kernel bnn_conv_blas = {
     .name = "conv-blas",
     .set = "blas",
+    .products = true,
     .packed_count = packed_count,
     .saved_count = saved_count,
     .scratch_count = scratch_count,

@@ -77,6 +77,7 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
 const bnn_kernel bnn_dense_blas = {
     .name = "dense-blas",
     .set = "blas",
+    .products = true,
     .supports = is_flat,
     .packed_count = packed_count,
     .forward = forward,
@@ -85,6 +86,7 @@ const bnn_kernel bnn_dense_blas = {
 const bnn_kernel bnn_dense_grid = {
     .name = "dense-grid",
     .set = "blas",
+    .products = true,
     .supports = is_grid,
     .packed_count = packed_count,
     .pack = pack,

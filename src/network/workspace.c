@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "bnn/blas.h"
 #include "bnn/network.h"
 #include "network/perturbation.h"
 #include "network/plan.h"
@@ -149,6 +150,13 @@ bnn_status bnn_workspace_create(const bnn_network *network, const bnn_workspace_
         return status;
     }
     *workspace = result;
+    return BNN_OK;
+}
+
+bnn_status bnn_workspace_reserve(const bnn_workspace *workspace, size_t threads, bnn_error *error)
+{
+    for (size_t i = 0; i < workspace->packing_count; i++)
+        if (workspace->packings[i].runner->kernel->products) return bnn_blas_reserve(threads, error);
     return BNN_OK;
 }
 

@@ -134,6 +134,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
     for (int t = 0; !status && t < options->threads; t++)
         status = bnn_workspace_create(network, &workspace, &result->workspaces[t], error);
+    if (!status) status = bnn_workspace_reserve(result->workspaces[0], (size_t)options->threads, error);
     if (!status) {
         result->packed_count = bnn_workspace_packed_count(result->workspaces[0]);
         result->parts = bnn_workspace_parts(result->workspaces[0]);

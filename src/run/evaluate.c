@@ -121,6 +121,7 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     const bnn_workspace_options options = {.block = p->block, .kernels = p->options->kernels};
     for (size_t t = 0; !status && t < threads; t++)
         status = bnn_workspace_create(p->model->network, &options, &p->workspaces[t], error);
+    if (!status) status = bnn_workspace_reserve(p->workspaces[0], threads, error);
     if (!status) {
         p->packed_count = bnn_workspace_packed_count(p->workspaces[0]);
         p->packed = bnn_alloc(threads * p->packed_count, sizeof *p->packed);

@@ -126,8 +126,8 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
                     finish_window(pool, shape->relu, values[j], 2, bias[j], i.out + j * LANES,
                                   i.codes ? i.codes + j * LANES : NULL);
             i.out += stride;
-            i.slopes += normals ? stride : 0;
-            i.codes += i.codes ? stride : 0;
+            if (normals) i.slopes += stride;
+            if (i.codes) i.codes += stride;
         }
 }
 

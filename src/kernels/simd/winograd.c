@@ -185,6 +185,7 @@ typedef struct kept {
 static kept kept_in(const bnn_kernel_shape *shape, const tiling *s, bnn_real *saved)
 {
     const bool normals = shape->noise == BNN_NOISE_NORMALS;
+    if (!saved) return (kept){NULL};
     kept k = {.v = saved, .spread_v = saved + PLANES * s->v_plane};
     k.slopes = k.spread_v + (normals ? PLANES * s->v_plane : 0);
     k.codes = (bnn_code *)(k.slopes + (normals ? s->images * bnn_activation_count(&shape->out) : 0));
@@ -581,7 +582,7 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
         transform_noisy_outputs(shape, &s, &b, pass, &k);
     else
         transform_outputs(shape, &s, b.m, pass->packed + PLANES * (s.u_plane + s.ut_plane), pass->out,
-                          pass->saved ? k.codes : NULL);
+                          k.codes);
 }
 
 /* The gradients of weights and bias, and b.v <- dV, of one M whose out_count' gradient is given. */
