@@ -61,6 +61,9 @@ typedef struct bnn_grid_action {
 
 /* BNN_BAD_INPUT when the group does not act on this grid (C4 on H != W; T3 with H or W not divisible by 3).
  */
+bnn_status bnn_grid_check(const bnn_group *group, size_t height, size_t width, bnn_error *error);
+
+/* The same failures. */
 bnn_status bnn_grid_action_create(const bnn_group *group, size_t height, size_t width,
                                   bnn_grid_action **action, bnn_error *error);
 void bnn_grid_action_free(bnn_grid_action *action);

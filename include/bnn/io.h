@@ -15,11 +15,30 @@
 /* What messages call a file: its path, and "standard input" for "-". */
 const char *bnn_input_name(const char *path);
 
+/* Whether `packed` bytes can be `size` bytes once they are inflated: deflate makes of a byte at most 1032 (zlib's technical
+ * notes, "Maximum Compression Factor"). What says otherwise in its header is not believed before memory is taken for it. */
+static inline bool bnn_can_inflate_to(size_t packed, size_t size)
+{
+    return size / 1032 <= packed;
+}
+
+/* What a compressed file may hold at most. */
+#define BNN_INFLATE_UNTOLD ((size_t)1 << 26)
+#define BNN_INFLATE_FACTOR 16
+
 /* *data <- the whole file, or standard input for "-", *size its bytes, with a zero byte after the last; freed with free(). A file that
  * is gzip-compressed (whatever its name) is decompressed (zero bytes after its end are padding); truncated or corrupt compressed data is an error
  * that says so. BNN_BAD_INPUT when the file is missing, a directory, unreadable or larger than `most` bytes.
  */
 bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error);
+
+/* The same of a file whose first bytes tell its size: `whole` gives the bytes of all of it, from its first `size` ones (64 KiB, or all
+ * there are), 0 where they do not tell. What is decompressed or comes from a pipe is read to one byte beyond that, and no
+ * memory is taken for more. Where the size is not known, a compressed file is decompressed to 64 MiB, or 16 times its own
+ * bytes where that is more. */
+typedef size_t bnn_whole_size(const uint8_t *head, size_t size);
+bnn_status bnn_read_told(const char *path, bnn_whole_size *whole, uint8_t **data, size_t *size,
+                         bnn_error *error);
 
 /* The same, and the SHA-256 of the file as it is stored (before decompression), in hexadecimal. */
 #define BNN_SHA256 65

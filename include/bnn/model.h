@@ -66,10 +66,13 @@ bnn_status bnn_posterior_tensors(const bnn_posterior *posterior, bnn_tensor_visi
 /* A visitor that ignores its context: BNN_FAILED, naming tensor and entry, at the first NaN or infinity. */
 bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_error *error);
 
+/* The same at the first number that no file may hold: also a rho beyond BNN_RHO_MOST, or a prior's deviation of 0. */
+bnn_status bnn_tensor_check(void *context, const bnn_tensor *tensor, bnn_error *error);
+
 #define BNN_MODEL_METADATA_MOST 4
 
 /* Writes atomically. `metadata`: metadata_count (at most BNN_MODEL_METADATA_MOST) pairs of key and value (NULL: none) beside the model's own;
- * `extra` (extra_count): further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
+ * `extra` (extra_count): further tensors of a checkpoint. BNN_FAILED, and nothing is written, where bnn_tensor_check refuses a tensor. */
 bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *const *metadata,
                           size_t metadata_count, const bnn_tensor *extra, size_t extra_count,
                           bnn_error *error);

@@ -23,6 +23,10 @@ const bnn_row *bnn_network_type_row(size_t i); /* the registry, in the order of 
 
 #define BNN_MAX_WIDTHS 16
 
+/* The widest layers that a file may describe, of convolutions and of an mlp. */
+#define BNN_CHANNELS_MOST 65536
+#define BNN_HIDDEN_MOST 1048576
+
 typedef struct bnn_network_spec {
     bnn_network_type type;
     size_t input[3]; /* C, H, W */

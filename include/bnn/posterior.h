@@ -14,6 +14,9 @@
 #include "bnn/row.h"
 #include "bnn/status.h"
 
+/* The largest |rho| that files may hold: the square of such a sigma is finite in float. */
+#define BNN_RHO_MOST 1e18
+
 /* What a gradient is taken in beside mu. */
 typedef enum bnn_scale_gradient {
     BNN_GRADIENT_OF_RHO,  /* d loss / d rho = d loss / d sigma times the slope of softplus */

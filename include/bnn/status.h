@@ -32,8 +32,11 @@ bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix);
 #define BNN_NUMBER_TEXT 32
 const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT]);
 
-/* `count * size` zeroed bytes aligned to 64, or NULL when memory is short or the product overflows; a count
- * of 0 gives a valid pointer. Released with free(). */
+/* The bytes at most that one allocation may take: 7/8 of the machine's memory. */
+size_t bnn_memory_most(void);
+
+/* `count * size` zeroed bytes aligned to 64, or NULL when memory is short, the product overflows or is beyond bnn_memory_most;
+ * a count of 0 gives a valid pointer. Released with free(). */
 void *bnn_alloc(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
 
 /* The failure of an allocation, as a status. */

@@ -15,7 +15,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { CHUNK = 1 << 24 }; /* bytes handed to one read, write or inflate */
+enum {
+    CHUNK = 1 << 24, /* bytes handed to one read, write or inflate */
+    HEAD = 1 << 16   /* that are read before a file is asked for its size */
+};
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -52,13 +55,45 @@ typedef struct contents {
     const char *path;
     uint8_t *data;
     size_t size, capacity, most;
+    bnn_whole_size *whole; /* or NULL */
+    size_t packed;         /* what is decompressed: the compressed bytes; otherwise 0 */
+    bool asked, told;      /* whether the head has been asked for the size, and has told it */
 } contents;
 
-/* Makes room after the data: at first for `first` bytes, then for twice as many each time. */
+/* Lowers c->most to what the first bytes tell of the rest. */
+static bnn_status ask_head(contents *c, bnn_error *error)
+{
+    const size_t whole = c->whole ? c->whole(c->data, c->size) : 0;
+    const size_t untold = c->packed > BNN_INFLATE_UNTOLD / BNN_INFLATE_FACTOR ? BNN_INFLATE_FACTOR * c->packed
+                                                                              : BNN_INFLATE_UNTOLD;
+    c->asked = true;
+    if (whole && c->packed && !bnn_can_inflate_to(c->packed, whole))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: its header tells of %zu bytes, more than its %zu compressed bytes can hold",
+                        c->path, whole, c->packed);
+    c->told = whole && whole <= c->most;
+    if (c->told)
+        c->most = whole;
+    else if (c->packed)
+        c->most = smaller(c->most, untold);
+    return BNN_OK;
+}
+
+/* Makes room after the data: at first for `first` bytes, then for all that the head tells, or else for twice as many each
+ * time. */
 static bnn_status grow(contents *c, size_t first, bnn_error *error)
 {
-    const size_t capacity = smaller(c->capacity ? 2 * c->capacity : first, c->most + 1);
-    uint8_t *data = realloc(c->data, capacity + 1); /* and the zero byte */
+    size_t capacity = c->capacity ? 2 * c->capacity : first;
+    if (c->capacity && !c->asked) {
+        const bnn_status status = ask_head(c, error);
+        if (status) return status;
+        if (c->told && c->packed) capacity = c->most + 1;
+    }
+    capacity = smaller(capacity, c->most + 1);
+    if (capacity <= c->size) /* the head tells of less than there is already */
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: holds more than the %zu bytes that its header tells",
+                        c->path, c->most);
+    uint8_t *data = capacity > bnn_memory_most() ? NULL : realloc(c->data, capacity + 1); /* and a zero */
     if (!data) return bnn_no_memory(error, c->path, capacity, 1);
     c->data = data;
     c->capacity = capacity;
@@ -68,6 +103,9 @@ static bnn_status grow(contents *c, size_t first, bnn_error *error)
 static bnn_status check_size(const contents *c, const char *what, bnn_error *error)
 {
     if (c->size <= c->most) return BNN_OK;
+    if (c->told)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: %s holds more than the %zu bytes that its header tells",
+                        c->path, what, c->most);
     return bnn_fail(error, BNN_BAD_INPUT, "%s: %s is larger than the %zu bytes expected at most", c->path,
                     what, c->most);
 }
@@ -79,7 +117,7 @@ static bnn_status read_descriptor(int descriptor, contents *c, bnn_error *error)
     if (S_ISDIR(info.st_mode))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file", c->path);
     /* One byte more than a regular file holds, so that its end shows without growing. */
-    const size_t expected = S_ISREG(info.st_mode) && info.st_size > 0 ? (size_t)info.st_size + 1 : CHUNK;
+    const size_t expected = S_ISREG(info.st_mode) && info.st_size > 0 ? (size_t)info.st_size + 1 : HEAD;
     for (;;) {
         if (c->size == c->capacity) {
             const bnn_status status = grow(c, expected, error);
@@ -153,7 +191,7 @@ static bnn_status decompress(const contents *packed, contents *c, bnn_error *err
     if (inflateInit2(&z, 15 + 16) != Z_OK) /* 15: the largest window; 16: expect gzip */
         return bnn_fail(error, BNN_FAILED, "%s: out of memory while decompressing", c->path);
     while (!status && !done) {
-        if (c->size == c->capacity) status = grow(c, 4 * packed->size, error);
+        if (c->size == c->capacity) status = grow(c, HEAD, error);
         if (!status) status = inflate_some(&z, packed, &used, c, &done, error);
     }
     inflateEnd(&z);
@@ -171,13 +209,13 @@ const char *bnn_input_name(const char *path)
     return is_standard(path) ? "standard input" : path;
 }
 
-/* `sha256` may be NULL. */
-static bnn_status read_contents(const char *path, size_t most, uint8_t **data, size_t *size,
-                                char sha256[BNN_SHA256], bnn_error *error)
+/* `whole` and `sha256` may be NULL. */
+static bnn_status read_contents(const char *path, size_t most, bnn_whole_size *whole, uint8_t **data,
+                                size_t *size, char sha256[BNN_SHA256], bnn_error *error)
 {
     const char *name = bnn_input_name(path);
     if (most > SIZE_MAX / 8) most = SIZE_MAX / 8; /* so that doubling cannot overflow */
-    contents raw = {.path = name, .most = most}, unpacked = {.path = name, .most = most};
+    contents raw = {.path = name, .most = most, .whole = whole}, unpacked = raw;
     *data = NULL;
     *size = 0;
     const int descriptor = is_standard(path) ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
@@ -186,6 +224,7 @@ static bnn_status read_contents(const char *path, size_t most, uint8_t **data, s
     if (!is_standard(path)) close(descriptor);
     if (!status && sha256) SHA256Data(raw.data, raw.size, sha256);
     if (!status && is_gzip(&raw)) {
+        unpacked.packed = raw.size;
         status = decompress(&raw, &unpacked, error);
         free(raw.data);
         raw = unpacked;
@@ -201,13 +240,19 @@ static bnn_status read_contents(const char *path, size_t most, uint8_t **data, s
 
 bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error)
 {
-    return read_contents(path, most, data, size, NULL, error);
+    return read_contents(path, most, NULL, data, size, NULL, error);
+}
+
+bnn_status bnn_read_told(const char *path, bnn_whole_size *whole, uint8_t **data, size_t *size,
+                         bnn_error *error)
+{
+    return read_contents(path, BNN_FILE_MOST, whole, data, size, NULL, error);
 }
 
 bnn_status bnn_read_identified(const char *path, size_t most, uint8_t **data, size_t *size,
                                char sha256[BNN_SHA256], bnn_error *error)
 {
-    return read_contents(path, most, data, size, sha256, error);
+    return read_contents(path, most, NULL, data, size, sha256, error);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------

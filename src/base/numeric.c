@@ -9,6 +9,11 @@ double bnn_softplus(double x)
     return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
 }
 
+double bnn_sigma(bnn_real rho)
+{
+    return bnn_softplus(rho > BNN_RHO_FLOOR ? (double)rho : BNN_RHO_FLOOR);
+}
+
 double bnn_softplus_inverse(double y)
 {
     return y + log(-expm1(-y));

@@ -2,10 +2,12 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A line that is longer than the buffer keeps its beginning and its end: the end says what is wrong. */
 static void format_message(char *message, size_t size, const char *format, va_list arguments)
@@ -55,10 +57,23 @@ const char *bnn_number_text(double value, char text[BNN_NUMBER_TEXT])
     return text;
 }
 
+size_t bnn_memory_most(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages / 8 * 7 * (size_t)page : SIZE_MAX;
+}
+
+/* Whether an allocation is so large that it is to be compared with the machine's memory. */
+static bool is_beyond_memory(size_t bytes)
+{
+    return bytes >> 26 && bytes > bnn_memory_most();
+}
+
 void *bnn_alloc(size_t count, size_t size)
 {
     if (size != 0 && count > (SIZE_MAX - 64) / size) return NULL;
     size_t bytes = (count * size + 63) / 64 * 64;
+    if (is_beyond_memory(bytes)) return NULL;
     void *memory = aligned_alloc(64, bytes ? bytes : 64);
     if (memory) memset(memory, 0, bytes ? bytes : 64);
     return memory;
@@ -66,5 +81,13 @@ void *bnn_alloc(size_t count, size_t size)
 
 bnn_status bnn_no_memory(bnn_error *error, const char *what, size_t count, size_t size)
 {
-    return bnn_fail(error, BNN_FAILED, "out of memory for %s (%zu items of %zu bytes)", what, count, size);
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX;
+    if (!is_beyond_memory(bytes))
+        return bnn_fail(error, BNN_FAILED, "out of memory for %s (%zu items of %zu bytes)", what, count,
+                        size);
+    return bnn_fail(error, BNN_FAILED,
+                    "out of memory for %s (%zu items of %zu bytes): expected at most %zu MiB, 7/8 of the "
+                    "machine's memory",
+                    what, count, size, bnn_memory_most() >> 20);
 }

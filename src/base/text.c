@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -102,6 +103,14 @@ char *bnn_join(char *text, size_t size, const char *const *names)
     if (size) *text = '\0';
     for (size_t i = 0; names[i]; i++) bnn_append(text, size, "%s\"%s\"", i ? ", " : "", names[i]);
     return text;
+}
+
+bool bnn_decimal(const char *text, double *value)
+{
+    char *end;
+    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false;
+    *value = strtod(text, &end);
+    return !*end;
 }
 
 char *bnn_duration_text(double seconds, const char *const units[3], char *text, size_t size)

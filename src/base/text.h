@@ -2,6 +2,7 @@
 #ifndef BNN_SRC_TEXT_H
 #define BNN_SRC_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "bnn/row.h"
@@ -35,6 +36,9 @@ void bnn_choices_add_rows(bnn_choices *choices, bnn_registry *registry);
 
 /* one of "sgd", "adamw" (did you mean "adamw"?) */
 const char *bnn_choices_text(bnn_choices *choices);
+
+/* *value <- a number written in decimal, and nothing else: no blank, no hexadecimal, no "nan". */
+bool bnn_decimal(const char *text, double *value);
 
 /* "90 s", "12 min", "1.5 h" in the words of `units` for seconds, minutes and hours. Returns `text`, a buffer of `size` bytes. */
 char *bnn_duration_text(double seconds, const char *const units[3], char *text, size_t size);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "bnn/calibration.h"
 #include "bnn/evaluate.h"
 #include "commands/command.h"
@@ -24,14 +25,10 @@ typedef struct calibration {
 static bnn_status read_coverage(const cmd_line *line, double *coverage, bnn_error *error)
 {
     const char *text = cmd_value(line, "coverage");
-    char *end;
     *coverage = 0.9;
-    if (!text) return BNN_OK;
-    *coverage = strtod(text, &end);
-    if (*end || end == text || !(*coverage > 0 && *coverage < 1))
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "bnn calibrate: --coverage: found %s, expected a number between 0 and 1", text);
-    return BNN_OK;
+    if (!text || (bnn_decimal(text, coverage) && *coverage > 0 && *coverage < 1)) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "bnn calibrate: --coverage: found %s, expected a number between 0 and 1", text);
 }
 
 static bnn_status read_options(calibration *c, bnn_error *error)

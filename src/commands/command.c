@@ -1,5 +1,6 @@
 #include "commands/command.h"
 
+#include <limits.h>
 #include <math.h>
 #include <omp.h>
 #include <stdint.h>
@@ -119,6 +120,45 @@ static bnn_status check_standard_input(const cmd_line *line, bnn_error *error)
                     line->command->name, readers);
 }
 
+bnn_status cmd_spare(const cmd_line *line, const char *what, const char *path, bnn_error *error)
+{
+    const char *out = cmd_value(line, "out");
+    struct stat info;
+    if (!out || !*path || strcmp(out, "-") == 0 || stat(out, &info) || !S_ISREG(info.st_mode) ||
+        !bnn_same_file(path, out))
+        return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "bnn %s: --out: %s: is the file of %s, expected another one to write",
+                    line->command->name, out, what);
+}
+
+/* Whether an option's value may name a file to read. */
+static bool names_input(const cmd_option *option)
+{
+    static const char *const others[] = {"out", "set", "group", "split", "samples", "threads"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(option->name, others[i]) == 0) return false;
+    return option->argument;
+}
+
+/* No file that is read is written. */
+static bnn_status check_out(const cmd_line *line, bnn_error *error)
+{
+    char path[PATH_MAX], what[64];
+    bnn_status status = BNN_OK;
+    for (size_t i = 0; !status && i < line->operand_count; i++) {
+        if (bnn_model_path(line->operands[i], path, sizeof path, NULL)) continue;
+        status = cmd_spare(line, line->command->operands, path, error);
+    }
+    for (size_t i = 0; !status && line->command->options[i].name; i++) {
+        const cmd_option *option = &line->command->options[i];
+        if (!line->values[i] || !names_input(option)) continue;
+        snprintf(what, sizeof what, "--%s", option->name);
+        status = cmd_spare(line, what, line->values[i], error);
+    }
+    return status;
+}
+
 bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
                      bnn_error *error)
 {
@@ -145,7 +185,8 @@ bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line 
     }
     bnn_status status = check_operands(line, error);
     if (!status) status = check_required(line, error);
-    return status ? status : check_standard_input(line, error);
+    if (!status) status = check_standard_input(line, error);
+    return status ? status : check_out(line, error);
 }
 
 const char *cmd_value(const cmd_line *line, const char *name)
@@ -164,11 +205,10 @@ bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t
                     size_t *value, bnn_error *error)
 {
     const char *text = cmd_value(line, name);
-    char *end;
+    double number;
     *value = fallback;
     if (!text) return BNN_OK;
-    const double number = strtod(text, &end);
-    if (*end || end == text || !(number >= (double)least && number <= (double)most) ||
+    if (!bnn_decimal(text, &number) || !(number >= (double)least && number <= (double)most) ||
         number != floor(number))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected an integer from %zu to %zu",
                         line->command->name, name, text, least, most);
@@ -470,13 +510,30 @@ static bnn_status load_split(const bnn_config *config, bnn_split split, bnn_data
     return status;
 }
 
+/* No file that the model's configuration names is written. */
+static bnn_status spare_data(const cmd_line *line, const bnn_data_paths *paths, bnn_error *error)
+{
+    const char *const files[] = {paths->path,
+                                 paths->train_images,
+                                 paths->train_labels,
+                                 paths->validation_images,
+                                 paths->validation_labels,
+                                 paths->test_images,
+                                 paths->test_labels};
+    bnn_status status = BNN_OK;
+    for (size_t i = 0; !status && i < sizeof files / sizeof *files; i++)
+        status = cmd_spare(line, "the model's data", files[i], error);
+    return status;
+}
+
 bnn_status cmd_split_data(const cmd_line *line, const bnn_model *model, bnn_split split, bnn_dataset **data,
                           bnn_error *error)
 {
     static const char *const wanted[] = {"training images", "validation images", "test images"};
     const char *name = model->config.data.paths.name;
     *data = NULL;
-    bnn_status status = *name ? load_split(&model->config, split, data, error) : BNN_OK;
+    bnn_status status = spare_data(line, &model->config.data.paths, error);
+    if (!status && *name) status = load_split(&model->config, split, data, error);
     if (status) return status;
     if (!*data)
         return bnn_fail(error, BNN_BAD_INPUT,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "bnn/io.h"
 #include "bnn/utf8.h"
 #include "config/keys.h"
@@ -343,6 +344,8 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
     const char *end = NULL;
     set_defaults(!modes, config);
     if (bnn_utf8_fault(text)) return bad_text(name, text, bnn_utf8_fault(text), "not valid UTF-8", error);
+    const char *what, *fault = bnn_json_fault(text, &what);
+    if (fault) return bad_text(name, text, fault, what, error);
     cJSON *json = cJSON_ParseWithOpts(text, &end, 1);
     if (!json) return bad_text(name, text, end ? end : text, "not valid JSON", error);
     bnn_status status = cJSON_IsObject(json)

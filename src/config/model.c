@@ -1,6 +1,7 @@
 #include "bnn/model.h"
 
 #include <cjson/cJSON.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,9 +40,22 @@ bnn_status bnn_model_name_classes(bnn_model *model, const bnn_dataset *train, bn
     return BNN_OK;
 }
 
-/* Group, network and an unset posterior. */
-static bnn_status make_model(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
-                             bnn_error *error)
+static bnn_status find_tensor(void *context, const bnn_tensor *wanted, bnn_error *error)
+{
+    const bnn_tensor *found;
+    return config_find_tensor(context, wanted, &found, error);
+}
+
+/* Whether the file has the tensors of every posterior of the network, before any memory is taken for one. */
+static bnn_status check_tensors(bnn_safetensors *file, const bnn_network *network, bnn_error *error)
+{
+    const bnn_posterior outline = {.network = network};
+    return bnn_posterior_tensors(&outline, find_tensor, file, error);
+}
+
+/* Group, network and an unset posterior; `file`: what is to fill it, or NULL. */
+static bnn_status make_model(const bnn_config *config, const bnn_network_spec *spec, bnn_safetensors *file,
+                             bnn_model **model, bnn_error *error)
 {
     bnn_model *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a model", 1, sizeof *result);
@@ -51,6 +65,7 @@ static bnn_status make_model(const bnn_config *config, const bnn_network_spec *s
     bnn_config_set_network(&result->config, spec);
     bnn_status status = bnn_group_create(config->group, &result->group, error);
     if (!status) status = bnn_network_create(spec, &result->network, error);
+    if (!status && file) status = check_tensors(file, result->network, error);
     if (!status)
         status = bnn_posterior_create(result->network, bnn_family_find(config->posterior.family),
                                       &result->posterior, error);
@@ -66,7 +81,7 @@ bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *sp
                             bnn_error *error)
 {
     *model = NULL;
-    bnn_status status = make_model(config, spec, model, error);
+    bnn_status status = make_model(config, spec, NULL, model, error);
     if (status) return status;
     status = bnn_posterior_set_prior((*model)->posterior, &config->prior.std, config->prior.mean == 1,
                                      config->seed, error);
@@ -119,7 +134,7 @@ static bnn_status visit_tensor(const bnn_layer *layer, bool bias, const char *pa
 {
     bnn_tensor tensor = {.rank = bias ? 1 : layer->weight_rank, .shape = {layer->bias_count}};
     snprintf(tensor.name, sizeof tensor.name, "%s.%s", layer->name, part);
-    tensor.data = array + (bias ? layer->bias_offset : layer->weight_offset);
+    tensor.data = array ? array + (bias ? layer->bias_offset : layer->weight_offset) : NULL;
     tensor.count = bias ? layer->bias_count : layer->weight_count;
     if (!bias) memcpy(tensor.shape, layer->weight_shape, tensor.rank * sizeof *tensor.shape);
     return visit(context, &tensor, error);
@@ -164,6 +179,43 @@ bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_
     return BNN_OK;
 }
 
+/* The values that a tensor of a posterior may have. */
+typedef struct limits {
+    const char *words;
+    double least, most;
+} limits;
+
+static limits limits_of(const bnn_tensor *tensor)
+{
+    static const limits any = {"a finite number", -INFINITY, INFINITY},
+                        rho = {"a number from -1e18 to 1e18", -BNN_RHO_MOST, BNN_RHO_MOST},
+                        std = {"a finite positive number", DBL_MIN, INFINITY};
+    const char *part = strrchr(tensor->name, '.');
+    if (strcmp(part, ".weight_rho") == 0 || strcmp(part, ".bias_rho") == 0) return rho;
+    return strcmp(part, ".prior_std") == 0 ? std : any;
+}
+
+/* The first entry that is out of the range, or tensor->count. */
+static size_t find_outlier(const bnn_tensor *tensor, const limits *r)
+{
+    size_t i = 0;
+    while (i < tensor->count && isfinite(tensor->data[i]) && (double)tensor->data[i] >= r->least &&
+           (double)tensor->data[i] <= r->most)
+        i++;
+    return i;
+}
+
+bnn_status bnn_tensor_check(void *context, const bnn_tensor *tensor, bnn_error *error)
+{
+    const limits allowed = limits_of(tensor);
+    const size_t outlier = find_outlier(tensor, &allowed);
+    (void)context;
+    if (outlier == tensor->count) return BNN_OK;
+    return bnn_fail(error, BNN_FAILED, "%s is %s at entry %zu, expected %s", tensor->name,
+                    bnn_number_text(tensor->data[outlier], (char[BNN_NUMBER_TEXT]){0}), outlier,
+                    allowed.words);
+}
+
 /* ---- load ---------------------------------------------------------------------------------------------- */
 
 typedef struct loading {
@@ -197,15 +249,14 @@ static bnn_status load_tensor(void *context, const bnn_tensor *wanted, bnn_error
 {
     loading *state = context;
     const bnn_tensor *found;
-    const bool positive = strstr(wanted->name, "prior_std") != NULL;
+    const limits allowed = limits_of(wanted);
     const bnn_status status = config_find_tensor(state->file, wanted, &found, error);
     if (status) return status;
-    for (size_t i = 0; i < found->count; i++)
-        if (!isfinite(found->data[i]) || (positive && found->data[i] <= 0))
-            return bnn_fail(error, BNN_BAD_INPUT,
-                            "%s: tensor %s: entry %zu is %s, expected a finite%s number", state->file->path,
-                            wanted->name, i, bnn_number_text(found->data[i], (char[BNN_NUMBER_TEXT]){0}),
-                            positive ? " positive" : "");
+    const size_t outlier = find_outlier(found, &allowed);
+    if (outlier < found->count)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s: entry %zu is %s, expected %s",
+                        state->file->path, wanted->name, outlier,
+                        bnn_number_text(found->data[outlier], (char[BNN_NUMBER_TEXT]){0}), allowed.words);
     memcpy(wanted->data, found->data, found->count * sizeof *found->data);
     state->found++;
     return BNN_OK;
@@ -294,7 +345,7 @@ static bnn_status load_names(const bnn_safetensors *file, bnn_model *model, bnn_
     return status;
 }
 
-static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_error *error)
+static bnn_status load_from(bnn_safetensors *file, bnn_model **model, bnn_error *error)
 {
     bnn_config config;
     bnn_network_spec spec;
@@ -312,7 +363,7 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
         return bnn_fail(error, BNN_BAD_INPUT, "%s: config: model.input and model.classes are missing",
                         file->path);
     bnn_config_network(&config, config.model.representation == 2 ? BNN_REGULAR : BNN_TRIVIAL, &spec);
-    status = make_model(&config, &spec, model, error);
+    status = make_model(&config, &spec, file, model, error);
     if (status) return status;
     bnn_posterior *q = (*model)->posterior;
     status = bnn_posterior_set_prior(q, &config.prior.std, false, 0, error);
@@ -382,7 +433,7 @@ static bnn_status save_tensor(void *context, const bnn_tensor *tensor, bnn_error
 {
     saving *state = context;
     bnn_error reason;
-    if (bnn_tensor_check_finite(NULL, tensor, &reason))
+    if (bnn_tensor_check(NULL, tensor, &reason))
         return bnn_fail(error, reason.status, "%s: not written: %s", state->path, reason.message);
     state->tensors[state->count++] = *tensor;
     return BNN_OK;

@@ -9,6 +9,14 @@
 
 const bnn_array_format *const bnn_array_formats[] = {&bnn_array_idx, &bnn_array_npy, NULL};
 
+/* By the first bytes of a file of any format. */
+static size_t whole_size(const uint8_t *head, size_t size)
+{
+    const bnn_array_format *const *format = bnn_array_formats;
+    while (*format && !(*format)->sniff(head, size)) format++;
+    return *format ? (*format)->whole(head, size) : 0;
+}
+
 bnn_status bnn_array_read(const char *path, bnn_array *array, bnn_error *error)
 {
     uint8_t *bytes;
@@ -16,7 +24,7 @@ bnn_status bnn_array_read(const char *path, bnn_array *array, bnn_error *error)
     char known[128] = "";
     const char *name = bnn_input_name(path);
     *array = (bnn_array){0};
-    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
+    bnn_status status = bnn_read_told(path, whole_size, &bytes, &size, error);
     if (status) return status;
     const bnn_array_format *const *format = bnn_array_formats;
     for (; *format && !(*format)->sniff(bytes, size); format++)
@@ -38,6 +46,14 @@ void bnn_array_free(bnn_array *array)
 {
     free(array->memory);
     *array = (bnn_array){0};
+}
+
+size_t bnn_array_whole(const bnn_array *array, size_t start)
+{
+    size_t size = array->width;
+    for (size_t d = 0; d < array->rank; d++)
+        if (__builtin_mul_overflow(size, array->shape[d], &size)) return 0;
+    return __builtin_add_overflow(size, start, &size) ? 0 : size;
 }
 
 bnn_status bnn_array_arrange(bnn_array *array, bool fortran, size_t size, bnn_error *error)

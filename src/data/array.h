@@ -31,6 +31,8 @@ typedef struct bnn_array_format {
     const char *name; /* "IDX" */
     /* Whether the file is of this format, by its first bytes. */
     bool (*sniff)(const uint8_t *bytes, size_t size);
+    /* The bytes of the whole file by its first ones (bnn_read_told). */
+    size_t (*whole)(const uint8_t *bytes, size_t size);
     /* Checks the header against the size. array->items points into `bytes`, or into array->memory where the format has to
      * be unpacked. */
     bnn_status (*parse)(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
@@ -44,6 +46,9 @@ extern const bnn_array_format *const bnn_array_formats[]; /* every format, NULL-
  * none of them lists them. */
 bnn_status bnn_array_read(const char *path, bnn_array *array, bnn_error *error);
 void bnn_array_free(bnn_array *array); /* what it owns; one that is all zero is legal */
+
+/* The bytes of an array that follows a header of `start` bytes; 0 where that overflows. */
+size_t bnn_array_whole(const bnn_array *array, size_t start);
 
 /* What every header ends with: count and strides <- those of the shape, the last axis fastest or, with `fortran`, the
  * first; with `width` bytes an item the array must be the `size` bytes found after the header. */

@@ -7,8 +7,9 @@ static bool is_idx(const uint8_t *bytes, size_t size)
     return size >= 2 && bytes[0] == 0 && bytes[1] == 0;
 }
 
-static bnn_status parse_idx(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
-                            bnn_error *error)
+/* *array <- what the header says, *start <- its bytes. */
+static bnn_status parse_header(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
+                               size_t *start, bnn_error *error)
 {
     static const struct {
         uint8_t code;
@@ -29,21 +30,38 @@ static bnn_status parse_idx(const char *name, const uint8_t *bytes, size_t size,
                         "%s: found IDX type 0x%02x, expected 0x08 (uint8), another integer or 0x0d "
                         "(float)",
                         name, bytes[2]);
-    const size_t rank = bytes[3], start = 4 + 4 * rank;
+    const size_t rank = bytes[3];
+    *start = 4 + 4 * rank;
     if (rank < 1 || rank > BNN_NPY_MAX_RANK)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu IDX dimensions, expected 1 to %d", name, rank,
                         BNN_NPY_MAX_RANK);
-    if (size < start)
+    if (size < *start)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: ends within its IDX header: found %zu bytes, expected %zu",
-                        name, size, start);
+                        name, size, *start);
     *array = (bnn_array){.name = name,
                          .rank = rank,
                          .kind = types[t].kind,
                          .width = types[t].width,
                          .big_endian = true,
-                         .items = bytes + start};
+                         .items = bytes + *start};
     for (size_t d = 0; d < rank; d++) array->shape[d] = (size_t)bnn_load(bytes + 4 + 4 * d, 4, true);
-    return bnn_array_arrange(array, false, size - start, error);
+    return BNN_OK;
 }
 
-const bnn_array_format bnn_array_idx = {.name = "IDX", .sniff = is_idx, .parse = parse_idx};
+static bnn_status parse_idx(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
+                            bnn_error *error)
+{
+    size_t start;
+    const bnn_status status = parse_header(name, bytes, size, array, &start, error);
+    return status ? status : bnn_array_arrange(array, false, size - start, error);
+}
+
+static size_t whole_idx(const uint8_t *bytes, size_t size)
+{
+    bnn_array array;
+    size_t start;
+    return parse_header("", bytes, size, &array, &start, NULL) ? 0 : bnn_array_whole(&array, start);
+}
+
+const bnn_array_format bnn_array_idx = {
+    .name = "IDX", .sniff = is_idx, .whole = whole_idx, .parse = parse_idx};

@@ -146,11 +146,13 @@ static bool is_npy(const uint8_t *bytes, size_t size)
     return size >= 1 && bytes[0] == (uint8_t)magic[0]; /* one byte, so that a file cut short is called so */
 }
 
-static bnn_status parse_npy(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
-                            bnn_error *error)
+/* *array <- what the header says, *data <- the bytes before the array's own. */
+static bnn_status parse_header(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
+                               bool *fortran, size_t *data, bnn_error *error)
 {
     const size_t start = MAGIC_SIZE + VERSION_SIZE;
-    bool fortran = false;
+    *fortran = false;
+    *data = 0;
     *array = (bnn_array){.name = name};
     if (size < start || memcmp(bytes, magic, MAGIC_SIZE) != 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is no .npy file: expected \\x93NUMPY at its beginning",
@@ -164,13 +166,30 @@ static bnn_status parse_npy(const char *name, const uint8_t *bytes, size_t size,
         return bnn_fail(error, BNN_BAD_INPUT, "%s: ends within its .npy header, after %zu bytes", name, size);
     const size_t length = (size_t)bnn_load(bytes + start, field, false);
     header h = {name, (const char *)bytes + start + field, length, 0, error};
-    const bnn_status status = parse_dictionary(&h, array, &fortran);
-    if (status) return status;
-    array->items = bytes + start + field + length;
-    return bnn_array_arrange(array, fortran, size - start - field - length, error);
+    *data = start + field + length;
+    array->items = bytes + *data;
+    return parse_dictionary(&h, array, fortran);
 }
 
-const bnn_array_format bnn_array_npy = {.name = ".npy", .sniff = is_npy, .parse = parse_npy};
+static bnn_status parse_npy(const char *name, const uint8_t *bytes, size_t size, bnn_array *array,
+                            bnn_error *error)
+{
+    bool fortran;
+    size_t data;
+    const bnn_status status = parse_header(name, bytes, size, array, &fortran, &data, error);
+    return status ? status : bnn_array_arrange(array, fortran, size - data, error);
+}
+
+static size_t whole_npy(const uint8_t *bytes, size_t size)
+{
+    bnn_array array;
+    bool fortran;
+    size_t data;
+    return parse_header("", bytes, size, &array, &fortran, &data, NULL) ? 0 : bnn_array_whole(&array, data);
+}
+
+const bnn_array_format bnn_array_npy = {
+    .name = ".npy", .sniff = is_npy, .whole = whole_npy, .parse = parse_npy};
 
 bnn_status bnn_npy_parse(const char *name, const uint8_t *bytes, size_t size, bnn_npy **array,
                          bnn_error *error)
@@ -199,7 +218,7 @@ bnn_status bnn_npy_read(const char *path, bnn_npy **array, bnn_error *error)
     uint8_t *bytes;
     size_t size;
     *array = NULL;
-    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
+    bnn_status status = bnn_read_told(path, whole_npy, &bytes, &size, error);
     if (status) return status;
     status = bnn_npy_parse(bnn_input_name(path), bytes, size, array, error);
     free(bytes);

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "bnn/io.h"
 #include "data/array.h"
 #include "data/sniff.h"
 
-enum { LENGTH_SIZE = 8, HEADER_MOST = 100000000 }; /* the format's own limit on its header */
+enum { LENGTH_SIZE = 8, HEADER_MOST = 1 << 24 }; /* a sixth of the format's own limit on its header */
 
 static const char metadata_key[] = "__metadata__";
 
@@ -170,6 +171,20 @@ static bnn_status check_tiling(const reading *r)
 /* ---- reading ----------------------------------------------------------------------------------------------
  */
 
+/* r->header <- the JSON of the header's text. */
+static bnn_status parse_text(reading *r, const char *text, size_t length)
+{
+    const char *end = text, *what, *fault = bnn_json_fault(text, &what);
+    if (fault)
+        return bnn_fail(r->error, BNN_BAD_INPUT, "%s: the header, at byte %zu, %s", r->path,
+                        LENGTH_SIZE + (size_t)(fault - text), what);
+    if (text[0] == '{' && strlen(text) == length) r->header = cJSON_ParseWithOpts(text, &end, 1);
+    if (cJSON_IsObject(r->header)) return BNN_OK;
+    return bnn_fail(r->error, BNN_BAD_INPUT,
+                    "%s: is no safetensors file: its header is no JSON object (byte %zu)", r->path,
+                    LENGTH_SIZE + (size_t)(end - text));
+}
+
 /* r->header <- the JSON of the header, an object without duplicate names. */
 static bnn_status parse_header(reading *r)
 {
@@ -184,20 +199,15 @@ static bnn_status parse_header(reading *r)
     if (length > HEADER_MOST || length > r->size - LENGTH_SIZE)
         return bnn_fail(
             r->error, BNN_BAD_INPUT,
-            "%s: is no safetensors file, or truncated: found a header of %llu bytes in a file of %zu",
-            r->path, (unsigned long long)length, r->size);
+            "%s: is no safetensors file, or truncated: found a header of %llu bytes in a file of %zu, "
+            "expected at most %d",
+            r->path, (unsigned long long)length, r->size, HEADER_MOST);
     r->data_start = LENGTH_SIZE + (size_t)length;
     char *text = malloc((size_t)length + 1);
     if (!text) return bnn_no_memory(r->error, r->path, (size_t)length + 1, 1);
     memcpy(text, r->bytes + LENGTH_SIZE, (size_t)length);
     text[length] = '\0';
-    const char *end = text;
-    bnn_status status = BNN_OK;
-    if (text[0] == '{' && strlen(text) == length) r->header = cJSON_ParseWithOpts(text, &end, 1);
-    if (!cJSON_IsObject(r->header))
-        status = bnn_fail(r->error, BNN_BAD_INPUT,
-                          "%s: is no safetensors file: its header is no JSON object (byte %zu)", r->path,
-                          LENGTH_SIZE + (size_t)(end - text));
+    bnn_status status = parse_text(r, text, (size_t)length);
     free(text);
     return status ? status : check_names(r, r->header, "the header");
 }
@@ -371,9 +381,15 @@ bnn_status bnn_safetensors_write(const char *path, const bnn_tensor *tensors, si
     if (!text) return bnn_fail(error, BNN_FAILED, "%s: out of memory for the header", path);
     const size_t length = strlen(text), padded = (length + 7) / 8 * 8,
                  size = LENGTH_SIZE + padded + data_size;
-    uint8_t *bytes = bnn_alloc(size, 1);
+    const bool readable = padded <= HEADER_MOST && size <= BNN_FILE_MOST;
+    uint8_t *bytes = readable ? bnn_alloc(size, 1) : NULL;
     bnn_status status = BNN_OK;
-    if (!bytes) {
+    if (!readable) {
+        status = bnn_fail(error, BNN_FAILED,
+                          "%s: not written: its %zu bytes, %zu of them the header, are more than can be "
+                          "read back (%zu and %d)",
+                          path, size, padded, BNN_FILE_MOST, HEADER_MOST);
+    } else if (!bytes) {
         status = bnn_no_memory(error, path, size, 1);
     } else {
         uint8_t *at = bytes + LENGTH_SIZE + padded;

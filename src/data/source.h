@@ -37,13 +37,6 @@ bnn_status bnn_dataset_from_arrays(const bnn_array *images, const bnn_array *lab
 /* Gives the classes these names (NULL-terminated), where there are as many. */
 bnn_status bnn_dataset_name_classes(bnn_dataset *dataset, const char *const *names, bnn_error *error);
 
-/* Whether `packed` bytes can be `size` bytes once they are inflated: deflate makes of a byte at most 1032 (zlib's technical
- * notes, "Maximum Compression Factor"). What says otherwise in its header is not believed before memory is taken for it. */
-static inline bool bnn_can_inflate_to(size_t packed, size_t size)
-{
-    return size / 1032 <= packed;
-}
-
 /* An empty data set of this shape: images zero, labels zero or, unless `labelled`, NULL. `name` is for
  * messages. */
 bnn_status bnn_dataset_create(const char *name, size_t count, size_t channels, size_t height, size_t width,

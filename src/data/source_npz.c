@@ -119,20 +119,60 @@ static bnn_status check_member(const archive *a, const char *name, const zip_sta
     return BNN_OK;
 }
 
-/* bytes (size + 1) <- the open member, to its very end, where its checksum is compared. */
-static bnn_status unpack(zip_file_t *file, const char *name, uint8_t *bytes, size_t size, bnn_error *error)
+/* bytes (to) <- what the open member holds from `*at` on, or up to its end; *at <- where that is. */
+static bnn_status unpack(zip_file_t *file, const char *name, uint8_t *bytes, size_t to, size_t *at,
+                         bnn_error *error)
 {
-    size_t at = 0;
-    zip_int64_t got;
-    while (at <= size && (got = zip_fread(file, bytes + at, size + 1 - at)) > 0) at += (size_t)got;
+    zip_int64_t got = 0;
+    while (*at < to && (got = zip_fread(file, bytes + *at, to - *at)) > 0) *at += (size_t)got;
+    if (got < 0) return bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_file_strerror(file));
+    return BNN_OK;
+}
+
+/* bytes (size + 1) <- the rest of the open member, `at` bytes of which are there, to its very end, where its checksum is
+ * compared. */
+static bnn_status unpack_rest(zip_file_t *file, const char *name, uint8_t *bytes, size_t size, size_t at,
+                              bnn_error *error)
+{
+    const bnn_status status = unpack(file, name, bytes, size + 1, &at, error);
+    if (status) return status;
     if (at > size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: holds more than the %zu bytes that its header tells", name,
                         size);
-    if (got < 0) return bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_file_strerror(file));
     if (at < size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu bytes, expected %zu: is it cut short?", name, at,
                         size);
     return BNN_OK;
+}
+
+/* What is wrong with an array whose header, in the first `got` bytes of a member, does not tell of the member's `size`. */
+static bnn_status bad_header(const char *name, const uint8_t *head, size_t got, size_t size, bnn_error *error)
+{
+    bnn_array ignored;
+    const bool told = bnn_array_npy.whole(head, got);
+    const bnn_status status = bnn_array_npy.parse(name, head, told ? size : got, &ignored, error);
+    return status ? status : bnn_fail(error, BNN_BAD_INPUT, "%s: has a header that is too long", name);
+}
+
+/* *bytes (size + 1) <- the open member, if the header of the array in it tells of as many bytes as the archive does: memory is
+ * taken for its first bytes, then for all. */
+static bnn_status read_member(zip_file_t *file, const char *name, size_t size, uint8_t **bytes,
+                              bnn_error *error)
+{
+    enum { HEAD = 1 << 16 };
+    uint8_t *head = bnn_alloc(HEAD, 1);
+    size_t at = 0;
+    if (!head) return bnn_no_memory(error, name, HEAD, 1);
+    bnn_status status = unpack(file, name, head, size < HEAD ? size : HEAD, &at, error);
+    if (!status && at == HEAD && bnn_array_npy.whole(head, at) != size)
+        status = bad_header(name, head, at, size, error);
+    if (!status && !(*bytes = bnn_alloc(size + 1, 1))) status = bnn_no_memory(error, name, size, 1);
+    if (!status) {
+        memcpy(*bytes, head, at);
+        status = unpack_rest(file, name, *bytes, size, at, error);
+    }
+    free(head);
+    return status;
 }
 
 /* *array <- that of the key; it owns its memory. `name` receives its name for messages, and has to outlive it. */
@@ -151,14 +191,12 @@ static bnn_status read_array(const archive *a, const char *key, char name[NAME],
     bnn_status status = check_member(a, name, &info, error);
     if (status) return status;
     const size_t size = (size_t)info.size;
-    uint8_t *bytes = bnn_alloc(size + 1, 1);
+    uint8_t *bytes = NULL;
     zip_file_t *file = zip_fopen(a->zip, member, 0);
-    if (!bytes)
-        status = bnn_no_memory(error, name, size, 1);
-    else if (!file)
+    if (!file)
         status = bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_strerror(a->zip));
     else
-        status = unpack(file, name, bytes, size, error);
+        status = read_member(file, name, size, &bytes, error);
     if (!status) status = bnn_array_npy.parse(name, bytes, size, array, error);
     if (file) zip_fclose(file);
     if (status)

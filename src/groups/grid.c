@@ -84,7 +84,7 @@ static void fill_all_taps(const bnn_group *group, bnn_grid_action *action)
             }
 }
 
-static bnn_status check_grid(const bnn_group *group, size_t height, size_t width, bnn_error *error)
+bnn_status bnn_grid_check(const bnn_group *group, size_t height, size_t width, bnn_error *error)
 {
     if (height == 0 || width == 0 || height > UINT32_MAX / width ||
         height * width > SIZE_MAX / 4 / group->order)
@@ -106,7 +106,7 @@ bnn_status bnn_grid_action_create(const bnn_group *group, size_t height, size_t 
                                   bnn_grid_action **action, bnn_error *error)
 {
     *action = NULL;
-    const bnn_status status = check_grid(group, height, width, error);
+    const bnn_status status = bnn_grid_check(group, height, width, error);
     if (status) return status;
     bnn_grid_action *result = bnn_alloc(1, sizeof *result);
     if (!result) return bnn_no_memory(error, "a group action", 1, sizeof *result);

@@ -21,6 +21,19 @@ static const char *not_invariant(const bnn_config *config, const char **mend)
                : "only the gcnn arrangement of an orbit expansion is invariant";
 }
 
+/* Whether the network that training would expand can be, which stage 1 is not to show after hours. */
+static bnn_status check_widths(const char *name, const bnn_config *config, bnn_error *error)
+{
+    bnn_network_spec small, expanded;
+    bnn_group *group;
+    bnn_status status = bnn_group_create(config->group, &group, error);
+    if (status) return status;
+    bnn_config_network(config, BNN_TRIVIAL, &small);
+    status = bnn_expanded_spec(group, &small, &expanded, error);
+    bnn_group_free(group);
+    return status ? bnn_fail_in(error, status, name) : BNN_OK;
+}
+
 static bnn_status check(const char *name, bnn_config *config, bnn_error *error)
 {
     if (config->model.representation == 2)
@@ -34,7 +47,7 @@ static bnn_status check(const char *name, bnn_config *config, bnn_error *error)
                         "expansion is invariant",
                         name, bnn_arrangement_names[config->symmetrization.arrangement],
                         bnn_arrangement_names[BNN_GCNN]);
-    return BNN_OK;
+    return check_widths(name, config, error);
 }
 
 static const char *const keys[] = {"symmetrization.augmentation",  "symmetrization.trigger_accuracy",

@@ -261,24 +261,20 @@ static void check_data(const judged *j, bnn_condition *condition)
                "symmetrization.augmentation: full, with a mode that reads it");
 }
 
-static bnn_status check_action(const judged *j, bnn_condition *condition, bnn_error *error)
+static void check_action(const judged *j, bnn_condition *condition)
 {
     const char *name = "group acts exactly on images";
     const size_t *input = j->model->network->spec.input;
-    bnn_grid_action *action = NULL;
     bnn_error why = {BNN_OK, ""};
     char reason[256];
-    const bnn_status status = bnn_grid_action_create(j->group, input[1], input[2], &action, &why);
-    const bool exact = !status && action->exact;
-    bnn_grid_action_free(action);
-    if (status == BNN_FAILED) return bnn_fail(error, status, "%s", why.message);
+    const bnn_status status = bnn_grid_check(j->group, input[1], input[2], &why);
+    const bool exact = !status && bnn_group_is_exact(j->group, input[1], input[2]);
     snprintf(reason, sizeof reason, "%s %s the pixels of %zu x %zu images", j->group->name,
              exact ? "permutes" : "interpolates between", input[1], input[2]);
     if (exact)
         kept(condition, name, reason);
     else
         broken(condition, name, status ? why.message : reason, EXACT_GROUPS);
-    return BNN_OK;
 }
 
 static void check_architecture(const judged *j, bnn_condition *condition)
@@ -365,17 +361,16 @@ static void check_q(const judged *j, const bnn_certificate *certificate, bnn_con
 }
 
 /* All but the one about q itself, which stands third. */
-static bnn_status check_rest(const judged *j, bool averages, bnn_condition *conditions, bnn_error *error)
+static void check_rest(const judged *j, bool averages, bnn_condition *conditions)
 {
     check_prior(j, &conditions[0]);
     check_family(j, averages, &conditions[1]);
     check_data(j, &conditions[3]);
-    const bnn_status status = check_action(j, &conditions[4], error);
+    check_action(j, &conditions[4]);
     check_architecture(j, &conditions[5]);
     check_optimizer(j, &conditions[6]);
     check_noise(j, &conditions[7]);
     for (size_t i = 3; i < BNN_CONDITION_COUNT; i++) conditions[i].of_training = i == 3 || i == 6 || i == 7;
-    return status;
 }
 
 /* j->symmetry <- the group's action on the weights, to be freed, or else the reason why there is none. */
@@ -398,7 +393,7 @@ bnn_status bnn_conditions_of_training(const bnn_config *config, const bnn_model 
     const bool averages = bnn_mode_of(config)->averages_factors;
     bnn_status status = find_action(&j, &symmetry, &why);
     if (status) return bnn_fail(error, status, "%s", why.message);
-    status = check_rest(&j, averages, conditions, error);
+    check_rest(&j, averages, conditions);
     check_initial(&j, &conditions[2]);
     conditions[2].of_training = true;
     bnn_symmetry_free(symmetry);
@@ -416,8 +411,10 @@ bnn_status bnn_conditions_of_model(const bnn_model *model, const bnn_group *grou
     bnn_status status = find_action(&j, &symmetry, &why);
     if (status) return bnn_fail(error, status, "%s", why.message);
     if (symmetry) status = bnn_certify(symmetry, model->posterior, certificate, error);
-    if (!status) status = check_rest(&j, false, conditions, error);
-    if (!status) check_q(&j, *certificate, &conditions[2]);
+    if (!status) {
+        check_rest(&j, false, conditions);
+        check_q(&j, *certificate, &conditions[2]);
+    }
     bnn_symmetry_free(symmetry);
     return status;
 }

@@ -7,7 +7,7 @@
 
 bnn_status bnn_check_parameters(const bnn_model *model, const bnn_optimizer *optimizer, bnn_error *error)
 {
-    bnn_status status = bnn_posterior_tensors(model->posterior, bnn_tensor_check_finite, NULL, error);
+    bnn_status status = bnn_posterior_tensors(model->posterior, bnn_tensor_check, NULL, error);
     return status ? status : bnn_optimizer_tensors(optimizer, bnn_tensor_check_finite, NULL, error);
 }
 

@@ -209,6 +209,15 @@ static bnn_status stopped(const run *r, size_t epoch, const char *what, const ch
                     r->checkpointed ? r->directory.checkpoint : "none so far");
 }
 
+/* Files that could be written when the run began cannot any more: that is no fault of the input. */
+static bnn_status lost(const run *r, bnn_error *error)
+{
+    if (!error) return BNN_FAILED;
+    const bnn_error reason = *error;
+    return bnn_fail(error, BNN_FAILED, "%s; is %s still where it was when the run began?", reason.message,
+                    r->options->directory);
+}
+
 /* Predictions, or the memory for them, have failed. */
 static bnn_status unpredictable(const run *r, const char *reason, bnn_error *error)
 {
@@ -593,9 +602,10 @@ static bnn_status train_epochs(run *r, bnn_error *error)
 {
     bnn_status status = BNN_OK;
     while (!status && r->at.epoch < r->config->train.epochs) status = run_epoch(r, error);
-    if (status != BNN_INTERRUPTED) return status;
-    status = save_midway(r, error);
-    if (status) return status;
+    const bool interrupted = status == BNN_INTERRUPTED;
+    if (interrupted) status = save_midway(r, error);
+    if (status == BNN_BAD_INPUT) return lost(r, error);
+    if (status || !interrupted) return status;
     return bnn_fail(error, BNN_INTERRUPTED,
                     "interrupted in epoch %zu; checkpoint: %s; the same command with --resume goes on",
                     r->at.epoch + 1, r->directory.checkpoint);

@@ -23,11 +23,14 @@ bnn_status bnn_expanded_spec(const bnn_group *group, const bnn_network_spec *sma
     *expanded = *small;
     expanded->representation = BNN_REGULAR;
     snprintf(expanded->group, sizeof expanded->group, "%s", group->name);
+    const size_t most = small->type == BNN_NETWORK_MLP ? BNN_HIDDEN_MOST : BNN_CHANNELS_MOST;
     for (size_t i = 0; i < small->width_count; i++)
-        if (__builtin_mul_overflow(small->widths[i], group->order, &expanded->widths[i]))
+        if (__builtin_mul_overflow(small->widths[i], group->order, &expanded->widths[i]) ||
+            expanded->widths[i] > most)
             return bnn_fail(error, BNN_BAD_INPUT,
-                            "orbit expansion: layer %zu of width %zu is too wide for %s", i, small->widths[i],
-                            group->name);
+                            "orbit expansion: layer %zu of width %zu is too wide for %s, whose %zu elements "
+                            "leave it at most %zu",
+                            i, small->widths[i], group->name, group->order, most / group->order);
     return BNN_OK;
 }
 
@@ -107,7 +110,7 @@ static void scale_rho(const bnn_layer *layer, double factor, const bnn_real *rho
     scale_weights(layer, 1, 0, rho, scaled);
     if (factor == 1) return;
     for (size_t j = layer->weight_offset; j < layer->weight_offset + layer->weight_count; j++)
-        scaled[j] = (bnn_real)bnn_softplus_inverse(factor * bnn_softplus((double)rho[j]));
+        scaled[j] = (bnn_real)bnn_softplus_inverse(factor * bnn_sigma(rho[j]));
 }
 
 /* Scales and copies mu, sigma and the prior. In a family with signs, w = sign exp(mu + sigma eps), mu is a logarithm:

@@ -83,7 +83,7 @@ static void combine_orbits(const bnn_symmetry *symmetry, bnn_posterior *posterio
         entries.size = symmetry->orbit_start[o + 1] - symmetry->orbit_start[o];
         for (size_t i = 0; i < entries.size; i++) {
             entries.mu[i] = (double)posterior->mu[member[i]];
-            entries.sigma[i] = bnn_softplus((double)posterior->rho[member[i]]);
+            entries.sigma[i] = bnn_sigma(posterior->rho[member[i]]);
         }
         combine_orbit(&entries, &mu, &sigma);
         const bnn_real rho =

@@ -9,7 +9,7 @@
 void NAME(bnn_softplus_array)(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope)
 {
     for (size_t i = 0; i < n; i++) {
-        value[i] = bnn_softplus(x[i]);
+        value[i] = bnn_sigma(x[i]);
         if (slope) slope[i] = bnn_sigmoid(x[i]);
     }
 }
