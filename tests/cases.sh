@@ -8,6 +8,11 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 BNN=$(realpath "${BNN:-./bnn}")
 export BNN
+python= # one that has NumPy: the first may be another than Debian's, to which its packages belong
+for candidate in python3 /usr/bin/python3; do
+    [ -n "$python" ] || ! $candidate -c 'import numpy' 2>/dev/null || python=$candidate
+done
+export PYTHONDONTWRITEBYTECODE=1
 [ $# -gt 0 ] || set -- $(ls "$here/cases.d" | sed 's/\.sh$//')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -94,6 +94,9 @@ static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bn
                             next ? next : "the end of the line", command);
         value = argv[++*at];
     }
+    if (value && !*value)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: expected a value, found \"\"", command,
+                        options[i].name);
     line->values[i] = value ? value : "";
     if (strcmp(options[i].name, "set") != 0) return BNN_OK;
     if (line->set_count == CMD_MAX_REPEATS)
@@ -210,7 +213,8 @@ bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t
     if (!text) return BNN_OK;
     if (!bnn_decimal(text, &number) || !(number >= (double)least && number <= (double)most) ||
         number != floor(number))
-        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected an integer from %zu to %zu",
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn %s: --%s: found \"%s\", expected an integer from %zu to %zu",
                         line->command->name, name, text, least, most);
     *value = (size_t)number;
     return BNN_OK;
@@ -376,7 +380,7 @@ bnn_status cmd_derive(const cmd_line *line,
 {
     derivation d = {0};
     bnn_status status = load_for_change(line, &d, error);
-    if (!status) status = change(line, d.model, error);
+    if (!status && (status = change(line, d.model, error))) bnn_fail_in(error, status, line->operands[0]);
     if (!status) status = save_changed(line, &d, error);
     bnn_safetensors_free(d.file);
     bnn_model_free(d.model);
@@ -472,8 +476,11 @@ static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, con
     char warning[BNN_LINE];
     bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
     if (!status) status = check_classes(model, name, data, error);
-    const bool fits = data->channels == input[0] && data->height == input[1] && data->width == input[2];
-    if (!status && fits && bnn_range_warning(name, model->pixels, data->pixels, warning)) {
+    if (!status && (data->channels != input[0] || data->height != input[1] || data->width != input[2]))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: images: found %zu x %zu x %zu (C x H x W), expected the model's %zu x %zu x %zu",
+                        name, data->channels, data->height, data->width, input[0], input[1], input[2]);
+    if (!status && bnn_range_warning(name, model->pixels, data->pixels, warning)) {
         char who[32];
         snprintf(who, sizeof who, "bnn %s: ", line->command->name);
         cmd_print_message(who, warning);

@@ -357,7 +357,9 @@ static bnn_status load_from(bnn_safetensors *file, bnn_model **model, bnn_error 
             error, BNN_BAD_INPUT,
             "%s: __metadata__ has no \"format\": \"bnn\" and \"config\", expected a model written by bnn",
             file->path);
-    bnn_status status = bnn_config_parse(file->path, text, NULL, 0, NULL, &config, error);
+    char place[sizeof file->path + 16];
+    snprintf(place, sizeof place, "%s: config", file->path);
+    bnn_status status = bnn_config_parse(place, text, NULL, 0, NULL, &config, error);
     if (status) return status;
     if (config.model.input.count != 3 || config.model.classes == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: config: model.input and model.classes are missing",

@@ -73,13 +73,16 @@ static char *list_arrays(const archive *a, char *text, size_t size)
     return text;
 }
 
-/* An array whose name is nearly that of a split would be passed over in silence. */
+/* An array whose name is nearly that of a split, or one of two of a name, would be passed over in silence. */
 static bnn_status check_names(const archive *a, bnn_error *error)
 {
     const zip_int64_t count = zip_get_num_entries(a->zip, 0);
     for (zip_int64_t i = 0; i < count; i++) {
         const char *name = zip_get_name(a->zip, (zip_uint64_t)i, 0);
         const size_t length = name ? strlen(name) : 0;
+        if (name && zip_name_locate(a->zip, name, 0) != i)
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: holds two members %.200s, expected one", a->path,
+                            name);
         bool known = length < 11 || (strcmp(name + length - 11, "_images.npy") != 0 &&
                                      strcmp(name + length - 11, "_labels.npy") != 0);
         bnn_choices choices = bnn_choices_for(name ? name : "");

@@ -123,7 +123,9 @@ static bool read_field(const struct field *field, const cJSON *value, bnn_progre
     char *at = (char *)progress + field->at;
     switch (field->kind) {
     case COUNT:
-        if (!cJSON_IsNumber(value) || !(value->valuedouble >= 0 && value->valuedouble < 0x1p53)) return false;
+        if (!cJSON_IsNumber(value) || !(value->valuedouble >= 0 && value->valuedouble < 0x1p53) ||
+            value->valuedouble != floor(value->valuedouble))
+            return false;
         *(size_t *)(void *)at = (size_t)value->valuedouble;
         return true;
     case FLAG:
