@@ -28,7 +28,7 @@ static bnn_status read_coverage(const cmd_line *line, double *coverage, bnn_erro
     *coverage = 0.9;
     if (!text || (bnn_decimal(text, coverage) && *coverage > 0 && *coverage < 1)) return BNN_OK;
     return bnn_fail(error, BNN_BAD_INPUT,
-                    "bnn calibrate: --coverage: found \"%s\", expected a number between 0 and 1", text);
+                    "bnn calibrate: --coverage: found %s, expected a number between 0 and 1", text);
 }
 
 static bnn_status read_options(calibration *c, bnn_error *error)

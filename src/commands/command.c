@@ -70,6 +70,11 @@ static bnn_status unknown_option(const cmd_line *line, const char *word, bnn_err
                     command);
 }
 
+static bool is_input(const char *option)
+{
+    return strcmp(option, "out") != 0 && strcmp(option, "set") != 0;
+}
+
 /* Takes the option that argv[*at] gives, and the word after it where that is its value: *at <- the last word used. */
 static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bnn_error *error)
 {
@@ -94,7 +99,7 @@ static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bn
                             next ? next : "the end of the line", command);
         value = argv[++*at];
     }
-    if (value && !*value)
+    if (value && !*value && is_input(options[i].name))
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: expected a value, found \"\"", command,
                         options[i].name);
     line->values[i] = value ? value : "";
@@ -103,11 +108,6 @@ static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bn
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command, CMD_MAX_REPEATS);
     line->sets[line->set_count++] = value;
     return BNN_OK;
-}
-
-static bool is_input(const char *option)
-{
-    return strcmp(option, "out") != 0;
 }
 
 /* Standard input can be read once. */
@@ -214,7 +214,7 @@ bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t
     if (!bnn_decimal(text, &number) || !(number >= (double)least && number <= (double)most) ||
         number != floor(number))
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "bnn %s: --%s: found \"%s\", expected an integer from %zu to %zu",
+                        "bnn %s: --%s: found %s, expected an integer from %zu to %zu",
                         line->command->name, name, text, least, most);
     *value = (size_t)number;
     return BNN_OK;

@@ -150,9 +150,8 @@ bnn_status bnn_array_labels(const bnn_array *array, size_t count, size_t classes
     for (size_t i = 0; i < count; i++) {
         const double label = bnn_array_item(array, i * array->stride[0]);
         if (!(label >= 0 && label <= (double)most && label == floor(label)))
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: label %zu is %s, expected an integer in 0..%zu%s",
-                            array->name, i, bnn_number_text(label, (char[BNN_NUMBER_TEXT]){0}), most,
-                            classes ? ", the classes there are" : "");
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: label %zu is %.17g, expected an integer in 0..%zu%s",
+                            array->name, i, label, most, classes ? ", the classes there are" : "");
         labels[i] = (uint32_t)label;
         if (labels[i] > found) found = labels[i];
     }

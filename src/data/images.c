@@ -104,12 +104,10 @@ static bnn_status fill_images(const bnn_array *array, const image_axes *axes, co
                 for (size_t x = 0; x < axes->width; x++, at += axes->pixel_step, out++) {
                     const bnn_real value = pixel_of(array, scale, at);
                     if (!isfinite(value))
-                        return bnn_fail(
-                            error, BNN_BAD_INPUT,
-                            "%s: image %zu, channel %zu, row %zu, column %zu is %s, expected a "
-                            "finite " BNN_REAL_NAME,
-                            array->name, i, c, y, x,
-                            bnn_number_text(bnn_array_item(array, at), (char[BNN_NUMBER_TEXT]){0}));
+                        return bnn_fail(error, BNN_BAD_INPUT,
+                                        "%s: image %zu, channel %zu, row %zu, column %zu is %g, expected a "
+                                        "finite " BNN_REAL_NAME,
+                                        array->name, i, c, y, x, bnn_array_item(array, at));
                     if (value < least) least = value;
                     if (value > most) most = value;
                     *out = value;
