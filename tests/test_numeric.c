@@ -34,11 +34,16 @@ static void softplus_and_its_slope(void **state)
 
 static void softplus_never_reaches_zero(void **state)
 {
-    const bnn_real x[] = {-90, -500};
-    bnn_real value[2], slope[2];
+    const bnn_real x[] = {-90, -500, -800, (bnn_real)-1e18};
+    bnn_real value[4], slope[4];
     (void)state;
-    bnn_softplus_array(x, 2, value, slope);
-    assert_true(value[0] > 0 && value[1] > 0 && isfinite(slope[1]));
+    bnn_softplus_array(x, 4, value, slope);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(value[i] > 0 && isfinite(slope[i]));
+        assert_close(value[i], bnn_sigma(x[i]), 5e-7, 0);
+        assert_true(
+            isfinite(bnn_softplus_inverse(bnn_sigma(x[i]) / 256))); /* of a small share in an average */
+    }
 }
 
 static void softplus_and_its_inverse(void **state)

@@ -131,7 +131,7 @@ bnn_status cmd_spare(const cmd_line *line, const char *what, const char *path, b
         !bnn_same_file(path, out))
         return BNN_OK;
     return bnn_fail(error, BNN_BAD_INPUT,
-                    "bnn %s: --out: %s: is the file of %s, expected another one to write",
+                    "bnn %s: --out: %s: is read too (%s), expected another file to write",
                     line->command->name, out, what);
 }
 
@@ -144,15 +144,26 @@ static bool names_input(const cmd_option *option)
     return option->argument;
 }
 
+/* An operand is a file, or the folder of a run. */
+static bnn_status spare_operand(const cmd_line *line, const char *operand, bnn_error *error)
+{
+    static const char *const files[] = {"", "/model.bin", "/checkpoint.bin", "/config.json",
+                                        "/metrics.jsonl"};
+    char path[PATH_MAX];
+    bnn_status status = BNN_OK;
+    for (size_t i = 0; !status && i < sizeof files / sizeof *files; i++)
+        if (snprintf(path, sizeof path, "%s%s", operand, files[i]) < (int)sizeof path)
+            status = cmd_spare(line, operand, path, error);
+    return status;
+}
+
 /* No file that is read is written. */
 static bnn_status check_out(const cmd_line *line, bnn_error *error)
 {
-    char path[PATH_MAX], what[64];
+    char what[64];
     bnn_status status = BNN_OK;
-    for (size_t i = 0; !status && i < line->operand_count; i++) {
-        if (bnn_model_path(line->operands[i], path, sizeof path, NULL)) continue;
-        status = cmd_spare(line, line->command->operands, path, error);
-    }
+    for (size_t i = 0; !status && i < line->operand_count; i++)
+        status = spare_operand(line, line->operands[i], error);
     for (size_t i = 0; !status && line->command->options[i].name; i++) {
         const cmd_option *option = &line->command->options[i];
         if (!line->values[i] || !names_input(option)) continue;
@@ -213,8 +224,7 @@ bnn_status cmd_size(const cmd_line *line, const char *name, size_t least, size_t
     if (!text) return BNN_OK;
     if (!bnn_decimal(text, &number) || !(number >= (double)least && number <= (double)most) ||
         number != floor(number))
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "bnn %s: --%s: found %s, expected an integer from %zu to %zu",
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: found %s, expected an integer from %zu to %zu",
                         line->command->name, name, text, least, most);
     *value = (size_t)number;
     return BNN_OK;

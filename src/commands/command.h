@@ -89,7 +89,7 @@ bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line 
                      bnn_error *error);
 void cmd_print_help(const subcommand *command);
 
-/* BNN_BAD_INPUT where --out names a file that the command reads: `path`, which `what` calls by its role; "" is none. cmd_parse
+/* BNN_BAD_INPUT where --out names a file that the command reads: `path`, "" for none; `what` says where it was named. cmd_parse
  * asks this of operands and options, cmd_data of the files that the model's configuration names. */
 bnn_status cmd_spare(const cmd_line *line, const char *what, const char *path, bnn_error *error);
 

@@ -83,6 +83,7 @@ static void print_environment(void)
         {"OMP_NUM_THREADS", "worker threads where --threads is not given"},
         {"OMP_WAIT_POLICY, OPENBLAS_CORETYPE",
          "settings of the libraries; where they are not set, bnn sets what serves it"},
+        {"OPENBLAS_NUM_THREADS", "is set to 1: the threads are bnn's own"},
         {"TERM, COLUMNS",
          "progress is shown in place on a terminal whose TERM is set and not dumb; COLUMNS is "
          "its width where it does not tell"},

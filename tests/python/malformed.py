@@ -674,17 +674,18 @@ for value, *texts in [
         (os.fsdecode(b"group=\xff"), "--set group=\ufffd: is not valid UTF-8 at byte 7, expected text that JSON can hold")]:
     row(f"option: --set {ascii(value[:40])}", {}, ["train", "config.json", "--out", "new", "--quiet", "--set", value], *texts)
 for name, command, file, of in [
-        ("the model", "predict m.bin --images x.npy --out m.bin", "m.bin", "MODEL"),
+        ("the model", "predict m.bin --images x.npy --out m.bin", "m.bin", "m.bin"),
         ("the images", "predict m.bin --images x.npy --out ./x.npy", "./x.npy", "--images"),
         ("a link to the images", "predict m.bin --images x.npy --out link.npy", "link.npy", "--images"),
         ("the labels", "predict m.bin --images x.npy --labels y.npy --out y.npy", "y.npy", "--labels"),
         ("the model's own images", "predict own.bin --out x.npy", "x.npy", "the model's data"),
-        ("the model of a run", "symmetrize run --project --out run/model.bin", "run/model.bin", "MODEL"),
-        ("the model that is expanded", "expand m.bin --out m.bin", "m.bin", "MODEL"),
-        ("the model that is calibrated", "calibrate m.bin --images x.npy --labels y.npy --out m.bin", "m.bin", "MODEL"),
-        ("the model that is exported", "export m.bin --onnx --out m.bin", "m.bin", "MODEL")]:
+        ("the model of a run", "symmetrize run --project --out run/model.bin", "run/model.bin", "run"),
+        ("the log of a run", "report run --out run/metrics.jsonl", "run/metrics.jsonl", "run"),
+        ("the model that is expanded", "expand m.bin --out m.bin", "m.bin", "m.bin"),
+        ("the model that is calibrated", "calibrate m.bin --images x.npy --labels y.npy --out m.bin", "m.bin", "m.bin"),
+        ("the model that is exported", "export m.bin --onnx --out m.bin", "m.bin", "m.bin")]:
     row(f"option: --out is {name}", {}, command,
-        f"bnn {command.split()[0]}: --out: {file}: is the file of {of}, expected another one to write")
+        f"bnn {command.split()[0]}: --out: {file}: is read too ({of}), expected another file to write")
 for name, command, text in [
         ("--out is a folder", "predict m.bin --images x.npy --out run", "run: is a directory, expected a file to write"),
         ("--out is in no folder", "predict m.bin --images x.npy --out nowhere/o.npy",
@@ -707,7 +708,9 @@ for name, command, text in [
 
 WIDE = model(dict(MODEL, model=dict(MODEL["model"], input=[1, 65536, 65536])))
 modest = [("info of a network on images of 4 G pixels", WIDE, "info @"), ("check of it", WIDE, "check @"),
-          ("check of it under another group", WIDE, "check --group D4 @"), ("expansion of it", WIDE, "expand @ --out o.bin")]
+          ("check of it under another group", WIDE, "check --group D4 @"), ("expansion of it", WIDE, "expand @ --out o.bin"),
+          ("images of 13 TB", config(data={"name": "ising", "ising": {"size": 1024, "train_per_temperature": 1000000}}),
+           "train @ --out new --quiet", "out of memory for Ising configurations", "7/8 of the machine's memory")]
 
 # ---- what happens -----------------------------------------------------------------------------------------------------
 
@@ -762,7 +765,7 @@ def main():
     prepare()
     most = run("--version")[3] + MEMORY
     only = sys.argv[1:]
-    table = [(*one, (2,)) for one in rows] + [(*one, (), (0, 1)) for one in modest]
+    table = [(*one, (2,)) for one in rows] + [(*one[:3], one[3:], (0, 1)) for one in modest]
     for name, files, command, texts, codes in table:
         if only and not any(part in name for part in only):
             continue
