@@ -54,8 +54,8 @@ static const bool is_float = sizeof(bnn_real) == sizeof(float);
 #define train(out, ...)                                                                                      \
     bnn_run("train", put_small_config(), "--overwrite", "--out", in_temporary(out), "--threads", "2",        \
             "--set", "data.train_size=64", "--set", "data.validation_size=0", "--set",                       \
-            "train.batch_size=32", "--set", "group=C1", "--set", "symmetrization.mode=augment", "--set",     \
-            "model.type=mlp", "--set", "model.hidden=[8, 8]", __VA_ARGS__)
+            "train.batch_size=32", "--set", "group=C1", "--set", "model.type=mlp", "--set",                  \
+            "model.hidden=[8, 8]", __VA_ARGS__)
 #define detect(...)                                                                                          \
     train("anomaly", "--quiet", "--set", "train.epochs=2", "--set", "train.detect_anomaly=true", "--set",    \
           "train.clip_norm=0", "--set", "train.optimizer.name=sgd", __VA_ARGS__)
@@ -66,7 +66,7 @@ static void names_the_layer_of_an_activation(void **state)
     const char *std = is_float ? "prior.std=1" : "prior.std=1e-30";
     (void)state;
     assert_one_line(detect("--set", beta, "--set", std, "--set", "train.optimizer.lr=1", "--set",
-                           "train.optimizer.rho_lr_factor=0"),
+                           "train.optimizer.rho_lr_factor=0", "--set", "model.hidden=[8, 8, 8, 8]"),
                     1, "an activation of fc_layers.", "epoch 1, step 2", "last good checkpoint");
 }
 

@@ -25,7 +25,7 @@ static void format_message(char *message, size_t size, const char *format, va_li
     va_end(again);
 }
 
-bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...)
+bnn_status(bnn_fail)(bnn_error *error, bnn_status status, const char *format, ...)
 {
     if (error) {
         va_list arguments;
@@ -37,7 +37,7 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
     return status;
 }
 
-bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix)
+bnn_status(bnn_fail_in)(bnn_error *error, bnn_status status, const char *prefix)
 {
     if (!error) return status;
     const bnn_error inner = *error;
@@ -64,7 +64,7 @@ void *bnn_alloc(size_t count, size_t size)
     return memory;
 }
 
-bnn_status bnn_no_memory(bnn_error *error, const char *what, size_t count, size_t size)
+bnn_status(bnn_no_memory)(bnn_error *error, const char *what, size_t count, size_t size)
 {
     return bnn_fail(error, BNN_FAILED, "out of memory for %s (%zu items of %zu bytes)", what, count, size);
 }

@@ -78,7 +78,7 @@ static void arithmetic(const orbit_entries *orbit, double *mu, double *sigma)
 
 static void combine_orbits(const bnn_symmetry *symmetry, bnn_posterior *posterior, combine combine_orbit)
 {
-    orbit_entries entries;
+    orbit_entries entries = {0};
     for (size_t o = 0; o < symmetry->orbit_count; o++) {
         const uint32_t *member = symmetry->orbit_member + symmetry->orbit_start[o];
         double mu, sigma;
