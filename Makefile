@@ -26,13 +26,17 @@ BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -isystem $(BUILD)/onnx -
 LIBS := -lopenblas -lcjson -lzip -lpng -lz -lprotobuf-c -lmd -lm
 ONNX_PROTO ?= $(firstword $(wildcard $(addsuffix /onnx/onnx.proto,/usr/include /usr/local/include /opt/homebrew/include)))
 
-# A variant is a directory of objects: release (float), double, asan (float, sanitizers).
+# A variant is a directory of objects: release (float), double, asan, tsan (float, sanitizers), coverage (float, for gcov).
 flags_release := $(OPTIMISE)
 flags_double := $(OPTIMISE) -DBNN_DOUBLE
 flags_asan := $(SANITIZE)
+flags_coverage := -O1 -g --coverage -fprofile-update=atomic
+flags_tsan := -O1 -g -fsanitize=thread
 simd_flags_release := $(flags_release)
 simd_flags_double := $(flags_double)
 simd_flags_asan := $(or $(SANITIZE_SIMD),$(SANITIZE))
+simd_flags_coverage := $(flags_coverage)
+simd_flags_tsan := -O1 -g
 variant := $(if $(BNN_DOUBLE),double,release)
 
 # src/ROOM/*.c are compiled once, src/ROOM/simd/*.c once for each instruction set; the fastest that runs here is chosen at
@@ -55,6 +59,9 @@ make deps               install what is missing (Debian), or say what to install
 make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
+make tsan               tests that use threads under the thread sanitizer (clang, libclang-rt-dev, libomp-dev)
+make coverage           all tests in float, and the share of the lines of src that they reach
+make lint               clang-tidy, cppcheck, clang-format (14) and shellcheck, which it installs
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make fuzz               readers of files under libFuzzer (clang, libclang-rt-dev, libomp-dev), SECONDS=60 each
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
@@ -64,7 +71,7 @@ make install            program, manuals and completions; PREFIX=/usr/local DEST
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan torture fuzz bench bench-kernels onnx-test testu01 documents install uninstall clean force
+.PHONY: all help deps demo test test-release test-double asan tsan coverage lint lint-files torture fuzz bench bench-kernels onnx-test testu01 documents install uninstall clean force
 all: bnn documents
 help:
 	$(info $(help))
@@ -117,7 +124,7 @@ run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
 .SECONDARY: $(tests:%=$(BUILD)/$(1)/tests/%.o)
 -include $(wildcard $(BUILD)/$(1)/*/*.d $(BUILD)/$(1)/*/simd/*.d)
 endef
-$(foreach v,release double asan,$(eval $(call variant_rules,$(v))))
+$(foreach v,release double asan tsan coverage,$(eval $(call variant_rules,$(v))))
 
 test: deps
 	$(MAKE) test-release
@@ -126,6 +133,47 @@ test: deps
 test-release: run-release
 test-double: run-double
 asan: run-asan
+# GCC's OpenMP is not known to the sanitizer; LLVM's tells it, through archer, where threads wait for each other. The kernels
+# share nothing by themselves, and clang takes minutes for each: they are left out, as for make fuzz.
+tsan_tests := test_engine test_evaluate test_health test_modes test_prior test_randomness test_train
+tsan:
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang tsan-run
+tsan-run: $(tsan_tests:%=$(BUILD)/tsan/%) $(BUILD)/tsan/bnn
+	@for t in $(tsan_tests); do \
+	    echo "== $$t"; \
+	    OMP_TOOL_LIBRARIES=$(ARCHER) TSAN_OPTIONS='ignore_noninstrumented_modules=1 halt_on_error=1' \
+	        BNN=$(BUILD)/tsan/bnn $(BUILD)/tsan/$$t || exit 1; \
+	done
+ARCHER ?= $(firstword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
+
+# In a directory of its own. Lines that are compiled for several instruction sets count once.
+coverage:
+	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) run-coverage
+	@tests/coverage.py $(BUILD)/coverage
+
+# A file is looked at again where it, a header or the checks have changed.
+CLANG_TIDY ?= clang-tidy-14
+CLANG_FORMAT ?= clang-format-14
+c_sources := $(filter-out tests/testu01.c,$(wildcard src/*/*.c src/*/simd/*.c tests/*.c)) # TestU01 is not at hand
+c_headers := $(wildcard include/bnn/*.h src/*/*.h src/*/simd/*.h tests/*.h)
+scripts := .ci/run .ci/floors .ci/names $(wildcard configs/*.sh configs/*.slurm data/*.sh tests/*.sh tests/cases.d/*.sh)
+lint:
+	$(MAKE) deps debian_packages='$(lint_packages)'
+	$(MAKE) lint-files
+lint-files: $(c_sources:%=$(BUILD)/lint/%) $(BUILD)/lint/cppcheck
+	$(CLANG_FORMAT) --dry-run --Werror $(c_sources) $(c_headers)
+	shellcheck -S warning $(scripts)
+$(BUILD)/lint/%.c: %.c $(c_headers) .clang-tidy tests/.clang-tidy $(BUILD)/onnx/onnx.pb-c.h
+	@mkdir -p $(@D); echo "clang-tidy $<"; \
+	$(CLANG_TIDY) --quiet $< -- $(filter-out -W% -MMD -MP,$(BASE)) -Itests -DBNN_ISA=portable 2>$@.log || { cat $@.log >&2; exit 1; }
+	@touch $@
+$(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck
+	@mkdir -p $@.d; echo cppcheck src; \
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --library=posix --cppcheck-build-dir=$@.d \
+	    --suppressions-list=.cppcheck -Iinclude -Isrc '-DcJSON_ArrayForEach(item,list)=for (item = (list)->child; item; item = item->next)' src
+	@touch $@
+
 torture: bnn
 	BNN=./bnn tests/torture.sh $(KILLS)
 # The kernels read no files: they are left out of the sanitizers, under which clang takes minutes for each.
@@ -186,6 +234,7 @@ clean:
 debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev libmd-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
 debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx chromium
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
+lint_packages := clang-tidy-14 clang-format-14 cppcheck shellcheck
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:

@@ -13,11 +13,13 @@ for candidate in python3 /usr/bin/python3; do
     [ -n "$python" ] || ! $candidate -c 'import numpy' 2>/dev/null || python=$candidate
 done
 export PYTHONDONTWRITEBYTECODE=1
-[ $# -gt 0 ] || set -- $(ls "$here/cases.d" | sed 's/\.sh$//')
+# shellcheck disable=SC2046 # names without blanks
+[ $# -gt 0 ] || set -- $(cd "$here/cases.d" && printf '%s\n' *.sh | sed 's/\.sh$//')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for name; do
     cp -r "$here/cases" "$work/$name"
+    # shellcheck source=/dev/null
     (cd "$work/$name" && . "$here/cases.d/$name.sh") || echo "FAILED $name: ended with status $?"
 done > "$work/log" 2>&1
 cat "$work/log"

@@ -90,8 +90,7 @@ static const char *const variants[][8] = {
     {"symmetrization.mode=augment", "data.balance=sampling", "data.validation_size=16"},
     {"symmetrization.mode=tie", "data.balance=weights", "train.checkpoint_minutes=0"},
     {"symmetrization.mode=augment", "train.kl_warmup_epochs=1", "train.kl_ramp_end=4", "train.kl_weight=0.1"},
-    {"symmetrization.mode=augment", "data.validation_size=16",
-     "train.optimizer.lr=5"}, /* soon at its best */
+    {"symmetrization.mode=augment", "data.validation_size=16", "train.optimizer.lr=5"}, /* soon at its best */
 };
 
 static void a_resumed_run_ends_with_the_same_bits(void **state)

@@ -113,6 +113,7 @@ typedef struct bnn_config {
     struct {
         size_t epochs, batch_size, samples;
         double checkpoint_minutes;
+        bool detect_anomaly;
         size_t map_epochs; /* of the epochs, the first so many: w = mu, and sigma as it is initialised */
         struct {
             char name[BNN_NAME];

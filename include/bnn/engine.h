@@ -26,6 +26,7 @@ typedef struct bnn_engine_options {
     int threads;
     bnn_scale_gradient gradient; /* of rho, or of sigma */
     bool likelihood_only;        /* the gradient leaves the KL out: see bnn_engine_kl_weight */
+    bool detect_anomaly;         /* looks through all activations: see bnn_engine_anomaly */
     const char *kernels;         /* NULL, or a set of kernels: see bnn_workspace_options */
 } bnn_engine_options;
 
@@ -64,6 +65,10 @@ double *bnn_engine_item_weights(bnn_engine *engine);
 
 /* The mean over samples of an item's -log p(y | x, w) in the last step, unweighted. */
 double bnn_engine_item_nll(const bnn_engine *engine, size_t item);
+
+/* The first layer with an activation in the last step that is not finite, and *value <- one of those; NULL: none. Where
+ * options.detect_anomaly. */
+const bnn_layer *bnn_engine_anomaly(const bnn_engine *engine, bnn_real *value);
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);    /* (parameter_count) */
 bnn_real *bnn_engine_scale_gradient(bnn_engine *engine); /* (parameter_count) as options.gradient says */

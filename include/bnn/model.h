@@ -60,7 +60,7 @@ bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, 
 /* Is called with each tensor that a posterior has in a file, by its name there; a failure ends the round. The data are the
  * posterior's own. */
 typedef bnn_status bnn_tensor_visitor(void *context, const bnn_tensor *tensor, bnn_error *error);
-bnn_status bnn_posterior_tensors(const bnn_posterior *posterior, bnn_tensor_visitor *visit, void *context,
+bnn_status bnn_posterior_tensors(const bnn_posterior *q, bnn_tensor_visitor *visit, void *context,
                                  bnn_error *error);
 
 /* A visitor that ignores its context: BNN_FAILED, naming tensor and entry, at the first NaN or infinity. */

@@ -133,6 +133,10 @@ void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit);
  * workspace is for training, a backward pass may follow. */
 const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *in, size_t images);
 
+/* The first layer whose activations in the last forward block are not all finite, or NULL; of layers that run together, the
+ * first of these. *value <- its first such activation. For workspaces for training, which keep all activations. */
+const bnn_layer *bnn_workspace_anomaly(const bnn_workspace *workspace, bnn_real *value);
+
 /* Adds to the unit's gradient that of the last forward block, given d loss / d logits (images, classes), which may be
  * overwritten. */
 void bnn_workspace_backward(bnn_workspace *workspace, bnn_real *logit_gradient);

@@ -6,22 +6,19 @@
 
 #include "bnn/real.h"
 
-/* Where e^rho is still a normal bnn_real, and an average over a group is too. */
+/* softplus(x) = log(1 + e^x), to a few units in the last place also where it is tiny. An x below BNN_LEAST_RHO counts as that:
+ * sigma never becomes 0, and the squares of sigma and of ratios of two, which are taken in double, neither 0 nor infinite. */
 #ifdef BNN_DOUBLE
-#define BNN_RHO_FLOOR (-700)
+#define BNN_LEAST_RHO (-340)
 #else
-#define BNN_RHO_FLOOR (-87)
+#define BNN_LEAST_RHO (-87)
 #endif
-
-/* softplus(x) = log(1 + e^x), and its inverse log(e^y - 1) for y > 0. */
 double bnn_softplus(double x);
+
+/* log(e^y - 1) for y >= 0, at least BNN_LEAST_RHO; to a few units in the last place, also where it is close to 0. */
 double bnn_softplus_inverse(double y);
 
-/* sigma of a rho that bnn_real holds: its softplus, but what is below BNN_RHO_FLOOR counts as that, so that no sigma becomes 0. */
-double bnn_sigma(bnn_real rho);
-
-/* value (n) <- softplus(x); slope (n), where not NULL, <- its derivative. To a few units in the last place, also where
- * softplus is tiny; as in bnn_sigma, x below BNN_RHO_FLOOR counts as that. */
+/* value (n) <- softplus(x); slope (n), where not NULL, <- its derivative. As exact as a bnn_real allows. */
 void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope);
 
 /* 1 / (1 + e^-x), the derivative of softplus. */

@@ -42,4 +42,11 @@ void *bnn_alloc(size_t count, size_t size) __attribute__((malloc, warn_unused_re
 /* The failure of an allocation, as a status. */
 bnn_status bnn_no_memory(bnn_error *error, const char *what, size_t count, size_t size);
 
+/* An analyser that sees one file at a time is told what these return. */
+#ifdef __clang_analyzer__
+#define bnn_fail(error, status, ...) ((void)bnn_fail(error, status, __VA_ARGS__), (status))
+#define bnn_fail_in(error, status, prefix) ((void)bnn_fail_in(error, status, prefix), (status))
+#define bnn_no_memory(...) ((void)bnn_no_memory(__VA_ARGS__), BNN_FAILED)
+#endif
+
 #endif

@@ -6,17 +6,15 @@
 
 double bnn_softplus(double x)
 {
-    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
-}
-
-double bnn_sigma(bnn_real rho)
-{
-    return bnn_softplus(rho > BNN_RHO_FLOOR ? (double)rho : BNN_RHO_FLOOR);
+    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(fmax(x, BNN_LEAST_RHO)));
 }
 
 double bnn_softplus_inverse(double y)
 {
-    return y + log(-expm1(-y));
+    const double high = 0x1.62e42fefa39efp-1, low = 0x1.abc9e3b39803fp-56; /* log 2 */
+    if (fabs(y - high) < 0.25)
+        return log1p(2 * expm1(y - high - low)); /* e^y - 1 = 1 + 2 (e^(y - log 2) - 1) */
+    return fmax(y + log(-expm1(-y)), BNN_LEAST_RHO);
 }
 
 void bnn_softplus_array(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope)

@@ -27,7 +27,7 @@ static void format_message(char *message, size_t size, const char *format, va_li
     va_end(again);
 }
 
-bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...)
+bnn_status(bnn_fail)(bnn_error *error, bnn_status status, const char *format, ...)
 {
     if (error) {
         va_list arguments;
@@ -39,7 +39,7 @@ bnn_status bnn_fail(bnn_error *error, bnn_status status, const char *format, ...
     return status;
 }
 
-bnn_status bnn_fail_in(bnn_error *error, bnn_status status, const char *prefix)
+bnn_status(bnn_fail_in)(bnn_error *error, bnn_status status, const char *prefix)
 {
     if (!error) return status;
     const bnn_error inner = *error;
@@ -79,7 +79,7 @@ void *bnn_alloc(size_t count, size_t size)
     return memory;
 }
 
-bnn_status bnn_no_memory(bnn_error *error, const char *what, size_t count, size_t size)
+bnn_status(bnn_no_memory)(bnn_error *error, const char *what, size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX;

@@ -9,7 +9,7 @@
 /* The words in a list of names, "a|b" or "\"a\", \"b\"", between blanks. */
 static void print_words(const char *list)
 {
-    for (const char *c = list; *c; c++)
+    for (const char *c = list; c && *c; c++)
         if (*c == '|')
             putchar(' ');
         else if (*c != '"' && *c != ',')

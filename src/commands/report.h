@@ -23,6 +23,6 @@ typedef struct report_picture {
 } report_picture;
 
 /* Writes the page. `report`: {runs[], configurations[]} as report.c makes it; pictures: one for each configuration. */
-bnn_status report_page(FILE *page, const cJSON *report, const report_picture *pictures, bnn_error *error);
+bnn_status report_page(FILE *out, const cJSON *report, const report_picture *pictures, bnn_error *error);
 
 #endif

@@ -205,6 +205,7 @@ static double angle_of(const bnn_group *group, size_t element, bool *flip)
 {
     *flip = group->kind == BNN_GROUP_DIHEDRAL && element >= group->n;
     if (group->kind == BNN_GROUP_TRANSLATION) return 360.0 * (double)element / (double)group->order;
+    /* n is at least 1. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
     return 360.0 * (double)(element % group->n) / (double)group->n;
 }
 
@@ -218,6 +219,7 @@ static void add_circle(const page *p, drawing *d, const cJSON *configuration, si
     bnn_series *s = add_series(d, flips ? BNN_SERIES_DASHED : BNN_SERIES_LINE_POINTS, colour,
                                flips ? NULL : text_at(configuration, "name"), points + 1);
     for (size_t k = 0; k <= points; k++) {
+        /* a group has elements: NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
         const size_t element = k % points + (flips ? points : 0);
         double sum = 0, n = 0;
         bool flip;

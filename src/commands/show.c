@@ -168,6 +168,7 @@ static bnn_status write_picture(command_show *s, const char *title, bnn_error *e
     s->show.data = s->data;
     if (!status) status = show_orbits(&s->show, &png, &size, error);
     if (!status) status = bnn_write_file(cmd_value(s->line, "out"), png, size, error);
+    s->show.title = NULL;
     free(png);
     return status;
 }
@@ -198,6 +199,7 @@ static bnn_status show_model(command_show *s, const cmd_file *file, bnn_error *e
     live_line_begin(&progress, s->line->operands[0]);
     status = write_picture(s, title, error);
     live_line_clear(&progress);
+    show->options.progress_context = NULL;
     return status;
 }
 

@@ -19,7 +19,7 @@ typedef struct orbit_show {
 bnn_status show_orbits(const orbit_show *show, uint8_t **png, size_t *size, bnn_error *error);
 
 /* *certificate (size bytes) <- a line on what is known of the model's symmetry for every image. */
-bnn_status show_certificate(const bnn_model *model, const bnn_group *group, char *certificate, size_t size,
+bnn_status show_certificate(const bnn_model *model, const bnn_group *group, char *text, size_t size,
                             bnn_error *error);
 
 #endif

@@ -140,6 +140,8 @@ const config_key config_keys[] = {
     SIZE("train.epochs", train.epochs, 1, CONFIG_ANY, "10", "epochs in all"),
     REAL("train.checkpoint_minutes", train.checkpoint_minutes, 0, 1e6, "5.0",
          "minutes after which a checkpoint is written within an epoch too; 0: after each step"),
+    FLAG("train.detect_anomaly", train.detect_anomaly, "false",
+         "look through every activation, gradient, mu and rho of each step, and name the first that is not finite"),
     SIZE("train.map_epochs", train.map_epochs, 0, CONFIG_ANY, "0",
          "of these, the first so many at w = mu, without noise; sigma is trained afterwards, from posterior.rho_init on"),
     SIZE("train.batch_size", train.batch_size, 1, 1048576, "128", "items a step"),

@@ -107,11 +107,13 @@ double bnn_array_item(const bnn_array *array, size_t at)
 {
     const uint8_t *item = array->items + at * array->width;
     const uint64_t bits = bnn_load(item, array->width, array->big_endian);
-    const uint64_t sign = UINT64_C(1) << (8 * array->width - 1);
+    uint64_t sign;
     switch (array->kind) {
     case 'u':
         return (double)bits;
     case 'i':
+        /* a width is 1 to 8: NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
+        sign = UINT64_C(1) << (8 * array->width - 1);
         return bits & sign ? -(double)((sign << 1) - bits) : (double)bits;
     case 'b':
         return bits != 0;

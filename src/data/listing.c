@@ -253,7 +253,7 @@ static int compare_numbers(const void *a, const void *b)
 static bool is_number(const char *name)
 {
     const size_t digits = strspn(name, "0123456789");
-    return name[digits] == '\0' && digits <= 5 && strtol(name, NULL, 10) <= 65535;
+    return digits <= 5 && name[digits] == '\0' && strtol(name, NULL, 10) <= 65535;
 }
 
 bnn_status bnn_name_table_of(const bnn_listing *listing, bool parts, bnn_name_table *table, bnn_error *error)

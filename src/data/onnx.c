@@ -46,8 +46,9 @@ static void *keep(bnn_onnx *graph, size_t count, size_t size)
 
 static char *copy_text(bnn_onnx *graph, const char *text)
 {
-    char *copy = keep(graph, strlen(text) + 1, 1);
-    return copy ? strcpy(copy, text) : nameless;
+    const size_t size = strlen(text) + 1;
+    char *copy = keep(graph, size, 1);
+    return copy ? memcpy(copy, text, size) : nameless;
 }
 
 /* A list of `count` pointers with room for one more: the list itself, or its copy, of twice the room; NULL when memory is

@@ -15,6 +15,7 @@ static size_t multiply(const bnn_group *group, size_t a, size_t b)
 {
     const size_t n = group->n;
     if (group->kind == BNN_GROUP_TRANSLATION) return (a / n + b / n) % n * n + (a + b) % n;
+    /* n is at least 1. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
     const size_t turn = a < n ? a + b % n : a + n - b % n;
     return turn % n + ((a < n) == (b < n) ? 0 : n);
 }

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 
 #include "bnn/blas.h"
@@ -250,6 +251,20 @@ const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *
             runner_forward(&workspace->runners[s], pass);
     }
     return pass.out;
+}
+
+const bnn_layer *bnn_workspace_anomaly(const bnn_workspace *workspace, bnn_real *value)
+{
+    const plan *p = &workspace->plan;
+    for (size_t s = 0; s < p->step_count; s++) {
+        const bnn_real *out = workspace->out[p->steps[s].out.slot];
+        for (size_t j = 0; j < workspace->images * p->steps[s].out.count; j++)
+            if (!isfinite(out[j])) {
+                *value = out[j];
+                return p->steps[s].layer;
+            }
+    }
+    return NULL;
 }
 
 /* Where a step writes the gradients of its inputs: NULL where nobody wants one. */

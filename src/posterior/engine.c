@@ -36,6 +36,9 @@ struct bnn_engine {
     double *probabilities;    /* (samples, items, classes) */
     double *nll;              /* (samples, items) */
     double *item_weights;     /* (items) */
+    const bnn_layer **
+        anomaly; /* (units) the first layer whose activations are not finite, or NULL; NULL: not looked for */
+    bnn_real *anomaly_value; /* (units) one of these */
 };
 
 /* The layer that a run of parameters belongs to. */
@@ -86,6 +89,12 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
     engine->kl_factors = bnn_alloc(engine->posterior->network->layer_count, sizeof(double));
     engine->item_weights = bnn_alloc(o->items, sizeof(double));
+    if (o->detect_anomaly) {
+        engine->anomaly = bnn_alloc(engine->units, sizeof(bnn_layer *));
+        engine->anomaly_value = bnn_alloc(engine->units, sizeof(bnn_real));
+        if (!engine->anomaly || !engine->anomaly_value)
+            return bnn_no_memory(error, "units", engine->units, sizeof(bnn_layer *));
+    }
     if (!engine->probabilities || !engine->nll || !engine->kl_factors || !engine->item_weights)
         return bnn_no_memory(error, "predictions", o->samples * o->items * engine->classes, sizeof(double));
     for (size_t l = 0; l < engine->posterior->network->layer_count; l++) engine->kl_factors[l] = 1;
@@ -170,6 +179,8 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->probabilities);
     free(engine->item_weights);
     free(engine->nll);
+    free(engine->anomaly);
+    free(engine->anomaly_value);
     free(engine);
 }
 
@@ -245,6 +256,28 @@ static void pack_part(bnn_engine *engine, size_t s, size_t part, bnn_real *packe
     bnn_workspace_pack(engine->workspaces[0], part, engine->weights + s * engine->count, spread, packed);
 }
 
+/* Keeps the first layer of a unit's blocks with an activation that is not finite. */
+static void look_for_anomaly(bnn_engine *engine, size_t unit, const bnn_workspace *workspace)
+{
+    const bnn_layer **first = &engine->anomaly[unit];
+    bnn_real value;
+    const bnn_layer *found = bnn_workspace_anomaly(workspace, &value);
+    if (!found || (*first && *first <= found)) return;
+    *first = found;
+    engine->anomaly_value[unit] = value;
+}
+
+const bnn_layer *bnn_engine_anomaly(const bnn_engine *engine, bnn_real *value)
+{
+    const bnn_layer *first = NULL;
+    for (size_t unit = 0; unit < engine->units; unit++) {
+        if (!engine->anomaly[unit] || (first && first <= engine->anomaly[unit])) continue;
+        first = engine->anomaly[unit];
+        *value = engine->anomaly_value[unit];
+    }
+    return first;
+}
+
 /* Forward and backward of one sample over one chunk of the batch. */
 static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const uint32_t *labels, int thread)
 {
@@ -269,10 +302,12 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
         work.stream =
             bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE, engine->stream.sequence, unit, 0);
     }
+    if (o->detect_anomaly) engine->anomaly[unit] = NULL;
     bnn_workspace_begin(workspace, &work);
     for (size_t i = first; i < end; i += step) {
         const size_t items = end - i < step ? end - i : step, rows = items * o->views;
         const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
+        if (o->detect_anomaly) look_for_anomaly(engine, unit, workspace);
         memcpy(engine->logits + (s * o->items + i) * o->views * classes, logits,
                rows * classes * sizeof *logits);
         for (size_t k = 0; k < items; k++)

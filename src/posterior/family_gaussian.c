@@ -24,7 +24,7 @@ void bnn_gaussian_kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real 
 }
 
 /* log(s'/s) + (s^2 + d^2)/(2 s'^2) - 1/2 and -log BC = 1/2 log((s^2 + s'^2)/(2 s s')) + d^2/(4 (s^2 + s'^2)), both
- * written so that nothing cancels when the two are close. */
+ * written so that nothing cancels when the two are close, nor is lost when they are far apart. */
 double bnn_gaussian_divergence(double mu, double sigma, double other_mu, double other_sigma,
                                double *log_bhattacharyya)
 {
@@ -33,7 +33,8 @@ double bnn_gaussian_divergence(double mu, double sigma, double other_mu, double 
     const double gap = sigma - other_sigma;
     *log_bhattacharyya = -log1p(gap * gap / (2 * sigma * other_sigma)) / 2 -
                          distance * distance / (4 * (sigma * sigma + other_sigma * other_sigma));
-    return excess + excess * excess / 2 - log1p(excess) + away * away / 2;
+    const double log_ratio = excess < -0.5 ? log(sigma / other_sigma) : log1p(excess);
+    return excess + excess * excess / 2 - log_ratio + away * away / 2;
 }
 
 double bnn_gaussian_kl(const bnn_slice *slice)

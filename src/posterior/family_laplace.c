@@ -21,12 +21,12 @@ static double divergence(double mu, double b, double other_mu, double other_b, d
         *log_bhattacharyya = 0;
         return 0;
     }
-    /* BC = (2 sqrt(b b'))^-1 int e^(-p|x| - r|x - d|) dx with p = 1/2b, r = 1/2b' */
-    const double p = 1 / (2 * b), r = 1 / (2 * other_b), away = (r - p) * distance;
-    const double between = fabs(away) < 1e-8 ? distance * exp(-p * distance) * (1 - away / 2)
-                                             : exp(-p * distance) * -expm1(-away) / (r - p);
-    const double integral = (exp(-r * distance) + exp(-p * distance)) / (p + r) + between;
-    *log_bhattacharyya = fmin(log(integral / (2 * sqrt(b * other_b))), 0);
+    /* BC = (2 sqrt(b b'))^-1 int e^(-p|x| - r|x - d|) dx with p = 1/2b, r = 1/2b': e^(-min(p, r) |d|) times what follows, which
+     * neither over- nor underflows */
+    const double p = 1 / (2 * b), r = 1 / (2 * other_b), gap = fabs(r - p), away = gap * distance;
+    const double outside = (1 + exp(-away)) / (p + r);
+    const double between = away < 1e-8 ? distance * (1 - away / 2) : -expm1(-away) / gap;
+    *log_bhattacharyya = fmin(log((outside + between) / (2 * sqrt(b * other_b))) - fmin(p, r) * distance, 0);
     return fmax(log(other_b / b) + (b * exp(-distance / b) + distance) / other_b - 1, 0);
 }
 

@@ -350,6 +350,6 @@ double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_laye
     const size_t count = layer->weight_count + layer->bias_count;
     double sum = 0;
     for (size_t j = layer->weight_offset; j < layer->weight_offset + count; j++)
-        sum += bnn_sigma(posterior->rho[j]) / (double)posterior->prior_std[j];
+        sum += bnn_softplus((double)posterior->rho[j]) / (double)posterior->prior_std[j];
     return count ? sum / (double)count : 0;
 }

@@ -2,7 +2,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "bnn/numeric.h"
 #include "run/checkpoint.h"
 
 bnn_status bnn_check_parameters(const bnn_model *model, const bnn_optimizer *optimizer, bnn_error *error)
@@ -66,4 +69,98 @@ void bnn_locate_divergence(const bnn_model *model, bnn_real *mu_gradient, bnn_re
         snprintf(text, size, "every parameter is finite, the largest, %g, is in %s", found.size,
                  found.tensor);
     }
+}
+
+bool bnn_find_anomaly(const bnn_model *model, bnn_engine *engine, bool rho, char *text, size_t size)
+{
+    bnn_posterior tensors = *model->posterior; /* the gradient is laid out as q is */
+    bnn_real value;
+    bnn_error place;
+    const bnn_layer *layer = engine ? bnn_engine_anomaly(engine, &value) : NULL;
+    if (engine) tensors.mu = bnn_engine_mu_gradient(engine);
+    if (engine && rho) tensors.rho = bnn_engine_scale_gradient(engine);
+    if (layer)
+        snprintf(text, size, "an activation of %s became %s", layer->name,
+                 bnn_number_text((double)value, (char[BNN_NUMBER_TEXT]){0}));
+    else if (bnn_posterior_tensors(&tensors, bnn_tensor_check_finite, NULL, &place))
+        snprintf(text, size, "%s%s", engine ? "the gradient of " : "", place.message);
+    else
+        return false;
+    return true;
+}
+
+/* ---- whether it learns ----------------------------------------------------------------------------------- */
+
+/* Less than this, in all epochs, is no movement of sigma. */
+#define MOVED 0.01
+
+bnn_status bnn_health_begin(bnn_health *health, const bnn_model *model, size_t epoch, bool whole,
+                            bnn_error *error)
+{
+    const size_t map = model->config.train.map_epochs, noisy = model->config.train.epochs - map;
+    const size_t watched = noisy < 3 ? noisy : 3;
+    const bnn_posterior *q = model->posterior;
+    bnn_health_free(health);
+    *health = (bnn_health){.watches = watched > 1 && epoch + 1 == map + watched};
+    if (!health->watches || !whole) return BNN_OK;
+    health->rho = bnn_alloc(q->count, sizeof *health->rho);
+    if (!health->rho) return bnn_no_memory(error, "rho", q->count, sizeof *health->rho);
+    memcpy(health->rho, q->rho, q->count * sizeof *health->rho);
+    return BNN_OK;
+}
+
+void bnn_health_step(bnn_health *health, bool clipped)
+{
+    health->steps++;
+    health->clipped += clipped;
+}
+
+/* The mean over the parameters of |sigma/sigma' - 1|, sigma' that of the epoch's beginning. */
+static double movement_of_sigma(const bnn_health *health, const bnn_posterior *q)
+{
+    double sum = 0;
+    for (size_t j = 0; j < q->count; j++)
+        sum += fabs(bnn_softplus((double)q->rho[j]) / bnn_softplus((double)health->rho[j]) - 1);
+    return sum / (double)q->count;
+}
+
+void bnn_health_end(bnn_health *health, const bnn_model *model, const bnn_epoch *epoch,
+                    const bnn_train_callbacks *listener)
+{
+    const bnn_config *config = &model->config;
+    const bnn_row *rule = &bnn_optimizer_find(config->train.optimizer.name)->row;
+    const double chance = log((double)config->model.classes), lr = config->train.optimizer.options.lr;
+    char line[256];
+    if (!health->watches || !listener->message) return;
+    if (epoch->train_nll > chance) {
+        snprintf(line, sizeof line,
+                 "warning: the loss of epoch %zu, %.4g, is worse than chance, log %zu = %.4g: lower "
+                 "train.optimizer.lr (%g), or posterior.rho_init (%g)",
+                 epoch->epoch, epoch->train_nll, config->model.classes, chance, lr,
+                 config->posterior.rho_init);
+        listener->message(listener->context, line);
+    }
+    if (bnn_row_reads(rule, "train.clip_norm") && health->clipped == health->steps) {
+        snprintf(line, sizeof line,
+                 "warning: every step of epoch %zu was clipped, to norm %g from %.3g in the mean: raise "
+                 "train.clip_norm",
+                 epoch->epoch, config->train.clip_norm, epoch->gradient_norm);
+        listener->message(listener->context, line);
+    }
+    const double moved = health->rho ? movement_of_sigma(health, model->posterior) : INFINITY;
+    if (moved * (double)(config->train.epochs - config->train.map_epochs) < MOVED) {
+        snprintf(line, sizeof line,
+                 "warning: sigma has not moved, in the mean by %.2g %% in epoch %zu: raise %s", 100 * moved,
+                 epoch->epoch,
+                 bnn_row_reads(rule, "train.optimizer.rho_lr_factor") ? "train.optimizer.rho_lr_factor"
+                                                                      : "train.optimizer.lr");
+        listener->message(listener->context, line);
+    }
+    health->watches = false;
+}
+
+void bnn_health_free(bnn_health *health)
+{
+    free(health->rho);
+    health->rho = NULL;
 }

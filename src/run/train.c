@@ -53,6 +53,7 @@ typedef struct run {
     bool told;         /* what the epochs cost with this network and this noise */
     bool keep_best;
     bool checkpointed;
+    bnn_health health;
     bnn_run_directory directory;
 } run;
 
@@ -124,6 +125,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .average = r->plan.average,
                                         .estimator = r->at.map ? NULL : bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
+                                        .detect_anomaly = c->train.detect_anomaly,
                                         .gradient = rule->gradient,
                                         .likelihood_only = rule->likelihood_only};
     bnn_status status = BNN_OK;
@@ -235,6 +237,15 @@ static bnn_status diverged(const run *r, size_t epoch, const char *figure, doubl
     bnn_locate_divergence(r->model, gradient ? bnn_engine_mu_gradient(r->engine) : NULL,
                           gradient ? bnn_engine_scale_gradient(r->engine) : NULL, where, sizeof where);
     return stopped(r, epoch, what, where, error);
+}
+
+/* For train.detect_anomaly: after the passes of a step, or after its update. */
+static bnn_status detect(const run *r, size_t epoch, bool updated, bnn_error *error)
+{
+    char what[256];
+    if (!r->config->train.detect_anomaly) return BNN_OK;
+    const bool found = bnn_find_anomaly(r->model, updated ? NULL : r->engine, !r->at.map, what, sizeof what);
+    return found ? stopped(r, epoch, what, "", error) : BNN_OK;
 }
 
 /* ---- the trigger --------------------------------------------------------------------------------------- */
@@ -458,6 +469,8 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
     memcpy(bnn_engine_item_weights(r->engine), r->batches->weights,
            r->config->train.batch_size * sizeof *r->batches->weights);
     const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
+    bnn_status status = detect(r, epoch + 1, false, error);
+    if (status) return status;
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
     bnn_real *scale_gradient = r->at.map ? NULL : bnn_engine_scale_gradient(r->engine);
     if (r->at.triggered && bnn_mode_holds(r->config)) {
@@ -476,6 +489,9 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
                                  .sigma = bnn_engine_sigma(r->engine),
                                  .threads = r->options->threads};
     bnn_optimizer_step(r->optimizer, &descent, r->model->posterior);
+    status = detect(r, epoch + 1, true, error);
+    if (status) return status;
+    bnn_health_step(&r->health, descent.gradient_factor < 1);
     r->at.sigma_trained = r->at.sigma_trained || !r->at.map;
     bnn_posterior_learn_prior(r->model->posterior);
     r->at.nll += step.nll;
@@ -588,14 +604,16 @@ static bnn_status run_epoch(run *r, bnn_error *error)
     bnn_status status = BNN_OK;
     if (r->at.map && epoch == r->config->train.map_epochs) status = end_map(r, error);
     if (!status && trigger_is_due(r, epoch, r->at.accuracy)) status = trigger(r, epoch, error);
+    if (!status) status = bnn_health_begin(&r->health, r->model, epoch, r->at.batch == 0, error);
     if (!status) status = run_batches(r, epoch, error);
     if (status) return status;
     fill_log(r, epoch, &log);
     status = judge(r, &log, error);
     if (!status) status = keep(r, &log, error);
-    if (!status && r->options->callbacks.epoch)
-        r->options->callbacks.epoch(r->options->callbacks.context, &log);
-    return status;
+    if (status) return status;
+    if (r->options->callbacks.epoch) r->options->callbacks.epoch(r->options->callbacks.context, &log);
+    bnn_health_end(&r->health, r->model, &log, &r->options->callbacks);
+    return BNN_OK;
 }
 
 static bnn_status train_epochs(run *r, bnn_error *error)
@@ -651,8 +669,7 @@ static void describe_balance(const run *r)
     say(r, "data.balance %s: an image counts %.3g to %.3g times by its class, in the mean once: N stays %zu",
         bnn_balance_names[b->balance], least, most, r->plan.count_factor * r->train->count);
     say(r, "train_nll and objective are those of the balanced likelihood, which bounds no evidence; elbo is "
-           "that of "
-           "the data as it is");
+           "that of the data as it is");
     if (r->keep_best) say(r, "the best epoch has the least validation NLL averaged over classes");
 }
 
@@ -685,11 +702,10 @@ static bnn_status check_same_run(const run *r, const bnn_checkpoint *checkpoint,
     if (status) return status;
     bnn_config_differences(&before, r->config, free_keys, differences, sizeof differences);
     if (*differences)
-        return bnn_fail(
-            error, BNN_BAD_INPUT,
-            "%s: the run has another configuration (%s), expected the same but for train.epochs, or "
-            "--overwrite",
-            path, differences);
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: the run has another configuration (%s), expected the same but for train.epochs, "
+                        "or --overwrite",
+                        path, differences);
     if (r->config->train.epochs < before.train.epochs)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: train.epochs: found %zu, expected at least the run's %zu",
                         path, r->config->train.epochs, before.train.epochs);
@@ -744,6 +760,7 @@ static bnn_status resume(run *r, bnn_error *error)
 static void tear_down(run *r)
 {
     unequip(r);
+    bnn_health_free(&r->health);
     bnn_run_directory_close(&r->directory);
     bnn_batches_free(r->batches);
     bnn_grid_action_free(r->action);

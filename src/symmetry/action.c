@@ -58,6 +58,7 @@ static size_t channel_source(const channel_action *action, bnn_representation re
 {
     if (representation == BNN_TRIVIAL) return channel;
     const bnn_group *carried = action->carried;
+    /* regular channels carry a group: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     const size_t k = channel % carried->order;
     return channel - k + bnn_group_product(carried, carried->inverse[action->element[h]], k);
 }
@@ -86,7 +87,8 @@ static void fill_layer(bnn_symmetry *symmetry, const bnn_layer *layer, const cha
 
 static bnn_status check_width(const bnn_group *carried, const bnn_layer *layer, bnn_error *error)
 {
-    if (layer->out_representation == BNN_REGULAR && layer->shape.out.channels % carried->order != 0)
+    if (layer->out_representation == BNN_REGULAR && carried &&
+        layer->shape.out.channels % carried->order != 0)
         return bnn_fail(
             error, BNN_BAD_INPUT,
             "%s: found %zu channels in the regular representation of %s, expected a multiple of %zu",

@@ -111,7 +111,7 @@ static bnn_status create_moments(const bnn_symmetry *symmetry, const bnn_posteri
     q->sigma_projected = bnn_alloc(count, sizeof *q->sigma_projected);
     if (!q->sigma || !q->mu_projected || !q->sigma_projected)
         return bnn_no_memory(error, "a certificate", count, sizeof *q->sigma);
-    for (size_t j = 0; j < count; j++) q->sigma[j] = (bnn_real)bnn_sigma(posterior->rho[j]);
+    for (size_t j = 0; j < count; j++) q->sigma[j] = (bnn_real)bnn_softplus((double)posterior->rho[j]);
     memcpy(q->mu_projected, q->mu, count * sizeof *q->mu);
     memcpy(q->sigma_projected, q->sigma, count * sizeof *q->sigma);
     bnn_symmetry_project(symmetry, q->mu_projected);

@@ -110,7 +110,7 @@ static void scale_rho(const bnn_layer *layer, double factor, const bnn_real *rho
     scale_weights(layer, 1, 0, rho, scaled);
     if (factor == 1) return;
     for (size_t j = layer->weight_offset; j < layer->weight_offset + layer->weight_count; j++)
-        scaled[j] = (bnn_real)bnn_softplus_inverse(factor * bnn_sigma(rho[j]));
+        scaled[j] = (bnn_real)bnn_softplus_inverse(factor * bnn_softplus((double)rho[j]));
 }
 
 /* Scales and copies mu, sigma and the prior. In a family with signs, w = sign exp(mu + sigma eps), mu is a logarithm:

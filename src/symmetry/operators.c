@@ -48,42 +48,44 @@ static void reynolds(const orbit_entries *orbit, double *mu, double *sigma)
     *sigma = mean_of(orbit->sigma, orbit->size);
 }
 
-/* 1/s~^2 = mean 1/s_h^2 and m~ = s~^2 mean(m_h/s_h^2), with the precisions in units of the first. */
+/* 1/s~^2 = mean 1/s_h^2 and m~ = s~^2 mean(m_h/s_h^2), with the precisions in units of the largest. */
 static void geometric(const orbit_entries *orbit, double *mu, double *sigma)
 {
-    double precision = 0, shift = 0;
+    double precision = 0, shift = 0, least = orbit->sigma[0];
+    for (size_t i = 1; i < orbit->size; i++) least = fmin(least, orbit->sigma[i]);
     for (size_t i = 0; i < orbit->size; i++) {
-        const double ratio = orbit->sigma[0] / orbit->sigma[i];
+        const double ratio = least / orbit->sigma[i];
         precision += ratio * ratio;
         shift += ratio * ratio * (orbit->mu[i] - orbit->mu[0]);
     }
     *mu = orbit->mu[0] + shift / precision;
-    *sigma = orbit->sigma[0] / sqrt(precision / (double)orbit->size);
+    *sigma = least / sqrt(precision / (double)orbit->size);
 }
 
-/* m~ = mean m_h and s~^2 = mean(s_h^2 + m_h^2) - m~^2 = mean(s_h^2 + (m_h - m~)^2), in units of the first. */
+/* m~ = mean m_h and s~^2 = mean(s_h^2 + m_h^2) - m~^2 = mean(s_h^2 + (m_h - m~)^2), in units of the largest. */
 static void arithmetic(const orbit_entries *orbit, double *mu, double *sigma)
 {
-    double variance = 0;
+    double variance = 0, most = 0;
     *mu = mean_of(orbit->mu, orbit->size);
+    for (size_t i = 0; i < orbit->size; i++)
+        most = fmax(most, fmax(orbit->sigma[i], fabs(orbit->mu[i] - *mu)));
     for (size_t i = 0; i < orbit->size; i++) {
-        const double spread = orbit->sigma[i] / orbit->sigma[0],
-                     away = (orbit->mu[i] - *mu) / orbit->sigma[0];
+        const double spread = orbit->sigma[i] / most, away = (orbit->mu[i] - *mu) / most;
         variance += spread * spread + away * away;
     }
-    *sigma = orbit->sigma[0] * sqrt(variance / (double)orbit->size);
+    *sigma = most * sqrt(variance / (double)orbit->size);
 }
 
 static void combine_orbits(const bnn_symmetry *symmetry, bnn_posterior *posterior, combine combine_orbit)
 {
-    orbit_entries entries;
+    orbit_entries entries = {0};
     for (size_t o = 0; o < symmetry->orbit_count; o++) {
         const uint32_t *member = symmetry->orbit_member + symmetry->orbit_start[o];
         double mu, sigma;
         entries.size = symmetry->orbit_start[o + 1] - symmetry->orbit_start[o];
         for (size_t i = 0; i < entries.size; i++) {
             entries.mu[i] = (double)posterior->mu[member[i]];
-            entries.sigma[i] = bnn_sigma(posterior->rho[member[i]]);
+            entries.sigma[i] = bnn_softplus((double)posterior->rho[member[i]]);
         }
         combine_orbit(&entries, &mu, &sigma);
         const bnn_real rho =

@@ -1,5 +1,6 @@
 # bnn check: models that look like text, configurations with a byte order mark, pipes, and groups other than the model's.
 # Each check prints "ok NAME" or "FAILED NAME: why"; the script's status says whether one failed.
+# shellcheck shell=sh
 failed=0
 
 ok() { echo "ok $1"; }

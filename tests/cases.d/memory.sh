@@ -2,6 +2,7 @@
 # had (the libraries that it loads can do without some). It never calls the input bad, and never leaves out part of a result.
 # Where the C library has no other names for its allocators, or the program brings allocators of its own (the sanitizers), there is
 # nothing to check.
+# shellcheck shell=sh disable=SC2154
 cc=${CC:-cc}
 $cc -shared -fPIC -o shim.so "$here/out_of_memory.c" 2> /dev/null || return 0
 OUT_OF_MEMORY_AT=0 LD_PRELOAD=./shim.so "$BNN" --version > out 2> err || return 0
@@ -33,7 +34,7 @@ every() {
 
 cd check-model || exit 1
 mv ../shim.so .
-model=model-header-2592.bin
+model="model-header-2592.bin"
 every check-model 7 "$BNN" check $model
 every check-json 7 "$BNN" check --json $model
 every check-other-group 7 "$BNN" check --group D4 $model

@@ -9,8 +9,8 @@
 void NAME(bnn_softplus_array)(const bnn_real *x, size_t n, bnn_real *value, bnn_real *slope)
 {
     for (size_t i = 0; i < n; i++) {
-        value[i] = bnn_sigma(x[i]);
-        if (slope) slope[i] = bnn_sigmoid(x[i]);
+        value[i] = bnn_softplus(x[i]);
+        if (slope) slope[i] = bnn_sigmoid(fmax(x[i], BNN_LEAST_RHO));
     }
 }
 
@@ -45,7 +45,8 @@ INLINE vec log_one_plus(vec t)
 INLINE void softplus(vec x, vec *value, vec *slope)
 {
     const mask positive = (mask)(x > 0);
-    const vec size = choose(positive, x, -x), limited = choose((mask)(size < 87), size, (vec){0} + 87);
+    const vec size = choose(positive, x, -x), most = (vec){0} - BNN_LEAST_RHO;
+    const vec limited = choose((mask)(size < most), size, most);
     const vec decay = exp_minus(limited);
     *value = choose(positive, x, (vec){0}) + log_one_plus(decay);
     *slope = choose(positive, (vec){0} + 1, decay) / (1 + decay);

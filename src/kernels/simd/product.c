@@ -40,11 +40,12 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
 #pragma GCC unroll 2
             for (size_t j = 0; j < vectors; j++) sum[i][j] += a[i * a_row] * row[j];
     }
-    if (p->add)
+    if (p->add) {
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
             for (size_t j = 0; j < vectors; j++) sum[i][j] += load_anywhere(c + i * c_row + j * LANES);
+    }
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2

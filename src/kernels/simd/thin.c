@@ -137,6 +137,7 @@ static size_t forward_next(const bnn_kernel_shape *shape, const buffers *b, imag
 {
     const size_t channels = shape->in.channels;
     const bool normals = shape->noise == BNN_NOISE_NORMALS;
+    /* VECTORS is 1 in some instruction sets. NOLINTNEXTLINE(bugprone-branch-clone) */
     const size_t vectors = !normals && shape->pool && channels == 1 && left >= VECTORS * LANES ? VECTORS : 1;
 #define CHANNELS(pool, normals, vectors, channels)                                                           \
     do {                                                                                                     \
@@ -267,6 +268,7 @@ static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packe
     const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
     for (size_t i = 0; i < bnn_activation_count(&shape->out); i++) {
         const size_t o = i % stride, pixel = i / stride;
+        /* training saves codes: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         const size_t y = pixel / shape->out.width * window + codes[i] / 2,
                      x = pixel % shape->out.width * window + codes[i] % 2;
         if (codes[i] == BNN_CODE_DEAD) continue;
