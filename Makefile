@@ -43,8 +43,10 @@ variant := $(if $(BNN_DOUBLE),double,release)
 # run time.
 sources := $(patsubst src/%.c,%,$(filter-out src/commands/main.c,$(wildcard src/*/*.c)))
 simd_sources := $(patsubst src/%.c,%,$(wildcard src/*/simd/*.c))
-tests := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 machine := $(shell $(CC) -dumpmachine)
+tests := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+faults := $(if $(findstring gnu,$(machine)),test_faults) # which stands between the program and the GNU C library
+tests := $(filter-out $(if $(faults),,test_faults),$(tests))
 isas := portable
 ifneq (,$(findstring x86_64,$(machine)))
 isas += avx2 avx512
@@ -63,6 +65,7 @@ make tsan               tests that use threads under the thread sanitizer (clang
 make coverage           all tests in float, and the share of the lines of src that they reach
 make lint               clang-tidy, cppcheck, clang-format (14) and shellcheck, which it installs
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
+make faults             let every allocation and every call on files of every command fail once (the tests: a part of them)
 make fuzz               readers of files under libFuzzer (clang, libclang-rt-dev, libomp-dev), SECONDS=60 each
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
 make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
@@ -71,7 +74,7 @@ make install            program, manuals and completions; PREFIX=/usr/local DEST
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan tsan coverage lint lint-files torture fuzz bench bench-kernels onnx-test testu01 documents install uninstall clean force
+.PHONY: all help deps demo test test-release test-double asan tsan coverage lint lint-files torture faults fuzz bench bench-kernels onnx-test testu01 documents install uninstall clean force
 all: bnn documents
 help:
 	$(info $(help))
@@ -122,6 +125,9 @@ run-$(1): $(tests:%=$(BUILD)/$(1)/%) $(BUILD)/$(1)/bnn
 	@tests/run.sh $(BUILD)/$(1) $(tests)
 .PHONY: run-$(1)
 .SECONDARY: $(tests:%=$(BUILD)/$(1)/tests/%.o)
+$(BUILD)/$(1)/faults.so: tests/faults.c tests/faults.h Makefile
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) -O1 -g $(CFLAGS) -MF $$@.d -fPIC -shared $$< -o $$@
+run-$(1): $(if $(faults),$(BUILD)/$(1)/faults.so)
 -include $(wildcard $(BUILD)/$(1)/*/*.d $(BUILD)/$(1)/*/simd/*.d)
 endef
 $(foreach v,release double asan tsan coverage,$(eval $(call variant_rules,$(v))))
@@ -176,6 +182,8 @@ $(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck
 
 torture: bnn
 	BNN=./bnn tests/torture.sh $(KILLS)
+faults: $(BUILD)/release/bnn $(BUILD)/release/test_faults $(BUILD)/release/faults.so
+	FAULTS=all BNN=$(BUILD)/release/bnn $(BUILD)/release/test_faults
 # The kernels read no files: they are left out of the sanitizers, under which clang takes minutes for each.
 fuzz:
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang SANITIZE='$(SANITIZE_FUZZ)' SANITIZE_SIMD='-O1 -g' $(BUILD)/clang/asan/fuzz

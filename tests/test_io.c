@@ -369,12 +369,16 @@ static void tells_utf8(void **state)
 
 static void compares_paths(void **state)
 {
+    bool same;
     (void)state;
     const char *path = put_file("same", "", 0), *other = put_file("other", "", 0);
     assert_int_equal(symlink("same", in_temporary("alias")), 0);
-    assert_true(bnn_same_file(path, in_temporary("alias")));
-    assert_false(bnn_same_file(path, other));
-    assert_false(bnn_same_file(in_temporary("absent"), in_temporary("absent")));
+    assert_int_equal(bnn_same_file(path, in_temporary("alias"), &same, NULL), BNN_OK);
+    assert_true(same);
+    assert_int_equal(bnn_same_file(path, other, &same, NULL), BNN_OK);
+    assert_false(same);
+    assert_int_equal(bnn_same_file(in_temporary("absent"), in_temporary("absent"), &same, NULL), BNN_OK);
+    assert_false(same);
     assert_true(bnn_file_exists(path));
     assert_false(bnn_file_exists(in_temporary("absent")));
 }

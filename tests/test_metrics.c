@@ -417,6 +417,20 @@ static void add_area(void *context, const size_t *items)
     o->count++;
 }
 
+static double aurc_of(const double *confidence, const double *correct, size_t n)
+{
+    double aurc;
+    assert_int_equal(bnn_aurc(confidence, correct, n, &aurc, NULL), BNN_OK);
+    return aurc;
+}
+
+static double auroc_of(const double *in, size_t n, const double *out, size_t m)
+{
+    double auroc;
+    assert_int_equal(bnn_auroc(in, n, out, m, &auroc, NULL), BNN_OK);
+    return auroc;
+}
+
 static void tied_confidences_count_as_one_block(void **state)
 {
     static const double confidence[7] = {0.5, 0.9, 0.5, 0.7, 0.9, 0.5, 0.5},
@@ -427,10 +441,10 @@ static void tied_confidences_count_as_one_block(void **state)
     (void)state;
     permute(items, 0, 7, add_area, &orders);
     assert_true(orders.count == 2 * 24);
-    assert_close(bnn_aurc(confidence, correct, 7), orders.sum / orders.count, EXACT, 0);
+    assert_close(aurc_of(confidence, correct, 7), orders.sum / orders.count, EXACT, 0);
     for (size_t i = 0; i < 7; i++) reversed[0][i] = confidence[6 - i], reversed[1][i] = correct[6 - i];
-    assert_close(bnn_aurc(reversed[0], reversed[1], 7), orders.sum / orders.count, EXACT, 0);
-    assert_true(isnan(bnn_aurc(confidence, correct, 0)));
+    assert_close(aurc_of(reversed[0], reversed[1], 7), orders.sum / orders.count, EXACT, 0);
+    assert_true(isnan(aurc_of(confidence, correct, 0)));
 }
 
 static void auroc_is_the_pairwise_count(void **state)
@@ -445,10 +459,10 @@ static void auroc_is_the_pairwise_count(void **state)
     for (size_t j = 0; j < OUT; j++) out[j] = 3 + bnn_pcg32_below(&rng, 14);
     for (size_t i = 0; i < IN; i++)
         for (size_t j = 0; j < OUT; j++) wins += out[j] > in[i] ? 1 : out[j] < in[i] ? 0 : 0.5;
-    assert_close(bnn_auroc(in, IN, out, OUT), wins / (IN * OUT), EXACT, 0);
-    assert_close(bnn_auroc(in, IN, in, IN), 0.5, EXACT, 0);
-    assert_true(isnan(bnn_auroc(in, 0, out, OUT)) && isnan(bnn_auroc(in, IN, out, 0)));
-    assert_true(isnan(bnn_auroc(in, IN, nan_score, 1)));
+    assert_close(auroc_of(in, IN, out, OUT), wins / (IN * OUT), EXACT, 0);
+    assert_close(auroc_of(in, IN, in, IN), 0.5, EXACT, 0);
+    assert_true(isnan(auroc_of(in, 0, out, OUT)) && isnan(auroc_of(in, IN, out, 0)));
+    assert_true(isnan(auroc_of(in, IN, nan_score, 1)));
 }
 
 static void terms_stand_for_what_probabilities_cannot_tell(void **state)

@@ -49,7 +49,7 @@ bnn_status bnn_read_identified(const char *path, size_t most, uint8_t **data, si
  * link stays: what it names is replaced, or made. */
 bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error);
 
-/* Appends one line (a newline is added), and syncs it to the disk. */
+/* Appends one line (a newline is added), and syncs it to the disk; where that fails, the file is cut back to what it was. */
 bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error);
 
 /* Cuts a file after its first `lines` lines. BNN_BAD_INPUT, and nothing is changed, where it has fewer or is missing. */
@@ -63,12 +63,25 @@ bnn_status bnn_make_directory(const char *path, bnn_error *error);
 
 bool bnn_file_exists(const char *path);
 
+/* *found <- what stands at the path, through links. BNN_FAILED where the machine cannot say (a read error): which is not nothing. */
+typedef enum bnn_found {
+    BNN_FOUND_NOTHING,
+    BNN_FOUND_FILE,
+    BNN_FOUND_DIRECTORY,
+    BNN_FOUND_SPECIAL
+} bnn_found;
+bnn_status bnn_examine(const char *path, bnn_found *found, bnn_error *error);
+
+/* "path: cannot do: reason", from errno: BNN_FAILED where the machine ran out of something or broke, otherwise the fault of the
+ * path, BNN_BAD_INPUT. */
+bnn_status bnn_system_failure(bnn_error *error, const char *path, const char *what);
+
 /* folder <- the absolute path, without links, of the folder that holds the regular file `path`; the current folder when
  * that is no regular file but a pipe, or missing. */
 bnn_status bnn_folder_of(const char *path, char *folder, size_t size, bnn_error *error);
 
-/* Whether the two paths name the same existing file. */
-bool bnn_same_file(const char *a, const char *b);
+/* *same <- whether the two paths name the same existing file. */
+bnn_status bnn_same_file(const char *a, const char *b, bool *same, bnn_error *error);
 
 /* Seconds on a clock that never goes back. */
 double bnn_seconds(void);

@@ -150,12 +150,14 @@ void bnn_metrics_discard(
 void bnn_metrics_free(bnn_metrics *metrics);
 
 /* AURC: mean over k = 1..n of the share of errors among the k most confident; a block of equal confidences counts as the
- * mean over its orders. correct[i] is 1 or 0. NaN when n = 0, a `correct` is NaN or memory is short. */
-double bnn_aurc(const double *confidence, const double *correct, size_t n);
+ * mean over its orders. correct[i] is 1 or 0. NaN when n = 0 or a `correct` is NaN. */
+bnn_status bnn_aurc(const double *confidence, const double *correct, size_t n, double *aurc,
+                    bnn_error *error);
 
 /* AUROC of a score that should be larger out of distribution: P(s_ood > s_id) + 1/2 P(tie). NaN when either
- * set is empty or holds a NaN, or memory is short. */
-double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m);
+ * set is empty or holds a NaN. */
+bnn_status bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m,
+                     double *auroc, bnn_error *error);
 
 /* counts (bins) <- how many of n values lie in each of the equal bins of 0..most, ends closed on the left; the last bin takes
  * what lies above, the first what lies below. NaN is not counted. */

@@ -25,26 +25,48 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* The failure of a system call, from errno: the machine's fault when it ran out of something, otherwise the
- * fault of the path that the user gave. */
-static bnn_status system_failure(bnn_error *error, const char *path, const char *what)
+/* Whether the reason in errno is the machine's fault: it ran out of something, or broke. */
+static bool machine_failed(void)
 {
-    const int code = errno;
-    bnn_status status = BNN_BAD_INPUT;
-    switch (code) {
+    switch (errno) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
     case EIO:
+    case EINTR:
     case ENOMEM:
     case EMFILE:
     case ENFILE:
-        status = BNN_FAILED;
-        break;
+        return true;
     default:
-        break;
+        return false;
     }
-    return bnn_fail(error, status, "%s: cannot %s: %s", path, what, strerror(code));
+}
+
+bnn_status bnn_system_failure(bnn_error *error, const char *path, const char *what)
+{
+    const int code = errno;
+    return bnn_fail(error, machine_failed() ? BNN_FAILED : BNN_BAD_INPUT, "%s: cannot %s: %s", path, what,
+                    strerror(code));
+}
+
+/* stat, but that *exists is false where nothing is. */
+static bnn_status look(const char *path, struct stat *info, bool *exists, bnn_error *error)
+{
+    *exists = stat(path, info) == 0;
+    return *exists || !machine_failed() ? BNN_OK : bnn_system_failure(error, path, "examine");
+}
+
+bnn_status bnn_examine(const char *path, bnn_found *found, bnn_error *error)
+{
+    struct stat info;
+    bool exists;
+    const bnn_status status = look(path, &info, &exists, error);
+    *found = !exists                 ? BNN_FOUND_NOTHING
+             : S_ISREG(info.st_mode) ? BNN_FOUND_FILE
+             : S_ISDIR(info.st_mode) ? BNN_FOUND_DIRECTORY
+                                     : BNN_FOUND_SPECIAL;
+    return status;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------
@@ -113,7 +135,7 @@ static bnn_status check_size(const contents *c, const char *what, bnn_error *err
 static bnn_status read_descriptor(int descriptor, contents *c, bnn_error *error)
 {
     struct stat info;
-    if (fstat(descriptor, &info)) return system_failure(error, c->path, "examine");
+    if (fstat(descriptor, &info)) return bnn_system_failure(error, c->path, "examine");
     if (S_ISDIR(info.st_mode))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file", c->path);
     /* One byte more than a regular file holds, so that its end shows without growing. */
@@ -125,7 +147,7 @@ static bnn_status read_descriptor(int descriptor, contents *c, bnn_error *error)
         }
         const ssize_t got = read(descriptor, c->data + c->size, smaller(c->capacity - c->size, CHUNK));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return system_failure(error, c->path, "read");
+        if (got < 0) return bnn_system_failure(error, c->path, "read");
         if (got == 0) break;
         c->size += (size_t)got;
         const bnn_status status = check_size(c, "the file", error);
@@ -219,7 +241,7 @@ static bnn_status read_contents(const char *path, size_t most, bnn_whole_size *w
     *data = NULL;
     *size = 0;
     const int descriptor = is_standard(path) ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return system_failure(error, path, "open");
+    if (descriptor < 0) return bnn_system_failure(error, path, "open");
     bnn_status status = read_descriptor(descriptor, &raw, error);
     if (!is_standard(path)) close(descriptor);
     if (!status && sha256) SHA256Data(raw.data, raw.size, sha256);
@@ -287,7 +309,7 @@ static bool follow_links(const char *path, char target[PATH_MAX])
     memcpy(target, path, strlen(path) + 1);
     for (int links = 0; links < LINKS_MOST; links++) {
         const ssize_t length = readlink(target, link, sizeof link - 1);
-        if (length < 0) return true; /* no link; whether it can be written shows when it is */
+        if (length < 0) return !machine_failed(); /* no link; whether it can be written shows when it is */
         link[length] = '\0';
         const int folder = link[0] == '/' ? 0 : directory_length(target);
         if (snprintf(next, sizeof next, "%.*s%s", folder, target, link) >= (int)sizeof next) return false;
@@ -327,13 +349,13 @@ static bnn_status replace_file(const char *target, const struct stat *old, const
 {
     char temporary[PATH_MAX + 64];
     const int descriptor = open_temporary(target, temporary, sizeof temporary);
-    if (descriptor < 0) return system_failure(error, target, "create a temporary file beside it");
+    if (descriptor < 0) return bnn_system_failure(error, target, "create a temporary file beside it");
     bool good = write_all(descriptor, data, size);
     if (good && old) good = fchmod(descriptor, old->st_mode & 0777) == 0;
     if (good) good = fsync(descriptor) == 0;
-    bnn_status status = good ? BNN_OK : system_failure(error, target, "write");
-    if (close(descriptor) && !status) status = system_failure(error, target, "write");
-    if (!status && rename(temporary, target)) status = system_failure(error, target, "replace");
+    bnn_status status = good ? BNN_OK : bnn_system_failure(error, target, "write");
+    if (close(descriptor) && !status) status = bnn_system_failure(error, target, "write");
+    if (!status && rename(temporary, target)) status = bnn_system_failure(error, target, "replace");
     if (status)
         unlink(temporary);
     else
@@ -345,9 +367,9 @@ static bnn_status replace_file(const char *target, const struct stat *old, const
 static bnn_status write_special(const char *path, const void *data, size_t size, bnn_error *error)
 {
     const int descriptor = open(path, O_WRONLY | O_CLOEXEC);
-    if (descriptor < 0) return system_failure(error, path, "open");
-    bnn_status status = write_all(descriptor, data, size) ? BNN_OK : system_failure(error, path, "write");
-    if (close(descriptor) && !status) status = system_failure(error, path, "write");
+    if (descriptor < 0) return bnn_system_failure(error, path, "open");
+    bnn_status status = write_all(descriptor, data, size) ? BNN_OK : bnn_system_failure(error, path, "write");
+    if (close(descriptor) && !status) status = bnn_system_failure(error, path, "write");
     return status;
 }
 
@@ -357,14 +379,30 @@ bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_e
     struct stat old;
     if (is_standard(path))
         return write_all(STDOUT_FILENO, data, size) ? BNN_OK
-                                                    : system_failure(error, "standard output", "write");
-    const bool exists = stat(path, &old) == 0;
+                                                    : bnn_system_failure(error, "standard output", "write");
+    bool exists;
+    const bnn_status status = look(path, &old, &exists, error);
+    if (status) return status;
     if (exists && S_ISDIR(old.st_mode))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write", path);
     if (exists && !S_ISREG(old.st_mode)) return write_special(path, data, size, error);
     /* Through a symbolic link, the file that it names is replaced, not the link. */
-    if (!follow_links(path, target)) return system_failure(error, path, "write");
+    if (!follow_links(path, target)) return bnn_system_failure(error, path, "write");
     return replace_file(target, exists ? &old : NULL, data, size, error);
+}
+
+/* Appends to an open file; what a failure has left of it is cut off again, or else the next line would join it. */
+static bnn_status append(int descriptor, const char *path, const char *bytes, size_t size, bnn_error *error)
+{
+    struct stat before;
+    if (fstat(descriptor, &before)) return bnn_system_failure(error, path, "examine");
+    if (write_all(descriptor, (const uint8_t *)bytes, size) &&
+        (fsync(descriptor) == 0 || errno == EINVAL)) /* a pipe or a device has nothing to sync */
+        return BNN_OK;
+    const bnn_status status = bnn_system_failure(error, path, "append");
+    if (S_ISREG(before.st_mode) && ftruncate(descriptor, before.st_size))
+        return bnn_fail(error, status, "%s: cannot append, nor cut off what was written of a line", path);
+    return status;
 }
 
 bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error)
@@ -374,16 +412,10 @@ bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error)
     if (!bytes) return bnn_no_memory(error, path, length + 1, 1);
     memcpy(bytes, line, length);
     bytes[length] = '\n';
-    bnn_status status = BNN_OK;
     const int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor < 0) {
-        status = system_failure(error, path, "open");
-    } else {
-        if (!write_all(descriptor, (const uint8_t *)bytes, length + 1) ||
-            (fsync(descriptor) && errno != EINVAL)) /* a pipe or a device has nothing to sync */
-            status = system_failure(error, path, "append");
-        if (close(descriptor) && !status) status = system_failure(error, path, "append");
-    }
+    bnn_status status = descriptor < 0 ? bnn_system_failure(error, path, "open")
+                                       : append(descriptor, path, bytes, length + 1, error);
+    if (descriptor >= 0 && close(descriptor) && !status) status = bnn_system_failure(error, path, "append");
     free(bytes);
     return status;
 }
@@ -400,7 +432,7 @@ bnn_status bnn_keep_lines(const char *path, size_t lines, bnn_error *error)
     if (found < lines)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu lines, expected at least %zu", path, found,
                         lines);
-    return end < size && truncate(path, (off_t)end) ? system_failure(error, path, "cut") : BNN_OK;
+    return end < size && truncate(path, (off_t)end) ? bnn_system_failure(error, path, "cut") : BNN_OK;
 }
 
 void bnn_remove_leftovers(const char *directory)
@@ -425,15 +457,16 @@ bnn_status bnn_make_directory(const char *path, bnn_error *error)
     if (length == 0) return bnn_fail(error, BNN_BAD_INPUT, "cannot make a directory: its name is empty");
     if (length >= sizeof part) {
         errno = ENAMETOOLONG;
-        return system_failure(error, path, "make the directory");
+        return bnn_system_failure(error, path, "make the directory");
     }
     for (size_t i = 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != '\0') continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, 0777) && errno != EEXIST) return system_failure(error, part, "make the directory");
+        if (mkdir(part, 0777) && errno != EEXIST)
+            return bnn_system_failure(error, part, "make the directory");
     }
-    if (stat(path, &info)) return system_failure(error, path, "make the directory");
+    if (stat(path, &info)) return bnn_system_failure(error, path, "make the directory");
     if (!S_ISDIR(info.st_mode))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is a file, expected a directory", path);
     return BNN_OK;
@@ -449,25 +482,30 @@ bnn_status bnn_folder_of(const char *path, char *folder, size_t size, bnn_error 
 {
     char parent[PATH_MAX], absolute[PATH_MAX];
     struct stat info;
-    const bool regular = stat(path, &info) == 0 && S_ISREG(info.st_mode);
-    const int length = regular ? directory_length(path) : 0;
+    bool exists;
+    const bnn_status status = look(path, &info, &exists, error);
+    if (status) return status;
+    const int length = exists && S_ISREG(info.st_mode) ? directory_length(path) : 0;
     errno = ENAMETOOLONG;
     if (snprintf(parent, sizeof parent, "%.*s.", length, path) >= (int)sizeof parent ||
         !realpath(parent, absolute))
-        return system_failure(error, path, "find the folder");
+        return bnn_system_failure(error, path, "find the folder");
     if (strlen(absolute) >= size) {
         errno = ENAMETOOLONG;
-        return system_failure(error, absolute, "take the folder");
+        return bnn_system_failure(error, absolute, "take the folder");
     }
     memcpy(folder, absolute, strlen(absolute) + 1);
     return BNN_OK;
 }
 
-bool bnn_same_file(const char *a, const char *b)
+bnn_status bnn_same_file(const char *a, const char *b, bool *same, bnn_error *error)
 {
     struct stat first, second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
+    bool one, other;
+    bnn_status status = look(a, &first, &one, error);
+    if (!status) status = look(b, &second, &other, error);
+    *same = !status && one && other && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    return status;
 }
 
 double bnn_seconds(void)

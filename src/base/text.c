@@ -123,3 +123,50 @@ char *bnn_duration_text(double seconds, const char *const units[3], char *text, 
         snprintf(text, size, "%.1f%s", seconds / 3600, units[2]);
     return text;
 }
+
+/* ---- texts that grow ----------------------------------------------------------------------------------------- */
+
+#ifdef __linux__
+/* What a stream hands over; 0 where it cannot be kept, which marks the stream. */
+static ssize_t keep(void *context, const char *bytes, size_t size)
+{
+    bnn_text *text = context;
+    size_t capacity = text->capacity ? text->capacity : 1024;
+    while (capacity - text->size <= size) capacity *= 2;
+    char *grown = capacity > text->capacity ? realloc(text->bytes, capacity) : text->bytes;
+    if (!grown) return 0;
+    memcpy(grown + text->size, bytes, size);
+    text->bytes = grown;
+    text->size += size;
+    text->capacity = capacity;
+    text->bytes[text->size] = '\0';
+    return (ssize_t)size;
+}
+
+FILE *bnn_text_open(bnn_text *text)
+{
+    *text = (bnn_text){0};
+    keep(text, "", 0);
+    if (text->bytes) text->stream = fopencookie(text, "w", (cookie_io_functions_t){.write = keep});
+    if (!text->stream) free(text->bytes);
+    return text->stream;
+}
+#else
+FILE *bnn_text_open(bnn_text *text)
+{
+    *text = (bnn_text){0};
+    text->stream = open_memstream(&text->bytes, &text->size);
+    return text->stream;
+}
+#endif
+
+char *bnn_text_close(bnn_text *text, size_t *size)
+{
+    const bool failed = fflush(text->stream) != 0 || ferror(text->stream);
+    if (fclose(text->stream) != 0 || failed) {
+        free(text->bytes);
+        return NULL;
+    }
+    if (size) *size = text->size;
+    return text->bytes;
+}

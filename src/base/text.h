@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "bnn/row.h"
 
@@ -45,5 +46,19 @@ char *bnn_duration_text(double seconds, const char *const units[3], char *text, 
 
 /* "a", "b": the names of a list that ends with NULL, in quotes. Returns `text`, a buffer of `size` bytes. */
 char *bnn_join(char *text, size_t size, const char *const *names);
+
+/* A text that grows as a stream writes to it:
+ *     FILE *stream = bnn_text_open(&text);
+ *     char *whole = bnn_text_close(&text, &size);
+ * The stream is NULL, and so is the whole, where memory was short in any write. (open_memstream of the GNU C library does not
+ * tell.) The whole ends with a zero byte that *size does not count (NULL is legal), and is freed with free(). */
+typedef struct bnn_text {
+    FILE *stream;
+    char *bytes;
+    size_t size, capacity;
+} bnn_text;
+
+FILE *bnn_text_open(bnn_text *text);
+char *bnn_text_close(bnn_text *text, size_t *size);
 
 #endif

@@ -1,13 +1,12 @@
 #include "bnn/utf8.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "bnn/status.h"
 
-/* The bytes of the character that `text` begins with; 0 when that is none. The ranges of the second byte leave out
- * forms longer than need be, surrogates and what lies beyond U+10FFFF (RFC 3629, section 4). */
-static size_t character(const char *text)
+/* The ranges of the second byte leave out forms longer than need be, surrogates and what lies beyond U+10FFFF (RFC 3629,
+ * section 4). */
+size_t bnn_utf8_length(const char *text)
 {
     static const struct {
         unsigned char first, last, least, most; /* of the first byte, of the second */
@@ -30,16 +29,16 @@ static size_t character(const char *text)
 const char *bnn_utf8_fault(const char *text)
 {
     for (size_t length; *text; text += length)
-        if ((length = character(text)) == 0) return text;
+        if ((length = bnn_utf8_length(text)) == 0) return text;
     return NULL;
 }
 
 char *bnn_utf8_mend(const char *text)
 {
-    static const char replacement[] = "\xef\xbf\xbd";
+    static const char replacement[] = BNN_UTF8_REPLACEMENT;
     char *copy = bnn_alloc(strlen(text) + 1, sizeof replacement - 1), *out = copy;
     for (size_t length; copy && *text; text += length ? length : 1) {
-        length = character(text);
+        length = bnn_utf8_length(text);
         const size_t put = length ? length : sizeof replacement - 1;
         memcpy(out, length ? text : replacement, put);
         out += put;

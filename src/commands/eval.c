@@ -83,7 +83,7 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     live_line_begin(e->progress, cmd_value(e->line, "ood"));
     if (!status) status = bnn_evaluate(e->model, other, &e->options, &figures, error);
     live_line_clear(e->progress);
-    if (!status) figures_add_ood(uncertainty, cmd_value(e->line, "ood"), metrics, figures);
+    if (!status) status = figures_add_ood(uncertainty, cmd_value(e->line, "ood"), metrics, figures, error);
     bnn_metrics_free(figures);
     bnn_dataset_free(other);
     return status;

@@ -126,20 +126,30 @@ cJSON *figures_add_uncertainty(cJSON *json, const bnn_metrics *m)
     return uncertainty;
 }
 
-void figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in, const bnn_metrics *out)
+bnn_status figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in,
+                           const bnn_metrics *out, bnn_error *error)
 {
+    const struct {
+        const char *name;
+        const double *in, *out;
+    } scores[] = {
+        {"auroc_entropy", in->image_entropy, out->image_entropy},
+        {"auroc_mutual_information", in->image_mutual_information, out->image_mutual_information},
+        {"auroc_orbit_mutual_information", in->image_orbit_mutual_information,
+         out->image_orbit_mutual_information},
+    };
     cJSON *ood = cJSON_AddObjectToObject(uncertainty, "ood");
     cJSON_AddStringToObject(ood, "data", name);
     cJSON_AddNumberToObject(ood, "images", (double)out->images);
-    cmd_add_number(ood, "auroc_entropy",
-                   bnn_auroc(in->image_entropy, in->images, out->image_entropy, out->images));
-    cmd_add_number(
-        ood, "auroc_mutual_information",
-        bnn_auroc(in->image_mutual_information, in->images, out->image_mutual_information, out->images));
-    cmd_add_number(ood, "auroc_orbit_mutual_information",
-                   bnn_auroc(in->image_orbit_mutual_information, in->images,
-                             out->image_orbit_mutual_information, out->images));
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
+        double auroc;
+        const bnn_status status =
+            bnn_auroc(scores[i].in, in->images, scores[i].out, out->images, &auroc, error);
+        if (status) return status;
+        cmd_add_number(ood, scores[i].name, auroc);
+    }
     add_entropy_histogram(ood, out->image_entropy, out->images, out->classes);
+    return BNN_OK;
 }
 
 /* The least-squares slope of log(std) against log(T). */

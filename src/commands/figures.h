@@ -43,7 +43,8 @@ void figures_add_equivariance(cJSON *json, const bnn_metrics *metrics, const bnn
 cJSON *figures_add_uncertainty(cJSON *json, const bnn_metrics *metrics);
 
 /* `uncertainty.ood`: AUROC of the three scores against the figures of another data set. */
-void figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in, const bnn_metrics *out);
+bnn_status figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in,
+                           const bnn_metrics *out, bnn_error *error);
 
 /* `sample_sweep`, or the same under another name. */
 bnn_status figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *sweep, size_t repeats,

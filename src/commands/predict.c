@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/calibration.h"
 #include "bnn/evaluate.h"
 #include "bnn/io.h"
@@ -79,18 +80,18 @@ static bnn_status write_csv(const cmd_line *line, const gathering *g, bool draws
                             bnn_error *error)
 {
     const char *out = cmd_value(line, "out");
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
+    bnn_text rows;
+    size_t size;
+    FILE *stream = bnn_text_open(&rows);
     if (!stream) return bnn_no_memory(error, out, 1, 0);
     print_rows(g, draws, orbit,
                cmd_flag(line, "sets")     ? "in"
                : cmd_flag(line, "logits") ? "logit"
                                           : "p",
                stream);
-    const bool whole = !ferror(stream);
-    bnn_status status = fclose(stream) == 0 && whole ? bnn_write_file(out, text, size, error)
-                                                     : bnn_no_memory(error, out, g->images, g->classes);
+    char *text = bnn_text_close(&rows, &size);
+    const bnn_status status =
+        text ? bnn_write_file(out, text, size, error) : bnn_no_memory(error, out, g->images, g->classes);
     free(text);
     return status;
 }

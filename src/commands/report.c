@@ -324,12 +324,13 @@ static void settle(report *r)
 
 static bnn_status write_page(const report *r, bnn_error *error)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *page = open_memstream(&text, &size);
+    bnn_text whole;
+    size_t size;
+    FILE *page = bnn_text_open(&whole);
     if (!page) return bnn_no_memory(error, "the report", 1, 0);
     bnn_status status = report_page(page, r->json, r->pictures, error);
-    if (ferror(page) | fclose(page) && !status) status = bnn_no_memory(error, "the report", size, 1);
+    char *text = bnn_text_close(&whole, &size);
+    if (!text && !status) status = bnn_no_memory(error, "the report", 1, 0);
     if (!status) status = bnn_write_file(cmd_value(r->line, "out"), text, size, error);
     free(text);
     return status;

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
@@ -111,11 +110,17 @@ static bnn_status print_config(const bnn_config *config, const bnn_train_options
 /* Without --out the run is written beside where the user works; a config.json that is there already is never
  * replaced then, and a configuration is never replaced by its own resolved form (model.bin holds that too).
  */
-static bool may_write_config(const char *out, const char *config)
+static bnn_status may_write_config(const char *out, const char *config, bool *may, bnn_error *error)
 {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/config.json", out ? out : ".") >= (int)sizeof path) return false;
-    return out ? !bnn_same_file(path, config) : !bnn_file_exists(path);
+    bool same = false;
+    bnn_found found = BNN_FOUND_NOTHING;
+    *may = snprintf(path, sizeof path, "%s/config.json", out ? out : ".") < (int)sizeof path;
+    if (!*may) return BNN_OK;
+    const bnn_status status =
+        out ? bnn_same_file(path, config, &same, error) : bnn_examine(path, &found, error);
+    *may = !same && found == BNN_FOUND_NOTHING;
+    return status;
 }
 
 /* The configuration and the directory of a run; `config` is room for the path of one. A directory in the place of the configuration is
@@ -124,23 +129,26 @@ static bnn_status find_run(const cmd_line *line, char *config, size_t size, bnn_
                            bnn_error *error)
 {
     const char *out = cmd_value(line, "out"), *operand = line->operands[0];
-    struct stat info;
-    const bool directory = stat(operand, &info) == 0 && S_ISDIR(info.st_mode);
+    bnn_found found;
+    bool same = true;
+    bnn_status status = bnn_examine(operand, &found, error);
+    const bool directory = found == BNN_FOUND_DIRECTORY;
+    if (!status && directory && out) status = bnn_same_file(operand, out, &same, error);
+    if (status) return status;
     if (options->resume && (options->overwrite || cmd_flag(line, "dry-run")))
         return bnn_fail(error, BNN_BAD_INPUT, "--resume: found with %s, expected one of them",
                         options->overwrite ? "--overwrite" : "--dry-run");
     if (directory && !options->resume)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: is a directory, expected a configuration, or a run with --resume", operand);
-    if (directory && out && !bnn_same_file(operand, out))
+    if (!same)
         return bnn_fail(error, BNN_BAD_INPUT, "--out: found %s, expected the run that is resumed, %s", out,
                         operand);
     if (snprintf(config, size, "%s%s", operand, directory ? "/config.json" : "") >= (int)size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
     options->config_name = bnn_input_name(config);
     options->directory = directory ? operand : out ? out : ".";
-    options->write_config = may_write_config(directory ? operand : out, config);
-    return BNN_OK;
+    return may_write_config(directory ? operand : out, config, &options->write_config, error);
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)

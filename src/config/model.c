@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
@@ -400,11 +399,14 @@ bnn_status bnn_model_parse(const char *name, const uint8_t *bytes, size_t size, 
 
 bnn_status bnn_model_path(const char *operand, char *path, size_t size, bnn_error *error)
 {
-    struct stat info;
-    const bool directory = stat(operand, &info) == 0 && S_ISDIR(info.st_mode);
+    bnn_found found;
+    bnn_status status = bnn_examine(operand, &found, error);
+    const bool directory = found == BNN_FOUND_DIRECTORY;
+    if (status) return status;
     if (snprintf(path, size, "%s%s", operand, directory ? "/model.bin" : "") >= (int)size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
-    if (!directory || bnn_file_exists(path)) return BNN_OK;
+    if (directory) status = bnn_examine(path, &found, error);
+    if (status || found != BNN_FOUND_NOTHING || !directory) return status;
     return bnn_fail(error, BNN_BAD_INPUT,
                     "%s: is a directory without a model.bin, expected a file or the directory of a run",
                     operand);
@@ -444,10 +446,9 @@ static bnn_status save_tensor(void *context, const bnn_tensor *tensor, bnn_error
 /* The layers' prior scales as JSON, freed with free(); NULL when memory is short. */
 static char *scales_text(const bnn_posterior *q)
 {
-    char *text = NULL;
-    size_t size = 0;
+    bnn_text text;
     bool first = true;
-    FILE *stream = open_memstream(&text, &size);
+    FILE *stream = bnn_text_open(&text);
     if (!stream) return NULL;
     fputc('[', stream);
     for (size_t l = 0; l < q->network->layer_count; l++) {
@@ -458,9 +459,7 @@ static char *scales_text(const bnn_posterior *q)
         first = false;
     }
     fputc(']', stream);
-    if (fclose(stream) == 0) return text;
-    free(text);
-    return NULL;
+    return bnn_text_close(&text, NULL);
 }
 
 /* Adds a key and its value, unless that is NULL. */

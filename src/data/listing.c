@@ -78,14 +78,7 @@ static bnn_status scan(const char *folder, struct dirent ***entries, int *count,
 {
     *count = scandir(folder, entries, is_shown, by_bytes);
     if (*count >= 0) return BNN_OK;
-    return bnn_fail(error, errno == ENOMEM ? BNN_FAILED : BNN_BAD_INPUT, "%s: cannot read the folder: %s",
-                    folder, strerror(errno));
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return bnn_system_failure(error, folder, "read the folder");
 }
 
 static bnn_status join(const char *folder, const char *name, char path[PATH_MOST], bnn_error *error)
@@ -144,8 +137,10 @@ bnn_status bnn_list_folder(const char *folder, bool every, bnn_listing *listing,
     size_t *of = bnn_alloc((size_t)count + 1, sizeof *of);
     if (!of) status = bnn_no_memory(error, folder, (size_t)count + 1, sizeof *of);
     for (int i = 0; !status && i < count; i++) {
+        bnn_found found;
         status = join(folder, entries[i]->d_name, path, error);
-        if (!status && !is_folder(path))
+        if (!status) status = bnn_examine(path, &found, error);
+        if (!status && found != BNN_FOUND_DIRECTORY)
             status = bnn_fail(error, BNN_BAD_INPUT,
                               "%s: is no folder, expected a folder for each class in %s", path, folder);
         if (!status) status = list_class(path, entries[i]->d_name, every, listing, error);

@@ -22,6 +22,7 @@ typedef struct decoding {
     size_t height, width, channels, sample;
     size_t packed_row; /* bytes of a row as the file has it, once inflated */
     char why[200];     /* libpng's own word */
+    bool short_of_memory;
 } decoding;
 
 static void on_error(png_structp png, png_const_charp message)
@@ -36,6 +37,21 @@ static void on_warning(png_structp png, png_const_charp message)
     (void)png, (void)message;
 }
 
+/* libpng and its zlib call a file damaged when memory is short. */
+static png_voidp take_memory(png_structp png, png_alloc_size_t size)
+{
+    decoding *d = png_get_mem_ptr(png);
+    void *memory = malloc(size);
+    d->short_of_memory = d->short_of_memory || !memory;
+    return memory;
+}
+
+static void give_memory(png_structp png, png_voidp memory)
+{
+    (void)png;
+    free(memory);
+}
+
 static void take_bytes(png_structp png, png_bytep out, size_t count)
 {
     decoding *d = png_get_io_ptr(png);
@@ -46,6 +62,7 @@ static void take_bytes(png_structp png, png_bytep out, size_t count)
 
 static bnn_status damaged(const decoding *d, bnn_error *error)
 {
+    if (d->short_of_memory) return bnn_no_memory(error, d->path, d->size, 1);
     return bnn_fail(error, BNN_BAD_INPUT, "%s: is a damaged PNG file, at byte %zu of %zu: %s", d->path, d->at,
                     d->size, d->why);
 }
@@ -112,7 +129,8 @@ static bnn_status decode(decoding *d, bnn_error *error)
 {
     if (d->size < 8 || png_sig_cmp(d->bytes, 0, 8))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is no PNG file by its first bytes", d->path);
-    d->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, d, on_error, on_warning);
+    d->png =
+        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, d, on_error, on_warning, d, take_memory, give_memory);
     d->info = d->png ? png_create_info_struct(d->png) : NULL;
     bnn_status status = d->info ? BNN_OK : bnn_no_memory(error, d->path, 1, 0);
     if (!status) status = read_header(d, error);

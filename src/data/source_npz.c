@@ -1,5 +1,6 @@
 /* An .npz archive, as numpy.savez writes it and MedMNIST is published (Yang et al., "MedMNIST v2", Scientific Data 10, 2023): a zip
  * archive of .npy files train_images, train_labels, val_images, val_labels, test_images, test_labels. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,29 +21,58 @@ enum { SPLITS = sizeof split_keys / sizeof *split_keys, NAME = 1200 };
 
 typedef struct archive {
     const char *path;
+    FILE *file; /* owned by `zip`; tells of read errors where libzip speaks of damage */
     zip_t *zip;
     size_t size; /* bytes of the file */
 } archive;
 
 /* ---- the archive ------------------------------------------------------------------------------------------ */
 
-static bnn_status open_archive(const char *path, archive *a, bnn_error *error)
+/* Why libzip cannot go on: that memory was short (of which errno tells where libzip does not), or that the file could not be read, is
+ * not the archive's fault. `name`: the archive's, or an array's in it. */
+static bnn_status failure(const archive *a, const char *name, const char *what, zip_error_t *reason,
+                          bnn_error *error)
+{
+    const int code = zip_error_code_zip(reason);
+    if (code == ZIP_ER_MEMORY || errno == ENOMEM) return bnn_no_memory(error, name, a->size, 1);
+    if (code == ZIP_ER_READ || code == ZIP_ER_SEEK) {
+        errno = zip_error_code_system(reason);
+        return bnn_system_failure(error, name, "read");
+    }
+    if (a->file && ferror(a->file))
+        return bnn_fail(error, BNN_FAILED, "%s: cannot read: %s", name, strerror(EIO));
+    return bnn_fail(error, BNN_BAD_INPUT, "%s: %s: %s", name, what, zip_error_strerror(reason));
+}
+
+/* A regular file, as opening a pipe would wait for its other end. */
+static bnn_status open_file(const char *path, archive *a, bnn_error *error)
 {
     struct stat info;
-    int code = 0;
-    *a = (archive){.path = path};
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    bnn_found found;
+    const bnn_status status = bnn_examine(path, &found, error);
+    if (status) return status;
+    if (found == BNN_FOUND_DIRECTORY || found == BNN_FOUND_SPECIAL)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is no regular file, expected an .npz archive", path);
-    a->zip = zip_open(path, ZIP_RDONLY, &code);
-    if (a->zip) {
-        a->size = (size_t)info.st_size;
-        return BNN_OK;
-    }
+    a->file = fopen(path, "rb");
+    if (!a->file || fstat(fileno(a->file), &info))
+        return bnn_system_failure(error, path, "be read as an .npz archive");
+    a->size = (size_t)info.st_size;
+    return BNN_OK;
+}
+
+static bnn_status open_archive(const char *path, archive *a, bnn_error *error)
+{
     zip_error_t reason;
-    zip_error_init_with_code(&reason, code);
-    const bnn_status status =
-        bnn_fail(error, code == ZIP_ER_MEMORY ? BNN_FAILED : BNN_BAD_INPUT,
-                 "%s: cannot be read as an .npz archive: %s", path, zip_error_strerror(&reason));
+    *a = (archive){.path = path};
+    bnn_status status = open_file(path, a, error);
+    zip_error_init(&reason);
+    errno = 0;
+    zip_source_t *source =
+        status ? NULL : zip_source_filep_create(a->file, 0, -1, &reason);   /* owns the file */
+    if (source) a->zip = zip_open_from_source(source, ZIP_RDONLY, &reason); /* owns the source */
+    if (!status && !a->zip) status = failure(a, path, "cannot be read as an .npz archive", &reason, error);
+    if (source && !a->zip) zip_source_free(source);
+    if (!source && a->file) fclose(a->file);
     zip_error_fini(&reason);
     return status;
 }
@@ -123,21 +153,21 @@ static bnn_status check_member(const archive *a, const char *name, const zip_sta
 }
 
 /* bytes (to) <- what the open member holds from `*at` on, or up to its end; *at <- where that is. */
-static bnn_status unpack(zip_file_t *file, const char *name, uint8_t *bytes, size_t to, size_t *at,
-                         bnn_error *error)
+static bnn_status unpack(const archive *a, zip_file_t *file, const char *name, uint8_t *bytes, size_t to,
+                         size_t *at, bnn_error *error)
 {
     zip_int64_t got = 0;
     while (*at < to && (got = zip_fread(file, bytes + *at, to - *at)) > 0) *at += (size_t)got;
-    if (got < 0) return bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_file_strerror(file));
+    if (got < 0) return failure(a, name, "is damaged", zip_file_get_error(file), error);
     return BNN_OK;
 }
 
 /* bytes (size + 1) <- the rest of the open member, `at` bytes of which are there, to its very end, where its checksum is
  * compared. */
-static bnn_status unpack_rest(zip_file_t *file, const char *name, uint8_t *bytes, size_t size, size_t at,
-                              bnn_error *error)
+static bnn_status unpack_rest(const archive *a, zip_file_t *file, const char *name, uint8_t *bytes,
+                              size_t size, size_t at, bnn_error *error)
 {
-    const bnn_status status = unpack(file, name, bytes, size + 1, &at, error);
+    const bnn_status status = unpack(a, file, name, bytes, size + 1, &at, error);
     if (status) return status;
     if (at > size)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: holds more than the %zu bytes that its header tells", name,
@@ -159,20 +189,20 @@ static bnn_status bad_header(const char *name, const uint8_t *head, size_t got, 
 
 /* *bytes (size + 1) <- the open member, if the header of the array in it tells of as many bytes as the archive does: memory is
  * taken for its first bytes, then for all. */
-static bnn_status read_member(zip_file_t *file, const char *name, size_t size, uint8_t **bytes,
-                              bnn_error *error)
+static bnn_status read_member(const archive *a, zip_file_t *file, const char *name, size_t size,
+                              uint8_t **bytes, bnn_error *error)
 {
     enum { HEAD = 1 << 16 };
     uint8_t *head = bnn_alloc(HEAD, 1);
     size_t at = 0;
     if (!head) return bnn_no_memory(error, name, HEAD, 1);
-    bnn_status status = unpack(file, name, head, size < HEAD ? size : HEAD, &at, error);
+    bnn_status status = unpack(a, file, name, head, size < HEAD ? size : HEAD, &at, error);
     if (!status && at == HEAD && bnn_array_npy.whole(head, at) != size)
         status = bad_header(name, head, at, size, error);
     if (!status && !(*bytes = bnn_alloc(size + 1, 1))) status = bnn_no_memory(error, name, size, 1);
     if (!status) {
         memcpy(*bytes, head, at);
-        status = unpack_rest(file, name, *bytes, size, at, error);
+        status = unpack_rest(a, file, name, *bytes, size, at, error);
     }
     free(head);
     return status;
@@ -190,16 +220,17 @@ static bnn_status read_array(const archive *a, const char *key, char name[NAME],
         return bnn_fail(error, BNN_BAD_INPUT, "%s: found no array %s, expected it among those there are: %s",
                         a->path, key, list_arrays(a, list, sizeof list));
     if (zip_stat(a->zip, member, 0, &info))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_strerror(a->zip));
+        return failure(a, name, "is damaged", zip_get_error(a->zip), error);
     bnn_status status = check_member(a, name, &info, error);
     if (status) return status;
+    errno = 0;
     const size_t size = (size_t)info.size;
     uint8_t *bytes = NULL;
     zip_file_t *file = zip_fopen(a->zip, member, 0);
     if (!file)
-        status = bnn_fail(error, BNN_BAD_INPUT, "%s: is damaged: %s", name, zip_strerror(a->zip));
+        status = failure(a, name, "is damaged", zip_get_error(a->zip), error);
     else
-        status = read_member(file, name, size, &bytes, error);
+        status = read_member(a, file, name, size, &bytes, error);
     if (!status) status = bnn_array_npy.parse(name, bytes, size, array, error);
     if (file) zip_fclose(file);
     if (status)

@@ -14,15 +14,18 @@
 
 /* What may hold a split: SPLIT.csv, SPLIT/labels.csv, or SPLIT with a folder for each class. Of these, CSV files come first, since
  * the folders that they name files in may look like anything. */
-static bool find_split(const char *folder, const char *name, char found[BNN_DATA_PATH], bool *csv)
+static bnn_status find_split(const char *folder, const char *name, char path[BNN_DATA_PATH], bool *csv,
+                             bnn_found *found, bnn_error *error)
 {
     static const char *const suffixes[] = {".csv", "/labels.csv", ""};
-    for (size_t s = 0; s < sizeof suffixes / sizeof *suffixes; s++) {
-        snprintf(found, BNN_DATA_PATH, "%s/%s%s", folder, name, suffixes[s]);
+    bnn_status status = BNN_OK;
+    *found = BNN_FOUND_NOTHING;
+    for (size_t s = 0; !status && !*found && s < sizeof suffixes / sizeof *suffixes; s++) {
+        snprintf(path, BNN_DATA_PATH, "%s/%s%s", folder, name, suffixes[s]);
         *csv = *suffixes[s] != '\0';
-        if (bnn_file_exists(found)) return true;
+        status = bnn_examine(path, found, error);
     }
-    return false;
+    return status;
 }
 
 /* *listing <- the files of a split; an empty one where there is no such split. `every`: see bnn_list_folder. */
@@ -34,9 +37,12 @@ static bnn_status list_split(const char *folder, bnn_split split, bool every, bn
                                            [BNN_TEST] = {"test", NULL}};
     char path[BNN_DATA_PATH], found[BNN_DATA_PATH] = "";
     bool csv, is_csv = false;
+    bnn_found what;
     *listing = (bnn_listing){0};
     for (size_t i = 0; names[split][i]; i++) {
-        if (!find_split(folder, names[split][i], path, &csv)) continue;
+        const bnn_status status = find_split(folder, names[split][i], path, &csv, &what, error);
+        if (status) return status;
+        if (what == BNN_FOUND_NOTHING) continue;
         if (*found)
             return bnn_fail(error, BNN_BAD_INPUT, "%s: found %s too, expected one of them", found, path);
         memcpy(found, path, sizeof found);

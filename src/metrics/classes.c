@@ -4,9 +4,10 @@
 
 #include "metrics/figures.h"
 
-/* The AUROC of every class from the first `views` predictions of each image; scratch (2, images * views). Returns the mean over
+/* The AUROC of every class from the first `views` predictions of each image; scratch (2, images * views). *mean <- that over
  * classes that have one. */
-static double measure_auroc(const bnn_metrics *m, size_t views, double *scratch)
+static bnn_status measure_auroc(const bnn_metrics *m, size_t views, double *scratch, double *mean,
+                                bnn_error *error)
 {
     const size_t stride = m->order * m->classes;
     double sum = 0, classes = 0;
@@ -21,13 +22,15 @@ static double measure_auroc(const bnn_metrics *m, size_t views, double *scratch)
                 else
                     others[n++] = score;
             }
-        const double figure = bnn_auroc(others, n, own, k);
-        *(views > 1 ? &m->of_class[c].auroc_orbit : &m->of_class[c].auroc) = figure;
-        if (isnan(figure)) continue;
-        sum += figure;
+        double *figure = views > 1 ? &m->of_class[c].auroc_orbit : &m->of_class[c].auroc;
+        const bnn_status status = bnn_auroc(others, n, own, k, figure, error);
+        if (status) return status;
+        if (isnan(*figure)) continue;
+        sum += *figure;
         classes++;
     }
-    return sum / classes;
+    *mean = sum / classes;
+    return BNN_OK;
 }
 
 /* confusion (classes, classes) of the first `views` predictions of each image. */
@@ -99,9 +102,10 @@ bnn_status bnn_measure_classes(const double *nll, bnn_metrics *m, bnn_error *err
     m->balanced_accuracy /= classes;
     m->balanced_nll /= classes;
     m->balanced_accuracy_orbit /= classes;
-    m->auroc = m->auroc_orbit = measure_auroc(m, 1, scratch);
+    bnn_status status = measure_auroc(m, 1, scratch, &m->auroc, error);
+    m->auroc_orbit = m->auroc;
     for (size_t c = 0; c < m->classes; c++) m->of_class[c].auroc_orbit = m->of_class[c].auroc;
-    if (m->order > 1) m->auroc_orbit = measure_auroc(m, m->order, scratch);
+    if (!status && m->order > 1) status = measure_auroc(m, m->order, scratch, &m->auroc_orbit, error);
     free(scratch);
-    return BNN_OK;
+    return status;
 }

@@ -504,7 +504,8 @@ bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **m
     m->ece_orbit = calibrate(a->reliability_orbit, n * a->order, m->reliability_orbit);
     copy_figure(a, FIGURE(confidence), confidence);
     copy_figure(a, FIGURE(correct), scratch);
-    m->aurc = bnn_aurc(confidence, scratch, n);
+    status = bnn_aurc(confidence, scratch, n, &m->aurc, error);
+    if (status) goto done;
     for (size_t g = 0; g < a->order; g++) {
         m->defect_plugin_per_element[g] = a->defect->plugin_per_element[g] / (double)n;
         m->defect_unbiased_per_element[g] = a->defect->unbiased_per_element[g] / (double)n;

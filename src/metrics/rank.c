@@ -17,11 +17,11 @@ static int most_confident_first(const void *left, const void *right)
 
 /* A block of m equal confidences with e errors, after a more confident images with E errors: over the orders of the block,
  * its first j images hold e j/m errors on average, so it adds sum_{j=1..m} (E + e j/m)/(a + j). */
-double bnn_aurc(const double *confidence, const double *correct, size_t n)
+bnn_status bnn_aurc(const double *confidence, const double *correct, size_t n, double *aurc, bnn_error *error)
 {
-    struct ranked *items = n ? bnn_alloc(n, sizeof *items) : NULL;
+    struct ranked *items = bnn_alloc(n, sizeof *items);
     double errors = 0, sum = 0;
-    if (!items) return NAN;
+    if (!items) return bnn_no_memory(error, "confidences", n, sizeof *items);
     for (size_t i = 0; i < n; i++) items[i] = (struct ranked){confidence[i], correct[i]};
     qsort(items, n, sizeof *items, most_confident_first);
     for (size_t a = 0, end; a < n; a = end) {
@@ -33,7 +33,8 @@ double bnn_aurc(const double *confidence, const double *correct, size_t n)
         errors += wrong;
     }
     free(items);
-    return sum / (double)n;
+    *aurc = sum / (double)n;
+    return BNN_OK;
 }
 
 static int smallest_first(const void *left, const void *right)
@@ -42,34 +43,39 @@ static int smallest_first(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* A sorted copy, or NULL when it is empty, holds a NaN or memory is short. */
+/* Freed with free(); NULL when memory is short. */
 static double *sorted_copy(const double *scores, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (isnan(scores[i])) return NULL;
-    double *copy = n ? bnn_alloc(n, sizeof *copy) : NULL;
+    double *copy = bnn_alloc(n, sizeof *copy);
     if (!copy) return NULL;
     memcpy(copy, scores, n * sizeof *copy);
     qsort(copy, n, sizeof *copy, smallest_first);
     return copy;
 }
 
-double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m)
+static bool holds_nan(const double *scores, size_t n)
 {
-    double *in = sorted_copy(in_distribution, n), *out = sorted_copy(out_of_distribution, m);
-    double result = NAN;
-    if (in && out) {
-        double wins = 0;
-        for (size_t j = 0, below = 0, not_above = 0; j < m; j++) {
-            while (below < n && in[below] < out[j]) below++;
-            while (not_above < n && in[not_above] <= out[j]) not_above++;
-            wins += ((double)below + (double)not_above) / 2;
-        }
-        result = wins / ((double)n * (double)m);
+    for (size_t i = 0; i < n; i++)
+        if (isnan(scores[i])) return true;
+    return false;
+}
+
+bnn_status bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m,
+                     double *auroc, bnn_error *error)
+{
+    *auroc = NAN;
+    if (!n || !m || holds_nan(in_distribution, n) || holds_nan(out_of_distribution, m)) return BNN_OK;
+    double *in = sorted_copy(in_distribution, n), *out = sorted_copy(out_of_distribution, m), wins = 0;
+    const bool whole = in && out;
+    for (size_t j = 0, below = 0, not_above = 0; whole && j < m; j++) {
+        while (below < n && in[below] < out[j]) below++;
+        while (not_above < n && in[not_above] <= out[j]) not_above++;
+        wins += ((double)below + (double)not_above) / 2;
     }
+    *auroc = wins / ((double)n * (double)m);
     free(out);
     free(in);
-    return result;
+    return whole ? BNN_OK : bnn_no_memory(error, "sorted scores", n + m, sizeof *in);
 }
 
 void bnn_histogram(const double *values, size_t n, double most, size_t bins, double *counts)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/picture.h"
 #include "pictures/gnuplot.h"
 
@@ -335,14 +336,14 @@ static void put_svg(FILE *out, const bnn_chart *chart, const char *drawn, size_t
 /* *text <- what `put` writes. */
 static bnn_status draw(sheet *s, uint8_t **drawn, bnn_error *error)
 {
-    char *script = NULL;
-    size_t size = 0, drawn_size;
-    s->script = open_memstream(&script, &size);
+    bnn_text text;
+    size_t size, drawn_size;
+    s->script = bnn_text_open(&text);
     if (!s->script) return bnn_no_memory(error, "a chart", 1, 0);
     put_script(s);
-    bnn_status status = BNN_OK;
-    if (ferror(s->script) | fclose(s->script)) status = bnn_no_memory(error, "a chart", size, 1);
-    if (!status) status = gnuplot_run(script, size, drawn, &drawn_size, error);
+    char *script = bnn_text_close(&text, &size);
+    if (!script) return bnn_no_memory(error, "a chart", 1, 0);
+    const bnn_status status = gnuplot_run(script, size, drawn, &drawn_size, error);
     free(script);
     return status;
 }
@@ -351,13 +352,15 @@ bnn_status bnn_draw_chart(const bnn_chart *chart, size_t number, char **svg, bnn
 {
     sheet s = {.chart = chart};
     uint8_t *drawn = NULL;
-    size_t size = 0;
+    bnn_text text;
     *svg = NULL;
     bnn_status status = draw(&s, &drawn, error);
     if (status) return status;
-    FILE *out = open_memstream(svg, &size);
-    if (out) put_svg(out, chart, (const char *)drawn, number);
+    FILE *out = bnn_text_open(&text);
+    if (out) {
+        put_svg(out, chart, (const char *)drawn, number);
+        *svg = bnn_text_close(&text, NULL);
+    }
     free(drawn);
-    if (!out || ferror(out) | fclose(out)) return bnn_no_memory(error, "a chart", size, 1);
-    return BNN_OK;
+    return *svg ? BNN_OK : bnn_no_memory(error, "a chart", 1, 0);
 }

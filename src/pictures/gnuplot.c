@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bnn/io.h"
 #include "bnn/picture.h"
 
 extern char **environ;
@@ -85,13 +86,15 @@ static bnn_status run_in(const streams *s, bnn_error *error)
 static bnn_status take(FILE *drawn, uint8_t **bytes, size_t *size, bnn_error *error)
 {
     const long length = fseek(drawn, 0, SEEK_END) ? -1 : ftell(drawn);
-    if (length <= 0) return bnn_fail(error, BNN_FAILED, "gnuplot: drew nothing");
+    if (length == 0) return bnn_fail(error, BNN_FAILED, "gnuplot: drew nothing");
+    if (length < 0) return bnn_system_failure(error, "gnuplot", "read what it drew");
     rewind(drawn);
     uint8_t *copy = bnn_alloc((size_t)length + 1, 1);
     if (!copy) return bnn_no_memory(error, "a picture", (size_t)length, 1);
     if (fread(copy, 1, (size_t)length, drawn) != (size_t)length) {
+        const bnn_status status = bnn_system_failure(error, "gnuplot", "read what it drew");
         free(copy);
-        return bnn_fail(error, BNN_FAILED, "gnuplot: cannot read what it drew");
+        return status;
     }
     *bytes = copy;
     *size = (size_t)length;

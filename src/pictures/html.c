@@ -56,15 +56,18 @@ static const char style[] =
 void bnn_html_text(FILE *page, const char *text)
 {
     static const char *const escapes[] = {"&amp;", "&lt;", "&gt;", "&quot;"};
-    char *valid = bnn_utf8_mend(text);
-    for (const char *c = valid; c && *c; c++) {
-        const char *special = strchr("&<>\"", *c);
+    for (size_t length; *text; text += length ? length : 1) {
+        const char *special = strchr("&<>\"", *text);
+        length = bnn_utf8_length(text);
         if (special)
             fputs(escapes[special - "&<>\""], page);
+        else if (length == 0)
+            fputs(BNN_UTF8_REPLACEMENT, page);
+        else if ((unsigned char)*text < ' ' && *text != '\n')
+            fputc('?', page);
         else
-            fputc((unsigned char)*c < ' ' && *c != '\n' ? '?' : *c, page);
+            fwrite(text, 1, length, page);
     }
-    free(valid);
 }
 
 /* <tag>text</tag> */

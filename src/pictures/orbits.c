@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bnn/picture.h"
 #include "pictures/gnuplot.h"
 
@@ -141,15 +142,15 @@ static void put_page(page *p)
 bnn_status bnn_draw_orbits(const bnn_orbit_picture *picture, uint8_t **png, size_t *png_size,
                            bnn_error *error)
 {
-    char *text = NULL;
-    size_t size = 0;
-    page p = {.picture = picture, .script = open_memstream(&text, &size)};
+    bnn_text script;
+    size_t size;
+    page p = {.picture = picture, .script = bnn_text_open(&script)};
     *png = NULL;
     if (!p.script) return bnn_no_memory(error, "a picture", 1, 0);
     put_page(&p);
-    bnn_status status = BNN_OK;
-    if (ferror(p.script) | fclose(p.script)) status = bnn_no_memory(error, "a picture", size, 1);
-    if (!status) status = gnuplot_run(text, size, png, png_size, error);
+    char *text = bnn_text_close(&script, &size);
+    if (!text) return bnn_no_memory(error, "a picture", 1, 0);
+    const bnn_status status = gnuplot_run(text, size, png, png_size, error);
     free(text);
     return status;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* ---- the optimiser ------------------------------------------------------------------------------------- */
 
 bnn_status bnn_optimizer_tensors(const bnn_optimizer *optimizer, bnn_tensor_visitor *visit, void *context,
@@ -96,9 +98,8 @@ enum { FIELDS = sizeof fields / sizeof *fields };
 /* Freed with free(); NULL when memory is short. An infinite number is null. */
 static char *progress_text(const bnn_progress *progress)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
+    bnn_text text;
+    FILE *stream = bnn_text_open(&text);
     if (!stream) return NULL;
     for (size_t i = 0; i < FIELDS; i++) {
         const char *at = (const char *)progress + fields[i].at;
@@ -113,9 +114,7 @@ static char *progress_text(const bnn_progress *progress)
             fputs("null", stream);
     }
     fputc('}', stream);
-    if (fclose(stream) == 0) return text;
-    free(text);
-    return NULL;
+    return bnn_text_close(&text, NULL);
 }
 
 static bool read_field(const struct field *field, const cJSON *value, bnn_progress *progress)

@@ -13,12 +13,14 @@
 #include "base/text.h"
 #include "bnn/io.h"
 
-enum { FILES = 4 }; /* config.json last: it may be the user's own */
-static const char *const names[FILES] = {"model.bin", "checkpoint.bin", "metrics.jsonl", "config.json"};
+/* In the order in which a run is removed: without its checkpoint it is none that --resume would go on with. config.json is last,
+ * as it may be the user's own. */
+enum { CHECKPOINT, FILES = 4 };
+static const char *const names[FILES] = {"checkpoint.bin", "model.bin", "metrics.jsonl", "config.json"};
 
 static char *path_of(bnn_run_directory *directory, size_t file)
 {
-    char *const paths[FILES] = {directory->model, directory->checkpoint, directory->metrics,
+    char *const paths[FILES] = {directory->checkpoint, directory->model, directory->metrics,
                                 directory->config};
     return paths[file];
 }
@@ -35,8 +37,7 @@ static bnn_status make_paths(bnn_run_directory *directory, const char *path, bnn
 static bnn_status lock(bnn_run_directory *directory, const char *path, bnn_error *error)
 {
     directory->descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory->descriptor < 0)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: cannot open the directory: %s", path, strerror(errno));
+    if (directory->descriptor < 0) return bnn_system_failure(error, path, "open the directory");
     directory->locked = flock(directory->descriptor, LOCK_EX | LOCK_NB) == 0;
     if (!directory->locked && errno == EWOULDBLOCK)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: another bnn is training into this directory", path);
@@ -48,12 +49,13 @@ static bnn_status lock(bnn_run_directory *directory, const char *path, bnn_error
 static bnn_status look_for_run(bnn_run_directory *directory, size_t count, bool *found, bnn_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        struct stat info;
-        const bool exists = stat(path_of(directory, i), &info) == 0;
-        if (exists && S_ISDIR(info.st_mode))
+        bnn_found what;
+        const bnn_status status = bnn_examine(path_of(directory, i), &what, error);
+        if (status) return status;
+        if (what == BNN_FOUND_DIRECTORY)
             return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write",
                             path_of(directory, i));
-        found[i] = exists && S_ISREG(info.st_mode);
+        found[i] = what == BNN_FOUND_FILE;
     }
     return BNN_OK;
 }
@@ -74,8 +76,7 @@ static bnn_status remove_run(bnn_run_directory *directory, const bool *found, bn
     for (size_t i = 0; i < FILES; i++) {
         char target[PATH_MAX];
         if (found[i] && (!realpath(path_of(directory, i), target) || unlink(target)))
-            return bnn_fail(error, BNN_BAD_INPUT, "%s: cannot remove: %s", path_of(directory, i),
-                            strerror(errno));
+            return bnn_system_failure(error, path_of(directory, i), "remove");
     }
     return BNN_OK;
 }
@@ -86,8 +87,9 @@ static bnn_status check_same_run(const bnn_run_directory *directory, const char 
 {
     uint8_t *text = NULL;
     size_t size;
-    const bool same = !bnn_read_file(directory->config, BNN_FILE_MOST, &text, &size, NULL) &&
-                      strcmp((const char *)text, config) == 0;
+    const bnn_status status = bnn_read_file(directory->config, BNN_FILE_MOST, &text, &size, error);
+    if (status == BNN_FAILED) return status;
+    const bool same = !status && strcmp((const char *)text, config) == 0;
     free(text);
     if (same) return BNN_OK;
     return bnn_fail(
@@ -105,7 +107,7 @@ static bnn_status make_room(bnn_run_directory *directory, const char *path, cons
     const bnn_status status = look_for_run(directory, write_config ? FILES : FILES - 1, found, error);
     if (status) return status;
     for (size_t i = 0; i < FILES; i++) any = any || found[i];
-    *resumed = wanted == BNN_RUN_RESUME && found[1];
+    *resumed = wanted == BNN_RUN_RESUME && found[CHECKPOINT];
     if (*resumed || !any) return BNN_OK;
     switch (wanted) {
     case BNN_RUN_REPLACE:
@@ -140,8 +142,10 @@ bnn_status bnn_run_directory_resume(const bnn_run_directory *directory, size_t l
 {
     uint8_t *text;
     size_t size;
+    bnn_found config_is = BNN_FOUND_NOTHING;
     bnn_status status = bnn_keep_lines(directory->metrics, lines, error);
-    if (status || !bnn_file_exists(directory->config)) return status;
+    if (!status) status = bnn_examine(directory->config, &config_is, error);
+    if (status || config_is == BNN_FOUND_NOTHING) return status;
     status = bnn_read_file(directory->config, BNN_FILE_MOST, &text, &size, error);
     if (status) return status;
     const bool own = strcmp((const char *)text, before) == 0;
