@@ -142,6 +142,28 @@ void figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in
     add_entropy_histogram(ood, out->image_entropy, out->images, out->classes);
 }
 
+void figures_add_ensemble(cJSON *json, const bnn_metrics *m, bool defects)
+{
+    cJSON *ensemble = cJSON_AddObjectToObject(json, "ensemble"),
+          *uncertainty = cJSON_GetObjectItemCaseSensitive(json, "uncertainty");
+    cJSON_AddNumberToObject(ensemble, "members", (double)m->members);
+    cJSON_AddNumberToObject(ensemble, "samples", (double)(m->draws / m->members));
+    if (uncertainty) {
+        cmd_add_number(uncertainty, "within_members", m->within_members);
+        cmd_add_number(uncertainty, "between_members", m->between_members);
+    }
+    if (!defects) return;
+    cJSON *list = cJSON_AddArrayToObject(ensemble, "defect");
+    for (size_t k = 0; k < m->members; k++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "members", (double)(k + 1));
+        cmd_add_number(row, "plugin", m->defect_plugin_of_members[k]);
+        cmd_add_number(row, "unbiased", m->defect_unbiased_of_members[k]);
+        cJSON_AddItemToArray(list, row);
+    }
+    cmd_add_number(ensemble, "defect_of_all", m->defect_of_all_members);
+}
+
 /* The least-squares slope of log(std) against log(T). */
 static double log_slope(const bnn_sweep_row *rows, size_t n, bool unbiased)
 {

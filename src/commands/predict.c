@@ -7,10 +7,10 @@
 #include "bnn/io.h"
 #include "bnn/npy.h"
 #include "bnn/numeric.h"
-#include "commands/command.h"
+#include "commands/mixture.h"
 #include "commands/terminal.h"
 
-/* Gathers chunks (T, G, images, classes) into one array: every draw or their mean, the whole orbit or the identity. */
+/* Gathers chunks (M T, G, images, classes) into one array: every draw or their mean, the whole orbit or the identity. */
 typedef struct gathering {
     size_t draws, order, images, classes;
     size_t kept_draws, kept_order; /* of what is written: 1 for the mean over draws, 1 without the orbit */
@@ -122,12 +122,15 @@ static bnn_status write_predictions(const cmd_line *line, const gathering *g, co
     return bnn_npy_write(out, g->out, 4 - skip, shape + skip, sizeof(bnn_real), error);
 }
 
-static bnn_status predict(const cmd_line *line, const bnn_model *model, const bnn_dataset *data,
+static bnn_status predict(const cmd_line *line, const cmd_mixture *mixture,
                           const bnn_predict_options *options, bnn_error *error)
 {
+    const bnn_model *model = mixture->members->model;
+    const bnn_dataset *data = mixture->members->data;
+    const bool raw = mixture->count > 1 || options->uncalibrated || options->logits;
     const bool each_draw = cmd_flag(line, "each-draw"), orbit = each_draw || cmd_flag(line, "orbit");
     uint8_t *sets = NULL;
-    gathering g = {.draws = options->mean ? 1 : options->samples,
+    gathering g = {.draws = mixture->count * (options->mean ? 1 : options->samples),
                    .order = options->group ? options->group->order : 1,
                    .images = data->count,
                    .classes = model->network->spec.classes};
@@ -138,9 +141,9 @@ static bnn_status predict(const cmd_line *line, const bnn_model *model, const bn
     g.rest = each_draw ? NULL : bnn_alloc(count, sizeof *g.rest);
     bnn_status status = BNN_OK;
     if (!g.out || (!each_draw && !g.rest)) status = bnn_no_memory(error, "predictions", count, sizeof *g.out);
-    if (!status) status = bnn_predict(model, data, options, gather, &g, error);
-    if (!status && g.rest)
-        finish(&g, options->uncalibrated || options->logits ? 1 : model->calibration.temperature);
+    if (!status)
+        status = bnn_predict_mixture(mixture->parts, mixture->count, data, options, gather, &g, error);
+    if (!status && g.rest) finish(&g, raw ? 1 : model->calibration.temperature);
     if (!status && cmd_flag(line, "sets")) status = make_sets(&model->calibration, &g, &sets, error);
     if (!status) status = write_predictions(line, &g, sets, error);
     free(sets);
@@ -164,6 +167,10 @@ static bnn_status check_options(const cmd_line *line, const bnn_model *model,
         if (cmd_flag(line, others[i]))
             return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: found --sets and --%s, expected one of them",
                             others[i]);
+    if (line->operand_count > 1)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn predict: --sets: found %zu models, expected one: a mixture has no calibration",
+                        line->operand_count);
     if (model->calibration.images) return BNN_OK;
     return bnn_fail(error, BNN_BAD_INPUT,
                     "bnn predict: --sets: %s is not calibrated, expected a model written by bnn calibrate",
@@ -183,36 +190,39 @@ static void tell_temperature(const cmd_line *line, const bnn_model *model, const
     cmd_print_message("bnn predict: ", text);
 }
 
+static void tell(const cmd_line *line, const cmd_mixture *mixture, const bnn_predict_options *options)
+{
+    if (mixture->count > 1)
+        mixture_tell_calibration(line, mixture);
+    else
+        tell_temperature(line, mixture->members->model, options);
+}
+
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bool done;
-    bnn_model *model = NULL;
-    bnn_group *group = NULL;
-    bnn_dataset *data = NULL;
-    bnn_predict_options options;
+    cmd_mixture mixture = {0};
     live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = cmd_load_model(line.operands[0], &model, NULL, error);
-    if (!status) status = cmd_group(&line, model, &group, error);
-    if (!status) status = cmd_predict_options(&line, model, group, &options, error);
-    if (!status) status = check_options(&line, model, &options, error);
-    if (!status) status = cmd_data(&line, model, &data, error);
+    const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
+    status = mixture_load(&line, &mixture, error);
+    if (!status) status = check_options(&line, mixture.members->model, &mixture.members->options, error);
+    if (!status && mixture_check(&mixture, orbit, error))
+        status = bnn_fail_in(error, BNN_BAD_INPUT, "bnn predict");
     if (!status) {
-        const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
-        options.group = orbit ? group : NULL;
+        bnn_predict_options options = mixture.members->options;
+        options.group = orbit ? mixture.members->group : NULL;
         options.logits = cmd_flag(&line, "logits");
-        tell_temperature(&line, model, &options);
+        tell(&line, &mixture, &options);
         options.progress = live_line_fraction;
         options.progress_context = &progress;
         live_line_begin(&progress, line.operands[0]);
-        status = predict(&line, model, data, &options, error);
+        status = predict(&line, &mixture, &options, error);
         live_line_clear(&progress);
     }
-    bnn_dataset_free(data);
-    bnn_group_free(group);
-    bnn_model_free(model);
+    mixture_free(&mixture);
     return status;
 }
 
@@ -235,9 +245,14 @@ static const cmd_option options[] = {
 
 const subcommand cmd_predict = {
     .name = "predict",
-    .operands = "MODEL",
+    .operands = "MODEL...",
     .summary = "write predictions for images as a NumPy array or CSV",
-    .details = "CSV has a header and a line a prediction: the columns image and p0, p1, "
+    .details = "Of several MODELs, their equal mixture: the mean of their predictives, --samples draws a "
+               "member, on the streams of the\n"
+               "member alone, without the members' calibrations; with --each-draw the draws of one member "
+               "after those of another.\n"
+               "Inputs, classes, images and, for orbits, groups have to be the same.\n"
+               "CSV has a header and a line a prediction: the columns image and p0, p1, "
                "... (logit0, logit1, ... with --logits);\n"
                "before them element with --orbit, and draw and element with --each-draw. "
                "All of them count from 0; element 0 is\n"
