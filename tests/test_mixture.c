@@ -538,6 +538,23 @@ static void calibrations_are_left_out(void **state)
     cJSON_Delete(plain);
 }
 
+/* The other mixture, over the group: eval has the KL of that posterior, with its error. */
+static void eval_gives_the_kl_of_the_group_mixture(void **state)
+{
+    (void)state;
+    cJSON *json = json_of(bnn_run("eval", FIRST, LABELLED, "--json", "--predictive", "group-averaged"));
+    const double gain = figure(json, "elbo.kl") - figure(json, "elbo.kl_mixture");
+    assert_true(gain > 0 && gain <= log(4) + 1e-9 && figure(json, "elbo.kl_mixture_standard_error") >= 0);
+    cJSON_Delete(json);
+    json = json_of(bnn_run("eval", projected(), LABELLED, "--json", "--predictive", "group-averaged"));
+    assert_true(figure(json, "elbo.kl") == figure(json, "elbo.kl_mixture"));
+    assert_true(figure(json, "elbo.kl_mixture_standard_error") == 0);
+    cJSON_Delete(json);
+    json = json_of(bnn_run("eval", FIRST, LABELLED, "--json"));
+    assert_null(cJSON_GetObjectItem(member(json, "elbo"), "kl_mixture"));
+    cJSON_Delete(json);
+}
+
 static int prepare(void **state)
 {
     return find_program() || make_temporary_directory(state) ? -1 : 0;
@@ -559,6 +576,7 @@ int main(void)
         cmocka_unit_test(models_that_do_not_mix),
         cmocka_unit_test(test_sets_decide),
         cmocka_unit_test(calibrations_are_left_out),
+        cmocka_unit_test(eval_gives_the_kl_of_the_group_mixture),
     };
     return cmocka_run_group_tests(tests, prepare, remove_temporary_directory);
 }

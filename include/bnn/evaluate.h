@@ -86,13 +86,19 @@ bnn_status bnn_evaluate_mixture(const bnn_member *members, size_t count, const b
  * whatever N the mode trained with. On the training images it is the ELBO itself; on others, the mean over them estimates
  * the expected ELBO of a training set of N0 images of their kind under this q.
  *
- * Group-averaged, KL(q || p) stands for KL(q_G || p), which it exceeds by at most log |G| nats where the prior is invariant
- * under rho; where it is not, KL(q_G || p) may be larger, and there is no ELBO. */
+ * Group-averaged, it is the ELBO of q_G, a posterior of its own, where f(h.x; rho(h) w) = f(x; w) and the prior is invariant under
+ * rho: E_{q_G} log p(y | x, w) = mean_h E_q log p(y | h.x, w), and KL(q_G || p) = KL(q || p) - KL(q || q_G), which is estimated
+ * (bnn_mixture_divergence) and at most log |G| less than KL(q || p). Where the network does not commute with the group, or q has
+ * no density, KL(q || p) stands in its place, that of (w, h) with h uniform. Where the prior is not invariant, KL(q_G || p)
+ * may be larger, and there is no ELBO. */
 typedef struct bnn_elbo {
-    double expected_log_likelihood; /* mean over images */
-    double kl;                      /* KL(q || p) */
-    double n;                       /* N0; 0: the model does not tell it, and the following two are NaN */
-    double total, per_example;      /* N0 expected_log_likelihood - kl; that over N0 */
+    double expected_log_likelihood;   /* mean over images */
+    double kl;                        /* KL(q || p) */
+    double kl_mixture;                /* KL(q_G || p), or NaN */
+    double kl_mixture_standard_error; /* over the draws that it is estimated from */
+    bnn_error no_kl_mixture;          /* the reason; BNN_OK where none is asked for, or there is one */
+    double n;                         /* N0; 0: the model does not tell it, and the following two are NaN */
+    double total, per_example;        /* N0 expected_log_likelihood - kl (kl_mixture); that over N0 */
 } bnn_elbo;
 
 /* BNN_BAD_INPUT, with the reason why there is none: w = mu, or a group-averaged predictive under a prior that is not known

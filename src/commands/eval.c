@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -65,6 +66,11 @@ static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *
         cJSON_AddStringToObject(json, "no_elbo", "the model does not say how many images it was trained on");
     cmd_add_number(elbo, "expected_log_likelihood", found.expected_log_likelihood);
     cmd_add_number(elbo, "kl", found.kl);
+    if (!isnan(found.kl_mixture)) {
+        cmd_add_number(elbo, "kl_mixture", found.kl_mixture);
+        cmd_add_number(elbo, "kl_mixture_standard_error", found.kl_mixture_standard_error);
+    } else if (found.no_kl_mixture.status)
+        cJSON_AddStringToObject(elbo, "no_kl_mixture", found.no_kl_mixture.message);
     if (found.n > 0) cmd_add_number(elbo, "n", found.n);
     add_trained_likelihood(e, elbo);
     return BNN_OK;
@@ -429,10 +435,13 @@ const subcommand cmd_eval = {
                "expected ELBO. There is none with --mean.\n"
                "With --predictive group-averaged, likelihoods and mutual information are "
                "those of the mixture over draws and\n"
-               "elements. KL is that of q: where the prior is invariant, the averaged q "
-               "has the same or up to log |G| less;\n"
-               "where it is not, there is no ELBO. Where G interpolates, its orbit takes "
-               "|G|^2 passes: images are turned twice.\n"
+               "elements, and the ELBO is that of q_G = 1/|G| sum_h rho(h) q: kl_mixture, its KL, is up to "
+               "log |G| less than kl, that of\n"
+               "q, and estimated from draws (kl_mixture_standard_error). Where the network does not "
+               "commute with G, kl counts, and a\n"
+               "line says so; where the prior is not invariant, there is no ELBO. Where G interpolates, "
+               "its orbit takes |G|^2 passes:\n"
+               "images are turned twice.\n"
                "The certificate is that of q, whatever the predictive.\n"
                "parts: the figures of the parts that a data set tells apart (its "
                "data.ising.window, the\n"

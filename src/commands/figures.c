@@ -255,6 +255,7 @@ static const struct row {
     {"elbo.total", "ELBO (nats)", "%.1f"},
     {"elbo.expected_log_likelihood", "  expected log-likelihood, an example", "%.4f"},
     {"elbo.kl", "  KL(q || prior)", "%.1f"},
+    {"elbo.kl_mixture", "  KL(q_G || prior), which counts", "%.3f"},
     {"elbo.n", "  at N0 training images", "%.0f"},
     {"uncertainty.entropy", "predictive entropy (nats)", "%.4f"},
     {"uncertainty.mutual_information", "mutual information", "%.4f"},
@@ -389,6 +390,7 @@ static void print_error(const cJSON *json, const char *path, const char *format)
 void figures_print(const cJSON *json, bool classes)
 {
     static const char *const remarks[][2] = {{"elbo.note", "  likelihood"},
+                                             {"elbo.no_kl_mixture", "  no KL(q_G || prior)"},
                                              {"no_elbo", "no ELBO"},
                                              {"equivariance.no_certificate", "no certificate"}};
     const cJSON *group = figures_find(json, "equivariance.group"),

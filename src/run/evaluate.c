@@ -18,6 +18,9 @@
 /* With fewer draws than this a chunk is split, so that several threads have work. */
 #define LEAST_UNITS 16
 
+/* Of KL(q || q_G): of terms between 0 and log |G|, the error is at most log |G|/32. */
+#define MIXTURE_DRAWS 256
+
 /* A model of the mixture, and what runs it. */
 typedef struct runner {
     const bnn_model *model;
@@ -474,20 +477,40 @@ bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const b
 }
 
 /* Whether rho(h) is known to leave the prior alone for every h; where it has no action on the weights, a prior that is not
- * the same for every weight is not. */
+ * the same for every weight is not. Signs are part of the prior: it has no weight of another one. */
 static bnn_status is_prior_invariant(const bnn_model *model, const bnn_group *group, bool *invariant,
                                      bnn_error *error)
 {
     const bnn_posterior *q = model->posterior;
     bnn_symmetry *symmetry = NULL;
-    *invariant = !q->random_prior;
+    *invariant = !q->random_prior && !q->sign;
     if (*invariant) return BNN_OK;
     const bnn_status status = bnn_symmetry_create(group, model->network, &symmetry, error);
     if (!status)
-        *invariant = bnn_symmetry_is_invariant(symmetry, q->prior_mean) &&
+        *invariant = (!q->sign || bnn_symmetry_is_invariant(symmetry, q->sign)) &&
+                     bnn_symmetry_is_invariant(symmetry, q->prior_mean) &&
                      bnn_symmetry_is_invariant(symmetry, q->prior_std);
     bnn_symmetry_free(symmetry);
     return status == BNN_FAILED ? status : BNN_OK;
+}
+
+/* KL(q_G || p) under a prior that is invariant, or why there is none. */
+static bnn_status add_mixture(const bnn_model *model, const bnn_predict_options *options, bnn_elbo *elbo)
+{
+    bnn_symmetry *symmetry = NULL;
+    bnn_error *reason = &elbo->no_kl_mixture;
+    double divergence;
+    char text[256];
+    bnn_status status = bnn_symmetry_create(options->average_over, model->network, &symmetry, reason);
+    if (!status && !bnn_network_commutes(options->average_over, model->network, text, sizeof text))
+        status = bnn_fail(reason, BNN_BAD_INPUT, "%s", text);
+    if (!status)
+        status = bnn_mixture_divergence(
+            symmetry, model->posterior, (bnn_draw){options->seed, options->purpose, 0, 0}, MIXTURE_DRAWS,
+            options->threads, &divergence, &elbo->kl_mixture_standard_error, reason);
+    if (!status) elbo->kl_mixture = elbo->kl - divergence;
+    bnn_symmetry_free(symmetry);
+    return status;
 }
 
 bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *options,
@@ -504,8 +527,12 @@ bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *
             error, BNN_BAD_INPUT,
             "the prior is not invariant, and KL(q || prior) bounds no KL of the group-averaged q");
     const double n = (double)model->config.data.train_size, kl = bnn_posterior_kl(model->posterior);
-    *elbo = (bnn_elbo){.expected_log_likelihood = -metrics->expected_nll, .kl = kl, .n = n};
-    elbo->total = n > 0 ? n * elbo->expected_log_likelihood - kl : NAN;
+    *elbo =
+        (bnn_elbo){.expected_log_likelihood = -metrics->expected_nll, .kl = kl, .kl_mixture = NAN, .n = n};
+    if (options->average_over && add_mixture(model, options, elbo) == BNN_FAILED)
+        return bnn_fail(error, BNN_FAILED, "%s", elbo->no_kl_mixture.message);
+    elbo->total =
+        n > 0 ? n * elbo->expected_log_likelihood - (isnan(elbo->kl_mixture) ? kl : elbo->kl_mixture) : NAN;
     elbo->per_example = elbo->total / n;
     return BNN_OK;
 }
