@@ -99,6 +99,7 @@ typedef struct bnn_elbo {
     bnn_error no_kl_mixture;          /* the reason; BNN_OK where none is asked for, or there is one */
     double n;                         /* N0; 0: the model does not tell it, and the following two are NaN */
     double total, per_example;        /* N0 expected_log_likelihood - kl (kl_mixture); that over N0 */
+    double total_error; /* standard error of total for other draws, on these images; NaN at one draw */
 } bnn_elbo;
 
 /* BNN_BAD_INPUT, with the reason why there is none: w = mu, or a group-averaged predictive under a prior that is not known

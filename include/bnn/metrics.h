@@ -53,6 +53,8 @@ typedef struct bnn_metrics {
     double accuracy, nll, ece, brier;
     double
         expected_nll; /* mean_i -1/T sum_t log p_t(y_i | x_i): the ELBO's likelihood term an image, negated */
+    double
+        expected_nll_error; /* its standard error for other draws, on these images; NaN for one draw and for mixtures */
     double entropy, mutual_information; /* means over images, nats */
     /* The mutual information of a mixture's draws in two: mean_m H[F_m] - mean_{m,t} H[p_mt], what weight draws disagree about,
      * and H[F] - mean_m H[F_m], what members do. NaN for one member. */
@@ -157,6 +159,7 @@ void bnn_metrics_set_temperature(bnn_metrics_accumulator *accumulator, double te
 typedef struct bnn_image_terms {
     const double *log_likelihood;          /* (order, images): log F(g.x_i)_y */
     const double *expected_log_likelihood; /* (images): mean over F's members of log p(y_i | x_i, member) */
+    const double *draw_log_likelihood;     /* (draws, images): the same of the members of one draw alone */
     const double *conditional_entropy;     /* (images): mean over F's members of H[p(. | x_i, member)] */
 } bnn_image_terms;
 

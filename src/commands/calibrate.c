@@ -250,7 +250,9 @@ const subcommand cmd_calibrate = {
                "eval and predict use what the model keeps, for the same --samples and --predictive; "
                "--no-calibration leaves it "
                "out.\n"
-               "symmetrize and expand make other models, without it.\n",
+               "symmetrize and expand make other models, without it. It takes one model: what keeps the "
+               "calibration of a mixture of\n"
+               "several would have to be a file of its own.\n",
     .options = options,
     .required = "out",
     .run = run};

@@ -61,10 +61,13 @@ static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *
     cJSON *elbo = cJSON_AddObjectToObject(json, "elbo");
     if (found.n > 0) {
         cmd_add_number(elbo, "per_example", found.per_example);
+        cmd_add_number(elbo, "per_example_standard_error", found.total_error / found.n);
         cmd_add_number(elbo, "total", found.total);
+        cmd_add_number(elbo, "total_standard_error", found.total_error);
     } else
         cJSON_AddStringToObject(json, "no_elbo", "the model does not say how many images it was trained on");
     cmd_add_number(elbo, "expected_log_likelihood", found.expected_log_likelihood);
+    cmd_add_number(elbo, "expected_log_likelihood_standard_error", metrics->expected_nll_error);
     cmd_add_number(elbo, "kl", found.kl);
     if (!isnan(found.kl_mixture)) {
         cmd_add_number(elbo, "kl_mixture", found.kl_mixture);
@@ -432,13 +435,13 @@ const subcommand cmd_eval = {
                "mode trained with: per_example is the mean over the evaluated images of "
                "E_q log p(y|x,w), less KL/N0; total\n"
                "is N0 times that. On other than the training images it estimates the "
-               "expected ELBO. There is none with --mean.\n"
+               "expected ELBO. There is none with --mean. Its standard errors are for other\n"
+               "weight draws, on these images.\n"
                "With --predictive group-averaged, likelihoods and mutual information are "
                "those of the mixture over draws and\n"
                "elements, and the ELBO is that of q_G = 1/|G| sum_h rho(h) q: kl_mixture, its KL, is up to "
                "log |G| less than kl, that of\n"
-               "q, and estimated from draws (kl_mixture_standard_error). Where the network does not "
-               "commute with G, kl counts, and a\n"
+               "q, and estimated from draws. Where the network does not commute with G, kl counts, and a\n"
                "line says so; where the prior is not invariant, there is no ELBO. Where G interpolates, "
                "its orbit takes |G|^2 passes:\n"
                "images are turned twice.\n"

@@ -34,6 +34,7 @@ struct bnn_metrics_accumulator {
     bnn_defect *defect;
     double *orbit;         /* (draws, order, classes): p_t(g.x) of one image */
     double *mean, *rest;   /* (order, classes): F(g.x), and what its sum over draws lost by rounding */
+    double *draw_nll;      /* (draws): sums over images of -log p_t(y_i | x_i) */
     double *orbit_average; /* (classes): mean_g F(g.x) */
     size_t *predicted;     /* (order): argmax F(g.x) */
     size_t *votes;         /* (classes) */
@@ -65,11 +66,12 @@ bnn_status bnn_metrics_begin_mixture(size_t members, size_t draws, const uint64_
     a->orbit = bnn_alloc(items, sizeof *a->orbit);
     a->mean = bnn_alloc(plane, sizeof *a->mean);
     a->rest = bnn_alloc(plane, sizeof *a->rest);
+    a->draw_nll = bnn_alloc(all, sizeof *a->draw_nll);
     a->orbit_average = bnn_alloc(classes, sizeof *a->orbit_average);
     a->predicted = bnn_alloc(order, sizeof *a->predicted);
     a->votes = bnn_alloc(classes, sizeof *a->votes);
     bnn_status status = BNN_OK;
-    if (!a->orbit || !a->mean || !a->rest || !a->orbit_average || !a->predicted || !a->votes)
+    if (!a->orbit || !a->mean || !a->rest || !a->draw_nll || !a->orbit_average || !a->predicted || !a->votes)
         status = bnn_no_memory(error, "metrics", items, sizeof *a->orbit);
     if (!status) status = bnn_defect_create(members, draws, order, classes, streams, &a->defect, error);
     if (status) {
@@ -87,6 +89,7 @@ void bnn_metrics_discard(bnn_metrics_accumulator *accumulator)
     free(accumulator->votes);
     free(accumulator->predicted);
     free(accumulator->orbit_average);
+    free(accumulator->draw_nll);
     free(accumulator->rest);
     free(accumulator->mean);
     free(accumulator->orbit);
@@ -318,8 +321,8 @@ static double tempered_likelihood(const bnn_metrics_accumulator *a, const double
 }
 
 /* The likelihoods of image i of a chunk: those of `terms`, else the logs of the probabilities; label NULL: NaN. */
-static void add_likelihood(const bnn_metrics_accumulator *a, const uint32_t *label,
-                           const bnn_image_terms *terms, size_t images, size_t i, struct image_figures *image)
+static void add_likelihood(bnn_metrics_accumulator *a, const uint32_t *label, const bnn_image_terms *terms,
+                           size_t images, size_t i, struct image_figures *image)
 {
     const size_t classes = a->classes, order = a->order;
     if (!label) {
@@ -334,6 +337,9 @@ static void add_likelihood(const bnn_metrics_accumulator *a, const uint32_t *lab
         if (g == 0) image->nll = -log_likelihood;
         image->nll_orbit -= log_likelihood / (double)order;
     }
+    for (size_t t = 0; t < a->draws; t++)
+        a->draw_nll[t] -= terms->draw_log_likelihood ? terms->draw_log_likelihood[t * images + i]
+                                                     : clamped_log(a->orbit[t * order * classes + *label]);
     if (terms->expected_log_likelihood) {
         image->expected_nll = -terms->expected_log_likelihood[i];
         return;
@@ -408,6 +414,8 @@ static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_me
     m->nll = mean_of(a, FIGURE(nll), scratch, NULL);
     m->brier = mean_of(a, FIGURE(brier), scratch, NULL);
     m->expected_nll = mean_of(a, FIGURE(expected_nll), scratch, NULL);
+    m->expected_nll_error =
+        a->labelled && a->members == 1 ? bnn_mean_error(a->draw_nll, a->draws) / (double)a->count : NAN;
     m->entropy = mean_of(a, FIGURE(entropy), scratch, NULL);
     m->mutual_information = mean_of(a, FIGURE(mutual_information), scratch, NULL);
     m->within_members = mean_of(a, FIGURE(within_members), scratch, NULL);

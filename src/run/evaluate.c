@@ -52,6 +52,7 @@ typedef struct predictor {
     double *member_likelihoods; /* (draws, views, chunk) logs */
     double *values;             /* (draws, order, chunk, classes) means over the views; empty without */
     double *log_likelihood;     /* (order, chunk) of the predictive */
+    double *of_draws;           /* (draws, chunk) mean log-likelihoods of a draw's members at g = e */
     double *expected, *entropy; /* (chunk) means over the members of the predictive at g = e */
     size_t units;               /* of the pass that are done; atomic */
     size_t broken;              /* the place of the first logit that is not finite, or SIZE_MAX */
@@ -153,10 +154,11 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     p->member_likelihoods = bnn_alloc(members, sizeof *p->member_likelihoods);
     p->values = bnn_alloc(means * p->classes, sizeof *p->values);
     p->log_likelihood = bnn_alloc(p->order * p->chunk, sizeof *p->log_likelihood);
+    p->of_draws = bnn_alloc(p->draws * p->chunk, sizeof *p->of_draws);
     p->expected = bnn_alloc(p->chunk, sizeof *p->expected);
     p->entropy = bnn_alloc(p->chunk, sizeof *p->entropy);
     if (!p->weights || !p->noise || !p->turned || !p->moved || !p->members || !p->member_likelihoods ||
-        !p->values || !p->log_likelihood || !p->expected || !p->entropy)
+        !p->values || !p->log_likelihood || !p->of_draws || !p->expected || !p->entropy)
         return bnn_no_memory(error, "predictions", members * p->classes, sizeof *p->members);
     for (size_t m = 0; !status && m < p->count; m++) status = prepare_member(p, &p->models[m], error);
     if (status) return status;
@@ -176,6 +178,7 @@ static void release(predictor *p)
     free(p->models);
     free(p->entropy);
     free(p->expected);
+    free(p->of_draws);
     free(p->log_likelihood);
     free(p->values);
     free(p->member_likelihoods);
@@ -313,6 +316,12 @@ static void gather_likelihoods(predictor *p, size_t i)
     double sum = 0;
     for (size_t m = 0; m < members; m++) sum += of_members[m * stride];
     p->expected[i] = sum / (double)members;
+    for (size_t t = 0; t < p->draws; t++) {
+        double of_draw = 0;
+        for (size_t v = 0; v < (p->average ? p->views : 1); v++)
+            of_draw += of_members[(t * p->views + v) * p->images];
+        p->of_draws[t * p->images + i] = p->average ? of_draw / (double)p->views : of_draw;
+    }
 }
 
 /* One orbit of views serves every element: what the first pass gave for the identity goes to the others. */
@@ -387,6 +396,7 @@ static bnn_status run_chunk(predictor *p, bnn_prediction_sink *sink, void *conte
     if (p->options->labels) {
         predictions.terms.log_likelihood = p->log_likelihood;
         predictions.terms.expected_log_likelihood = p->expected;
+        predictions.terms.draw_log_likelihood = p->of_draws;
     }
     if (p->average) {
         repeat_over_orbit(p);
@@ -533,6 +543,7 @@ bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *
         return bnn_fail(error, BNN_FAILED, "%s", elbo->no_kl_mixture.message);
     elbo->total =
         n > 0 ? n * elbo->expected_log_likelihood - (isnan(elbo->kl_mixture) ? kl : elbo->kl_mixture) : NAN;
+    elbo->total_error = hypot(n * metrics->expected_nll_error, elbo->kl_mixture_standard_error);
     elbo->per_example = elbo->total / n;
     return BNN_OK;
 }
