@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "bnn/calibration.h"
 #include "bnn/evaluate.h"
 #include "bnn/npy.h"
 #include "bnn/numeric.h"
@@ -487,7 +489,8 @@ static void models_that_do_not_mix(void **state)
     const char *const out = in_temporary("orbit.npy");
     assert_one_line(bnn_run("predict", five, turned, IMAGES_OF, "--orbit", "--out", out), 2, "C1 and C4");
     succeeded(bnn_run("predict", five, turned, IMAGES_OF, "--out", out));
-    assert_one_line(bnn_run("calibrate", five, dog, LABELLED, "--out", out), 2, "2 operands", "MODEL");
+    assert_one_line(bnn_run("calibrate", five, dog, LABELLED, "--coverage", "0.5", "--out", out), 2,
+                    "names cat and dog");
 }
 
 /* Test sets are compared by what is in them, not by their names. */
@@ -514,7 +517,8 @@ static void test_sets_decide(void **state)
     member(json, "ensemble.members");
     cJSON_Delete(json);
     json = json_of(bnn_run("eval", models[0], models[2], "--json"));
-    assert_non_null(strstr(member(json, "no_ensemble")->valuestring, "their test sets differ in the images"));
+    assert_non_null(
+        strstr(member(json, "no_ensemble")->valuestring, "images: found sets that differ in pixels"));
     cJSON_Delete(json);
     assert_one_line(bnn_run("predict", models[0], models[2], "--out", in_temporary("no.npy")), 2, "differ");
     bnn_npy_free(classes);
@@ -536,6 +540,112 @@ static void calibrations_are_left_out(void **state)
     member(cJSON_GetArrayItem(member(json, "models"), 0), "temperature");
     cJSON_Delete(json);
     cJSON_Delete(plain);
+}
+
+/* ---- ensembles ------------------------------------------------------------------------------------------- */
+
+static void copy_file(const char *from, const char *to)
+{
+    char command[3 * PATH_MAX];
+    snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+/* The calibration of a mixture is fitted to it and kept in a file that stands for its members. */
+static void calibrating_a_mixture(void **state)
+{
+    const char *const other = projected(), *const out = in_temporary("ensemble.bin"),
+                      *const plain = in_temporary("plain.npy"),
+                      *const tempered = in_temporary("tempered.npy"), *const raw = in_temporary("raw.npy"),
+                      *const sets = in_temporary("sets.npy");
+    uint32_t labels[6];
+    double p[8];
+    (void)state;
+    cJSON *made =
+        json_of(bnn_run("calibrate", FIRST, other, LABELLED, "--coverage", "0.5", "--out", out, "--json"));
+    succeeded(bnn_run("predict", FIRST, other, IMAGES_OF, "--out", plain));
+    const program_run *run = succeeded(bnn_run("predict", out, IMAGES_OF, "--out", tempered));
+    assert_string_equal(run->err, "");
+    succeeded(bnn_run("predict", out, IMAGES_OF, "--no-calibration", "--out", raw));
+    succeeded(bnn_run("predict", out, IMAGES_OF, "--sets", "--out", sets));
+    bnn_npy *of[] = {array_of(plain), array_of(tempered), array_of(raw), array_of(FOLDER "labels.npy")};
+    const size_t classes = of[0]->shape[1];
+    for (size_t i = 0; i < 6; i++) labels[i] = (uint32_t)of[3]->data[i];
+    const double temperature = bnn_fit_temperature(of[0]->data, labels, 6, classes);
+    assert_close(figure(made, "temperature"), temperature, 1e-4, 0);
+    assert_true(fabs(temperature - 1) > 0.05);
+    for (size_t i = 0; i < 6; i++) {
+        bnn_temper(of[0]->data + i * classes, classes, figure(made, "temperature"), p);
+        for (size_t c = 0; c < classes; c++) {
+            assert_close(of[1]->data[i * classes + c], p[c], 1e-6, 1);
+            assert_true(of[2]->data[i * classes + c] == of[0]->data[i * classes + c]);
+        }
+    }
+    cJSON *json = json_of(bnn_run("eval", out, LABELLED, "--json", "--equivariance"));
+    cJSON *without = json_of(bnn_run("eval", FIRST, other, LABELLED, "--json", "--equivariance"));
+    assert_close(figure(json, "nll"), figure(made, "nll"), 1e-12, 0);
+    assert_close(figure(without, "nll"), figure(made, "nll_before"), 1e-12, 0);
+    assert_close(figure(json, "temperature"), figure(made, "temperature"), 1e-15, 0);
+    assert_true(figure(json, "conformal.coverage") >= 0.5); /* of the images that it was made from */
+    assert_int_equal(cJSON_GetArraySize(member(json, "conformal.per_element")), 4);
+    assert_int_equal(cJSON_GetArraySize(member(json, "models")), 2);
+    assert_true(figure(json, "equivariance.defect.unbiased") ==
+                figure(without, "equivariance.defect.unbiased"));
+    assert_null(cJSON_GetObjectItem(cJSON_GetArrayItem(member(json, "models"), 0), "temperature"));
+    run = succeeded(bnn_run("eval", out, LABELLED, "--samples", "3"));
+    assert_non_null(strstr(run->err, "was calibrated for"));
+    assert_non_null(strstr(run->out, "equal mixture"));
+    cJSON *again = json_of(bnn_run("calibrate", out, LABELLED, "--coverage", "0.5", "--out", raw, "--json"));
+    assert_true(figure(again, "temperature") == figure(made, "temperature"));
+    for (size_t k = 0; k < 4; k++) bnn_npy_free(of[k]);
+    cJSON_Delete(again);
+    cJSON_Delete(without);
+    cJSON_Delete(json);
+    cJSON_Delete(made);
+}
+
+/* Members in the folder of the file move with it; another file in the place of a member is none. */
+static void ensembles_name_their_members(void **state)
+{
+    const char *const here = in_temporary("here"), *const there = in_temporary("there"),
+                      *const a = in_temporary("here/a.bin"), *const b = in_temporary("here/b.bin"),
+                      *const out = in_temporary("here/both"), *const moved = in_temporary("there/both");
+    (void)state;
+    assert_int_equal(mkdir(here, 0777), 0);
+    copy_file(FIRST, a);
+    copy_file(projected(), b);
+    succeeded(bnn_run("calibrate", a, b, LABELLED, "--coverage", "0.5", "--out", out));
+    assert_int_equal(rename(here, there), 0);
+    succeeded(bnn_run("eval", moved, LABELLED));
+    assert_one_line(bnn_run("eval", moved, FIRST, LABELLED), 2, moved, "expected a model written by bnn");
+    assert_one_line(bnn_run("info", moved), 2, moved, "expected a model written by bnn");
+    assert_one_line(bnn_run("eval", moved, LABELLED, "--worst", "1"), 2, "--worst", "2 models");
+    const char *const second = in_temporary("there/b.bin");
+    copy_file(FIRST, second);
+    assert_one_line(bnn_run("eval", moved, LABELLED), 2, moved, second, "SHA-256");
+    assert_int_equal(unlink(second), 0);
+    assert_one_line(bnn_run("predict", moved, IMAGES_OF, "--out", in_temporary("n.npy")), 2, moved, second);
+}
+
+/* What a file may say of its members and may not. */
+static void damaged_ensembles_are_refused(void **state)
+{
+    static const char *const lists[] = {"[]",
+                                        "{}",
+                                        "[",
+                                        "[{\"path\": \"a\", \"sha256\": \"0\"}, {}]",
+                                        "[{\"path\": 1, \"sha256\": 2}, {\"path\": 1, \"sha256\": 2}]",
+                                        "[1, 2]"};
+    const char *const path = in_temporary("damaged.bin");
+    (void)state;
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        const char *const metadata[] = {"format", "bnn-ensemble", "members", lists[k]};
+        assert_int_equal(bnn_safetensors_write(path, NULL, 0, metadata, 2, NULL), BNN_OK);
+        assert_one_line(bnn_run("eval", path, LABELLED), 2, path, "member");
+    }
+    const char *const none[] = {"format", "bnn-ensemble"};
+    assert_int_equal(bnn_safetensors_write(path, NULL, 0, none, 1, NULL), BNN_OK);
+    assert_one_line(bnn_run("eval", path, LABELLED), 2, path, "list of 2 to 256 members");
 }
 
 /* The other mixture, over the group: eval has the KL of that posterior, with its error. */
@@ -576,6 +686,9 @@ int main(void)
         cmocka_unit_test(models_that_do_not_mix),
         cmocka_unit_test(test_sets_decide),
         cmocka_unit_test(calibrations_are_left_out),
+        cmocka_unit_test(calibrating_a_mixture),
+        cmocka_unit_test(ensembles_name_their_members),
+        cmocka_unit_test(damaged_ensembles_are_refused),
         cmocka_unit_test(eval_gives_the_kl_of_the_group_mixture),
     };
     return cmocka_run_group_tests(tests, prepare, remove_temporary_directory);

@@ -26,12 +26,13 @@
 
 typedef struct bnn_predict_options {
     const bnn_group *group; /* whose orbit is predicted: G elements; NULL: the images as they are, G = 1 */
-    const bnn_group *average_over; /* of the group-averaged predictive; NULL: F itself */
-    const uint32_t *labels;        /* one an image, for the likelihoods, or NULL */
-    size_t samples;                /* T, of each member of a mixture */
-    bool mean;                     /* w = mu, no draw; T is then 1 */
-    bool uncalibrated;             /* bnn_evaluate: without the model's temperature */
-    bool logits;                   /* values are logits instead of probabilities: not with average_over */
+    const bnn_group *average_over;      /* of the group-averaged predictive; NULL: F itself */
+    const uint32_t *labels;             /* one an image, for the likelihoods, or NULL */
+    size_t samples;                     /* T, of each member of a mixture */
+    bool mean;                          /* w = mu, no draw; T is then 1 */
+    bool uncalibrated;                  /* bnn_evaluate: without the temperature */
+    const bnn_calibration *calibration; /* of a mixture of several; NULL: none. A single model has its own */
+    bool logits; /* values are logits instead of probabilities: not with average_over */
     bnn_draws draws;
     uint64_t seed;       /* of a mixture, each member has its own */
     bnn_purpose purpose; /* of the stream of draws */
@@ -77,7 +78,8 @@ bnn_status bnn_predict_mixture(const bnn_member *members, size_t count, const bn
 bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                         bnn_metrics **metrics, bnn_error *error);
 
-/* The same of a mixture. That of several models has no temperature: a member's calibration is that of its own predictive. */
+/* The same of a mixture. That of several models has the temperature of options->calibration, if any: a member's calibration is
+ * that of its own predictive. */
 bnn_status bnn_evaluate_mixture(const bnn_member *members, size_t count, const bnn_dataset *data,
                                 const bnn_predict_options *options, bnn_metrics **metrics, bnn_error *error);
 

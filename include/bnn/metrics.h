@@ -159,8 +159,9 @@ void bnn_metrics_set_temperature(bnn_metrics_accumulator *accumulator, double te
 typedef struct bnn_image_terms {
     const double *log_likelihood;          /* (order, images): log F(g.x_i)_y */
     const double *expected_log_likelihood; /* (images): mean over F's members of log p(y_i | x_i, member) */
-    const double *draw_log_likelihood;     /* (draws, images): the same of the members of one draw alone */
     const double *conditional_entropy;     /* (images): mean over F's members of H[p(. | x_i, member)] */
+    const double
+        *draw_log_likelihood; /* (draws, images): as expected_log_likelihood, of one draw's members */
 } bnn_image_terms;
 
 /* Adds a chunk: probabilities (draws, order, images, classes); labels (images) or NULL (all chunks alike); terms or NULL,

@@ -172,13 +172,14 @@ static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
     return status;
 }
 
-/* Prediction sets, where the model is calibrated. */
+/* Prediction sets, where the model, or the mixture, is calibrated. */
 static bnn_status add_sets(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
 {
     bnn_set_figures *figures = NULL;
-    if (e->count || !e->model->calibration.images || e->options.uncalibrated) return BNN_OK;
-    const bnn_status status = bnn_measure_sets(&e->model->calibration, metrics, &figures, error);
-    if (!status) figures_add_sets(json, &e->model->calibration, figures);
+    const bnn_calibration *calibration = e->count ? e->options.calibration : &e->model->calibration;
+    if (!calibration || !calibration->images || e->options.uncalibrated) return BNN_OK;
+    const bnn_status status = bnn_measure_sets(calibration, metrics, &figures, error);
+    if (!status) figures_add_sets(json, calibration, figures);
     bnn_set_figures_free(figures);
     return status;
 }
@@ -308,7 +309,7 @@ static bnn_status evaluate_member(const cmd_line *line, const mixture_member *me
                     .options = member->options};
     const bnn_status status = read_options(&e, error);
     if (status) return status;
-    cmd_tell_calibration(line, e.model, &e.options);
+    cmd_tell_calibration(line, &e.model->calibration, &e.options);
     return eval_model(&e, json, error);
 }
 
@@ -325,6 +326,7 @@ static bnn_status evaluate_mixture(const cmd_line *line, const cmd_mixture *mixt
                     .group = first->group,
                     .data = first->data,
                     .options = first->options};
+    e.options.calibration = mixture_calibration(mixture);
     bnn_error reason;
     const bnn_status status = read_options(&e, error);
     if (status) return status;
@@ -337,13 +339,28 @@ static bnn_status evaluate_mixture(const cmd_line *line, const cmd_mixture *mixt
     return eval_model(&e, json, error);
 }
 
+/* What a table of several models has no room for. */
+static bnn_status check_several(const cmd_line *line, size_t count, bnn_error *error)
+{
+    static const char *const single[] = {"sample-sweep", "worst", "classes"};
+    if (cmd_flag(line, "json")) return BNN_OK;
+    for (size_t i = 0; i < sizeof single / sizeof *single; i++)
+        if (cmd_flag(line, single[i]))
+            return bnn_fail(
+                error, BNN_BAD_INPUT,
+                "bnn eval: --%s: found %zu models, expected one, or --json, which has a list for each",
+                single[i], count);
+    return BNN_OK;
+}
+
 /* json <- the figures of one model; or those of the mixture of several, and the list of theirs. */
 static bnn_status evaluate_all(const cmd_line *line, cJSON *json, bnn_error *error)
 {
     live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     cmd_mixture mixture = {0};
     cJSON *models = NULL;
-    bnn_status status = mixture_load(line, &mixture, error);
+    bnn_status status = mixture_load(line, cmd_data, &mixture, error);
+    if (!status && mixture.count > 1) status = check_several(line, mixture.count, error);
     for (size_t m = 0; !status && m < mixture.count; m++)
         if (cmd_flag(line, "classes") && !mixture.members[m].data->labels)
             status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
@@ -359,31 +376,16 @@ static bnn_status evaluate_all(const cmd_line *line, cJSON *json, bnn_error *err
     return status;
 }
 
-/* What a table of several models has no room for. */
-static bnn_status check_several(const cmd_line *line, bnn_error *error)
-{
-    static const char *const single[] = {"sample-sweep", "worst", "classes"};
-    if (line->operand_count == 1 || cmd_flag(line, "json")) return BNN_OK;
-    for (size_t i = 0; i < sizeof single / sizeof *single; i++)
-        if (cmd_flag(line, single[i]))
-            return bnn_fail(
-                error, BNN_BAD_INPUT,
-                "bnn eval: --%s: found %zu models, expected one, or --json, which has a list for each",
-                single[i], line->operand_count);
-    return BNN_OK;
-}
-
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bool done;
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
-    if (!status && !done) status = check_several(&line, error);
     if (status || done) return status;
     cJSON *json = cJSON_CreateObject();
     status = evaluate_all(&line, json, error);
     if (!status && cmd_flag(&line, "json")) return cmd_print_json(json, error);
-    if (!status && line.operand_count > 1)
+    if (!status && figures_find(json, "models"))
         figures_print_models(json);
     else if (!status)
         figures_print(json, cmd_flag(&line, "classes"));
@@ -429,7 +431,9 @@ const subcommand cmd_eval = {
                "A mixture has no ELBO and no certificate; its sample sweep is of the images "
                "evaluated alone. Models of other\n"
                "inputs, classes, test images, group or numbers of draws make no mixture, and a "
-               "line says which (no_ensemble).\n"
+               "line says which (no_ensemble). A file that `bnn calibrate A B ... --out X` writes stands for "
+               "its members, and its mixture\n"
+               "is calibrated.\n"
                "Entropies, KL and ELBO are in nats. The ELBO is at N0, the number of base "
                "training images, whatever N the\n"
                "mode trained with: per_example is the mean over the evaluated images of "

@@ -127,7 +127,8 @@ static bnn_status predict(const cmd_line *line, const cmd_mixture *mixture,
 {
     const bnn_model *model = mixture->members->model;
     const bnn_dataset *data = mixture->members->data;
-    const bool raw = mixture->count > 1 || options->uncalibrated || options->logits;
+    const bnn_calibration *calibration = mixture_calibration(mixture);
+    const bool raw = !calibration || options->uncalibrated || options->logits;
     const bool each_draw = cmd_flag(line, "each-draw"), orbit = each_draw || cmd_flag(line, "orbit");
     uint8_t *sets = NULL;
     gathering g = {.draws = mixture->count * (options->mean ? 1 : options->samples),
@@ -143,8 +144,8 @@ static bnn_status predict(const cmd_line *line, const cmd_mixture *mixture,
     if (!g.out || (!each_draw && !g.rest)) status = bnn_no_memory(error, "predictions", count, sizeof *g.out);
     if (!status)
         status = bnn_predict_mixture(mixture->parts, mixture->count, data, options, gather, &g, error);
-    if (!status && g.rest) finish(&g, raw ? 1 : model->calibration.temperature);
-    if (!status && cmd_flag(line, "sets")) status = make_sets(&model->calibration, &g, &sets, error);
+    if (!status && g.rest) finish(&g, raw ? 1 : calibration->temperature);
+    if (!status && cmd_flag(line, "sets")) status = make_sets(calibration, &g, &sets, error);
     if (!status) status = write_predictions(line, &g, sets, error);
     free(sets);
     free(g.rest);
@@ -153,9 +154,9 @@ static bnn_status predict(const cmd_line *line, const cmd_mixture *mixture,
 }
 
 /* What does not go together. */
-static bnn_status check_options(const cmd_line *line, const bnn_model *model,
-                                const bnn_predict_options *options, bnn_error *error)
+static bnn_status check_options(const cmd_line *line, const cmd_mixture *mixture, bnn_error *error)
 {
+    const bnn_predict_options *options = &mixture->members->options;
     static const char *const others[] = {"logits", "each-draw", "no-calibration"};
     if (options->average_over && cmd_flag(line, "logits"))
         return bnn_fail(
@@ -167,35 +168,29 @@ static bnn_status check_options(const cmd_line *line, const bnn_model *model,
         if (cmd_flag(line, others[i]))
             return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: found --sets and --%s, expected one of them",
                             others[i]);
-    if (line->operand_count > 1)
+    if (mixture_calibration(mixture)) return BNN_OK;
+    if (mixture->count > 1)
         return bnn_fail(error, BNN_BAD_INPUT,
-                        "bnn predict: --sets: found %zu models, expected one: a mixture has no calibration",
-                        line->operand_count);
-    if (model->calibration.images) return BNN_OK;
+                        "bnn predict: --sets: found %zu models, expected what bnn calibrate writes of them: "
+                        "their mixture is not calibrated",
+                        mixture->count);
     return bnn_fail(error, BNN_BAD_INPUT,
                     "bnn predict: --sets: %s is not calibrated, expected a model written by bnn calibrate",
                     line->operands[0]);
 }
 
 /* Logits and draws have no temperature, which a calibrated model's user may expect. */
-static void tell_temperature(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options)
+static void tell_temperature(const cmd_line *line, const cmd_mixture *mixture)
 {
+    const bnn_calibration *calibration = mixture_calibration(mixture);
     const bool raw = cmd_flag(line, "logits") || cmd_flag(line, "each-draw");
     char text[BNN_LINE];
-    if (!raw) cmd_tell_calibration(line, model, options);
-    if (!raw || options->uncalibrated || !model->calibration.images) return;
+    if (!raw) mixture_tell_calibration(line, mixture);
+    if (!raw || mixture->members->options.uncalibrated || !calibration) return;
     snprintf(text, sizeof text,
              "written without the model's temperature, %.4g, which acts on the mean over draws",
-             model->calibration.temperature);
+             calibration->temperature);
     cmd_print_message("bnn predict: ", text);
-}
-
-static void tell(const cmd_line *line, const cmd_mixture *mixture, const bnn_predict_options *options)
-{
-    if (mixture->count > 1)
-        mixture_tell_calibration(line, mixture);
-    else
-        tell_temperature(line, mixture->members->model, options);
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
@@ -207,15 +202,15 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
-    status = mixture_load(&line, &mixture, error);
-    if (!status) status = check_options(&line, mixture.members->model, &mixture.members->options, error);
+    status = mixture_load(&line, cmd_data, &mixture, error);
+    if (!status) status = check_options(&line, &mixture, error);
     if (!status && mixture_check(&mixture, orbit, error))
         status = bnn_fail_in(error, BNN_BAD_INPUT, "bnn predict");
     if (!status) {
         bnn_predict_options options = mixture.members->options;
         options.group = orbit ? mixture.members->group : NULL;
         options.logits = cmd_flag(&line, "logits");
-        tell(&line, &mixture, &options);
+        tell_temperature(&line, &mixture);
         options.progress = live_line_fraction;
         options.progress_context = &progress;
         live_line_begin(&progress, line.operands[0]);
@@ -251,6 +246,7 @@ const subcommand cmd_predict = {
                "member, on the streams of the\n"
                "member alone, without the members' calibrations; with --each-draw the draws of one member "
                "after those of another.\n"
+               "A file that `bnn calibrate A B ... --out X` writes stands for them, and is calibrated.\n"
                "Inputs, classes, images and, for orbits, groups have to be the same.\n"
                "CSV has a header and a line a prediction: the columns image and p0, p1, "
                "... (logit0, logit1, ... with --logits);\n"

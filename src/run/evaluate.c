@@ -460,8 +460,9 @@ static bnn_status begin_metrics(const bnn_member *members, size_t count, const b
     for (size_t m = 0; m < count; m++) streams[m] = members[m].seed;
     const bnn_status status = bnn_metrics_begin_mixture(count, draws, streams, order,
                                                         model->network->spec.classes, accumulator, error);
-    if (!status && count == 1 && !options->uncalibrated)
-        bnn_metrics_set_temperature(*accumulator, model->calibration.temperature);
+    const bnn_calibration *calibration = count == 1 ? &model->calibration : options->calibration;
+    if (!status && calibration && !options->uncalibrated)
+        bnn_metrics_set_temperature(*accumulator, calibration->temperature);
     free(streams);
     return status;
 }
