@@ -387,6 +387,53 @@ static void the_elbo_is_at_the_number_of_training_images(void **state)
     tear_down(&f);
 }
 
+/* The ELBO's standard error is that of the mean over draws of what each draw says of all images, and of all their views where
+ * they are averaged; and it is the spread of the ELBO over seeds. */
+static void errors_of_the_elbo(void **state)
+{
+    enum { DRAWS = 6, SEEDS = 200 };
+    fixture f = set_up();
+    bnn_predict_options options = options_for(&f, DRAWS);
+    bnn_elbo elbo;
+    bnn_error error;
+    (void)state;
+    f.model->config.data.train_size = 5000;
+    double *p = predict(&f, &options);
+    for (int averaged = 0; averaged < 2; averaged++) {
+        double of_draw[DRAWS] = {0}, mean = 0, squares = 0;
+        const size_t views = averaged ? 8 : 1;
+        for (size_t t = 0; t < DRAWS; t++) {
+            for (size_t k = 0; k < views * IMAGES; k++)
+                of_draw[t] += log(p[(t * 8 * IMAGES + k) * CLASSES + f.data.labels[k % IMAGES]]) /
+                              (double)(views * IMAGES);
+            mean += of_draw[t] / DRAWS;
+        }
+        for (size_t t = 0; t < DRAWS; t++) squares += (of_draw[t] - mean) * (of_draw[t] - mean);
+        options.average_over = averaged ? f.model->group : NULL;
+        bnn_metrics *metrics = evaluate(&f, &options);
+        assert_int_equal(bnn_evaluate_elbo(f.model, &options, metrics, &elbo, &error), BNN_OK);
+        assert_close(elbo.expected_log_likelihood, mean, 1e-12, 0);
+        assert_close(metrics->expected_nll_error, sqrt(squares / (DRAWS * (DRAWS - 1))), 1e-10, 0);
+        assert_close(elbo.total_error,
+                     hypot(5000 * metrics->expected_nll_error, elbo.kl_mixture_standard_error), 1e-12, 0);
+        assert_true((elbo.kl_mixture_standard_error > 0) == averaged);
+        bnn_metrics_free(metrics);
+    }
+    double sum = 0, squares = 0, said = 0;
+    options.average_over = options.group = NULL;
+    for (options.seed = 0; options.seed < SEEDS; options.seed++) {
+        bnn_metrics *metrics = evaluate(&f, &options);
+        sum += metrics->expected_nll / SEEDS;
+        squares += metrics->expected_nll * metrics->expected_nll / SEEDS;
+        said += metrics->expected_nll_error * metrics->expected_nll_error / SEEDS;
+        bnn_metrics_free(metrics);
+    }
+    print_message("said %.3e, found %.3e\n", sqrt(said), sqrt(squares - sum * sum));
+    assert_close(said, squares - sum * sum, 0.3, 0);
+    free(p);
+    tear_down(&f);
+}
+
 /* Centres the logits of w = mu by the head's biases, so that images differ in the class that they are given. */
 static void centre(fixture *f)
 {
@@ -493,6 +540,7 @@ int main(void)
         cmocka_unit_test(diverged_weights_are_named),
         cmocka_unit_test(labels_beyond_the_model_are_refused),
         cmocka_unit_test(the_elbo_is_at_the_number_of_training_images),
+        cmocka_unit_test(errors_of_the_elbo),
         cmocka_unit_test(invariant_posterior_has_no_defect),
         cmocka_unit_test(both_defects_agree_at_many_draws),
         cmocka_unit_test(bound_of_the_certificate_holds),

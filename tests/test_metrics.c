@@ -484,7 +484,7 @@ static void terms_stand_for_what_probabilities_cannot_tell(void **state)
         mutual += (plain->image_entropy[i] - entropy[i]) / N;
     }
     for (size_t draws = 1; draws <= T; draws += T - 1) {
-        const bnn_image_terms terms = {&log_likelihood[0][0], expected, draws == T ? entropy : NULL};
+        const bnn_image_terms terms = {&log_likelihood[0][0], expected, draws == T ? entropy : NULL, NULL};
         assert_int_equal(bnn_metrics_begin(draws, G, C, &accumulator, NULL), BNN_OK);
         assert_int_equal(bnn_metrics_add(accumulator, &x.p[0][0][0][0], N, x.labels, &terms, NULL), BNN_OK);
         assert_int_equal(bnn_metrics_end(accumulator, &m, NULL), BNN_OK);

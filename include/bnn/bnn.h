@@ -46,6 +46,7 @@
 /* floor 6: config */
 #include "bnn/config.h"
 #include "bnn/model.h"
+#include "bnn/ensemble.h"
 /* floor 7: modes */
 #include "bnn/mode.h"
 /* floor 8: run */

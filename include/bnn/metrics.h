@@ -46,14 +46,19 @@ typedef struct bnn_standard_errors {
  * one draw the mutual information (unless bnn_image_terms tells it) and the unbiased defect. Ties of an argmax go to the
  * lowest class. */
 typedef struct bnn_metrics {
-    size_t draws, order, images, classes;
+    size_t members, draws, order, images, classes; /* draws: of all members of the mixture */
     bool labelled;
 
     /* of F(x) */
     double accuracy, nll, ece, brier;
     double
         expected_nll; /* mean_i -1/T sum_t log p_t(y_i | x_i): the ELBO's likelihood term an image, negated */
+    double
+        expected_nll_error; /* its standard error for other draws, on these images; NaN for one draw and for mixtures */
     double entropy, mutual_information; /* means over images, nats */
+    /* The mutual information of a mixture's draws in two: mean_m H[F_m] - mean_{m,t} H[p_mt], what weight draws disagree about,
+     * and H[F] - mean_m H[F_m], what members do. NaN for one member. */
+    double within_members, between_members;
     double aurc;
 
     /* over the orbit; with one group element they are those of F(x), agreements 1 and the rest 0. The agreements, the
@@ -104,6 +109,21 @@ typedef struct bnn_metrics {
     double *defect_plugin_per_element;   /* (order) */
     double *defect_unbiased_per_element; /* (order) */
 
+    /* Of an equal mixture, F = 1/M sum_m F_m with T draws p_mt a member. The members are fixed, and D_m = F_m(g.x) - F_m(x):
+     *     ||F(g.x) - F(x)||^2 = 1/M^2 sum_{m,n} <D_m, D_n>.
+     * defect_plugin puts dbar_m = 1/T sum_t d_mt for D_m. defect_unbiased leaves out the pairs of draws that share noise: a draw
+     * with itself, and draws of the same number of members on one stream,
+     *     1/M^2 [ sum_{m != n} <dbar_m, dbar_n> + sum_m (||sum_t d_mt||^2 - sum_t ||d_mt||^2)/(T(T-1)) ]
+     * where no members share one. Its standard error is that of the U-statistic in the draws 1/M sum_m p_mt, t = 1..T, whose
+     * variance is no less, and about 1/T more at a defect of 0. With T = 1 it is NaN; if the members are deterministic,
+     * the plug-in is exact.
+     *
+     * ..._of_members: the same of the first 1, 2, ... members. defect_of_all_members: mean over m != n of the estimate of
+     * <D_m, D_n>, without bias that of infinitely many members trained like these (Gerken and Kessel, "Emergent Equivariance
+     * in Deep Ensembles", 2024: 0 in the limit of infinite width under full augmentation); NaN for one member. */
+    double *defect_plugin_of_members, *defect_unbiased_of_members; /* (members) */
+    double defect_of_all_members;
+
     bnn_reliability_bin reliability[BNN_ECE_BINS], reliability_orbit[BNN_ECE_BINS]; /* F(x), every F(g.x) */
 
     /* one figure an image, for OOD scores and for the images whose prediction changes most over the orbit */
@@ -123,6 +143,12 @@ typedef struct bnn_metrics_accumulator bnn_metrics_accumulator;
 bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
                              bnn_metrics_accumulator **accumulator, bnn_error *error);
 
+/* The same of the equal mixture of `members` predictives with `draws` draws each, whose draws stand after each other: member m
+ * has the draws m*draws .. (m+1)*draws - 1 of what is added. `streams` (members): members of the same number share the noise of
+ * draws of the same number; NULL: no two do. */
+bnn_status bnn_metrics_begin_mixture(size_t members, size_t draws, const uint64_t *streams, size_t order,
+                                     size_t classes, bnn_metrics_accumulator **accumulator, bnn_error *error);
+
 /* Before the first chunk: what a label scores (accuracy, NLL, ECE, Brier score, AURC, the figures of classes but their entropies)
  * is that of F_T = F^(1/T) / sum_c F_c^(1/T) (bnn_temper) instead of F. What is made of draws, expected_nll, entropies, mutual
  * informations, agreements, symmetric KL and defects, stays that of F. */
@@ -134,6 +160,8 @@ typedef struct bnn_image_terms {
     const double *log_likelihood;          /* (order, images): log F(g.x_i)_y */
     const double *expected_log_likelihood; /* (images): mean over F's members of log p(y_i | x_i, member) */
     const double *conditional_entropy;     /* (images): mean over F's members of H[p(. | x_i, member)] */
+    const double
+        *draw_log_likelihood; /* (draws, images): as expected_log_likelihood, of one draw's members */
 } bnn_image_terms;
 
 /* Adds a chunk: probabilities (draws, order, images, classes); labels (images) or NULL (all chunks alike); terms or NULL,

@@ -42,6 +42,9 @@ typedef struct bnn_family {
     /* n draws of the noise eps that the reparameterisation starts from. */
     void (*noise)(bnn_stream stream, bnn_real *eps, size_t n);
 
+    /* The log density of n values of eps, summed, but for a constant a value; NULL: there is no density. */
+    double (*log_noise)(const double *eps, size_t n);
+
     /* w <- the reparameterised draw; eps = 0 gives the centre (w = mu for gaussian). */
     void (*draw)(const bnn_slice *slice, const bnn_real *eps, bnn_real *w);
 

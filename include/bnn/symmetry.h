@@ -18,6 +18,7 @@
 #include "bnn/group.h"
 #include "bnn/network.h"
 #include "bnn/posterior.h"
+#include "bnn/sampler.h"
 
 typedef struct bnn_symmetry {
     const bnn_group *group;     /* borrowed */
@@ -128,5 +129,16 @@ typedef struct bnn_certificate {
 bnn_status bnn_certify(const bnn_symmetry *symmetry, const bnn_posterior *posterior,
                        bnn_certificate **certificate, bnn_error *error);
 void bnn_certificate_free(bnn_certificate *certificate);
+
+/* KL(q || q_G) in nats, of the group mixture q_G = 1/|G| sum_h rho(h) q: exactly 0 where q is invariant, log |G| where the rho(h) q
+ * lie far apart. Where the prior p is invariant E_{q_G} log q_G/p = E_q log q_G/p, so that
+ *     KL(q_G || p) = KL(q || p) - KL(q || q_G).
+ * It is the mutual information of h and w with h uniform and w ~ rho(h) q, estimated without bias by the mean over draws w ~ q of
+ *     log |G| - H[h | w],    P(h | w) proportional to q(rho(h)^-1 w),
+ * each between 0 and log |G|; standard_error: theirs. `draws` (at least 2) begin at `draw` and count up its sample. BNN_BAD_INPUT,
+ * with the reason, where q has no density: weights share noise, or the family has none. Neither depends on the number of threads. */
+bnn_status bnn_mixture_divergence(const bnn_symmetry *symmetry, const bnn_posterior *posterior, bnn_draw draw,
+                                  size_t draws, int threads, double *divergence, double *standard_error,
+                                  bnn_error *error);
 
 #endif

@@ -1,12 +1,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "bnn/calibration.h"
+#include "bnn/ensemble.h"
 #include "bnn/evaluate.h"
-#include "commands/command.h"
 #include "commands/figures.h"
+#include "commands/mixture.h"
 #include "commands/terminal.h"
 
 /* Data sets may have a few images twice; more of the calibration images than this share of them in the training or the test set
@@ -15,9 +17,8 @@
 
 typedef struct calibration {
     const cmd_line *line;
-    bnn_model *model;
-    bnn_group *group;
-    bnn_dataset *data;
+    cmd_mixture mixture;
+    bnn_dataset *data; /* that of its first member */
     bnn_predict_options options;
     bnn_calibration made;
 } calibration;
@@ -36,8 +37,8 @@ static bnn_status read_options(calibration *c, bnn_error *error)
     bnn_status status = read_coverage(c->line, &c->made.wanted, error);
     if (!status)
         status = cmd_choice(c->line, "method", bnn_set_method_names, BNN_SETS_LAC, &c->made.method, error);
-    if (!status) status = cmd_predict_options(c->line, c->model, c->group, &c->options, error);
-    c->options.uncalibrated = true;
+    if (!status && mixture_check(&c->mixture, false, error))
+        status = bnn_fail_in(error, BNN_BAD_INPUT, "bnn calibrate");
     return status;
 }
 
@@ -63,9 +64,8 @@ static bnn_status compare(const calibration *c, const char *name, const bnn_data
 }
 
 /* Compares the images with the training and the test set, as far as these can be read. */
-static bnn_status check_images(const calibration *c, bnn_error *error)
+static bnn_status check_images(const calibration *c, const bnn_config *config, bnn_error *error)
 {
-    const bnn_config *config = &c->model->config;
     bnn_dataset *train = NULL, *validation = NULL, *test = NULL;
     bnn_error reason;
     if (!*config->data.paths.name) return BNN_OK;
@@ -91,24 +91,29 @@ static bnn_status check_images(const calibration *c, bnn_error *error)
 }
 
 /* --images or --data, or else the validation split. */
-static bnn_status find_images(calibration *c, bnn_error *error)
+static bnn_status find_images(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
+                              bnn_error *error)
 {
-    const bool other = cmd_value(c->line, "images") || cmd_value(c->line, "data");
-    bnn_status status = other || cmd_value(c->line, "labels")
-                            ? cmd_data(c->line, c->model, &c->data, error)
-                            : cmd_split_data(c->line, c->model, BNN_VALIDATION, &c->data, error);
-    if (!status && !c->data->labels)
-        status = bnn_fail(error, BNN_BAD_INPUT, "bnn calibrate: --images: expected --labels too");
-    return status ? status : check_images(c, error);
+    const bool other = cmd_value(line, "images") || cmd_value(line, "data");
+    const bnn_status status = other || cmd_value(line, "labels")
+                                  ? cmd_data(line, model, data, error)
+                                  : cmd_split_data(line, model, BNN_VALIDATION, data, error);
+    if (status || (*data)->labels) return status;
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn calibrate: --images: expected --labels too");
 }
 
 /* ---- the fit ----------------------------------------------------------------------------------------------- */
+
+static bnn_status measure(const calibration *c, bnn_metrics **metrics, bnn_error *error)
+{
+    return bnn_evaluate_mixture(c->mixture.parts, c->mixture.count, c->data, &c->options, metrics, error);
+}
 
 /* made <- the temperature of F, and the threshold of F's scores at it; *before <- the figures without. */
 static bnn_status fit(calibration *c, bnn_metrics **before, bnn_error *error)
 {
     bnn_calibration *made = &c->made;
-    bnn_status status = bnn_evaluate(c->model, c->data, &c->options, before, error);
+    bnn_status status = measure(c, before, error);
     if (status) return status;
     bnn_metrics *m = *before;
     made->temperature = bnn_fit_temperature(m->predictive, m->labels, m->images, m->classes);
@@ -121,8 +126,9 @@ static bnn_status fit(calibration *c, bnn_metrics **before, bnn_error *error)
                                made->wanted, &made->threshold, error);
     if (status) return bnn_fail_in(error, status, "bnn calibrate");
     made->images = m->images;
-    made->samples = c->options.mean ? 0 : m->draws;
-    if (c->options.average_over) snprintf(made->group, sizeof made->group, "%s", c->group->name);
+    made->samples = c->options.mean ? 0 : m->draws / m->members;
+    if (c->options.average_over)
+        snprintf(made->group, sizeof made->group, "%s", c->options.average_over->name);
     return BNN_OK;
 }
 
@@ -143,7 +149,8 @@ static bnn_status report(calibration *c, const bnn_metrics *before, bnn_error *e
     const bnn_calibration *made = &c->made;
     bnn_metrics *after = NULL;
     c->options.uncalibrated = false;
-    bnn_status status = bnn_evaluate(c->model, c->data, &c->options, &after, error);
+    c->options.calibration = made;
+    bnn_status status = measure(c, &after, error);
     if (status) return status;
     if (cmd_flag(c->line, "json")) {
         cJSON *json = cJSON_CreateObject();
@@ -169,15 +176,34 @@ static bnn_status report(calibration *c, const bnn_metrics *before, bnn_error *e
     return status;
 }
 
-static bnn_status calibrate(calibration *c, const bnn_safetensors *file, bnn_error *error)
+/* A model with its calibration; or the names of several, with that of their mixture. */
+static bnn_status save(calibration *c, bnn_error *error)
 {
-    const char *const metadata[] = {"training", bnn_safetensors_metadata(file, "training")};
+    const mixture_member *first = c->mixture.members;
+    const char *const metadata[] = {"training", first->training}, *const out = cmd_value(c->line, "out");
+    bnn_ensemble ensemble = {.count = c->mixture.count, .calibration = c->made};
+    if (ensemble.count == 1) {
+        first->model->calibration = c->made;
+        return bnn_model_save(first->model, out, metadata, 1, NULL, 0, error);
+    }
+    ensemble.members = bnn_alloc(ensemble.count, sizeof *ensemble.members);
+    if (!ensemble.members) return bnn_no_memory(error, out, ensemble.count, sizeof *ensemble.members);
+    for (size_t m = 0; m < ensemble.count; m++) {
+        memcpy(ensemble.members[m].path, first[m].file.path, sizeof first[m].file.path);
+        memcpy(ensemble.members[m].sha256, first[m].file.sha256, sizeof first[m].file.sha256);
+    }
+    const bnn_status status = bnn_ensemble_save(out, &ensemble, error);
+    free(ensemble.members);
+    return status;
+}
+
+static bnn_status calibrate(calibration *c, bnn_error *error)
+{
     bnn_metrics *before = NULL;
     bnn_status status = fit(c, &before, error);
     if (!status) {
         tell_bound(c->made.temperature);
-        c->model->calibration = c->made;
-        status = bnn_model_save(c->model, cmd_value(c->line, "out"), metadata, 1, NULL, 0, error);
+        status = save(c, error);
     }
     if (!status) status = report(c, before, error);
     bnn_metrics_free(before);
@@ -188,24 +214,26 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 {
     cmd_line line;
     bool done;
-    bnn_safetensors *file = NULL;
     calibration c = {.line = &line};
     live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = cmd_load_model(line.operands[0], &c.model, &file, error);
-    if (!status) status = cmd_group(&line, c.model, &c.group, error);
+    status = mixture_load(&line, find_images, &c.mixture, error);
     if (!status) status = read_options(&c, error);
-    if (!status) status = find_images(&c, error);
-    c.options.progress = live_line_fraction;
-    c.options.progress_context = &progress;
-    live_line_begin(&progress, line.operands[0]);
-    if (!status) status = calibrate(&c, file, error);
-    live_line_clear(&progress);
-    bnn_dataset_free(c.data);
-    bnn_group_free(c.group);
-    bnn_safetensors_free(file);
-    bnn_model_free(c.model);
+    for (size_t m = 0; !status && m < c.mixture.count; m++) {
+        c.data = c.mixture.members->data;
+        status = check_images(&c, &c.mixture.members[m].model->config, error);
+    }
+    if (!status) {
+        c.options = c.mixture.members->options;
+        c.options.uncalibrated = true;
+        c.options.progress = live_line_fraction;
+        c.options.progress_context = &progress;
+        live_line_begin(&progress, line.operands[0]);
+        status = calibrate(&c, error);
+        live_line_clear(&progress);
+    }
+    mixture_free(&c.mixture);
     return status;
 }
 
@@ -225,29 +253,35 @@ static const cmd_option options[] = {
 
 const subcommand cmd_calibrate = {
     .name = "calibrate",
-    .operands = "MODEL",
+    .operands = "MODEL...",
     .summary = "fit a temperature and prediction sets on validation images, and keep them in the model",
-    .details = "The temperature T acts on the mean over draws (and over the group, where that is averaged): "
-               "F_T = F^(1/T) / "
-               "sum_c F_c^(1/T),\n"
-               "with T of the largest likelihood of the calibration images. Accuracy stays, and so does an "
-               "exact invariance.\n"
-               "Sets are split-conformal: the set of x has the classes whose score is at most q, the ceil((n "
-               "+ 1) C)-th smallest "
-               "score of\n"
-               "the labels of the n calibration images. lac: 1 - F_T(y); small sets, some of them empty. "
-               "aps: the mass of the more "
-               "probable\n"
-               "classes, not randomised; at least the most probable class, so that coverage is not below the "
-               "accuracy. If\n"
-               "calibration images and new ones are exchangeable, new ones are covered with probability at "
-               "least C. The\n"
-               "validation split is nearly so: with train.select \"validation\" it chose the best epoch; "
-               "--images avoids that.\n"
-               "eval and predict use what the model keeps, for the same --samples and --predictive; "
-               "--no-calibration leaves it "
-               "out.\n"
-               "symmetrize and expand make other models, without it.\n",
+    .details =
+        "The temperature T acts on the mean over draws (and over the group, where that is averaged): "
+        "F_T = F^(1/T) / "
+        "sum_c F_c^(1/T),\n"
+        "with T of the largest likelihood of the calibration images. Accuracy stays, and so does an "
+        "exact invariance.\n"
+        "Sets are split-conformal: the set of x has the classes whose score is at most q, the ceil((n "
+        "+ 1) C)-th smallest "
+        "score of\n"
+        "the labels of the n calibration images. lac: 1 - F_T(y); small sets, some of them empty. "
+        "aps: the mass of the more "
+        "probable\n"
+        "classes, not randomised; at least the most probable class, so that coverage is not below the "
+        "accuracy. If\n"
+        "calibration images and new ones are exchangeable, new ones are covered with probability at "
+        "least C. The\n"
+        "validation split is nearly so: with train.select \"validation\" it chose the best epoch; "
+        "--images avoids that.\n"
+        "eval and predict use what the model keeps, for the same --samples and --predictive; "
+        "--no-calibration leaves it "
+        "out.\n"
+        "symmetrize and expand make other models, without it.\n"
+        "Of several MODELs, their equal mixture is calibrated. What is written then is no model but names "
+        "them, by path "
+        "and SHA-256, and keeps\n"
+        "the calibration; eval and predict take it in their place. Their calibration images have to be "
+        "the same.\n",
     .options = options,
     .required = "out",
     .run = run};

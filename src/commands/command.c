@@ -446,9 +446,8 @@ static char *predictive_text(size_t samples, const char *group, char *text, size
     return text;
 }
 
-void cmd_tell_calibration(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options)
+void cmd_tell_calibration(const cmd_line *line, const bnn_calibration *c, const bnn_predict_options *options)
 {
-    const bnn_calibration *c = &model->calibration;
     const size_t samples = options->mean ? 0 : options->samples;
     const char *group = options->average_over ? options->average_over->name : "";
     char who[32], text[BNN_LINE], made[80], used[80];

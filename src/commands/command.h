@@ -152,7 +152,8 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, con
                                bnn_predict_options *options, bnn_error *error);
 
 /* Warns on standard error where a calibrated model is used with another predictive than it was calibrated for. */
-void cmd_tell_calibration(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options);
+void cmd_tell_calibration(const cmd_line *line, const bnn_calibration *calibration,
+                          const bnn_predict_options *options);
 
 /* A split of the model's configuration, as cmd_data has it. */
 bnn_status cmd_split_data(const cmd_line *line, const bnn_model *model, bnn_split split, bnn_dataset **data,

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,12 +10,20 @@
 #include "bnn/symmetry.h"
 #include "commands/eval.h"
 #include "commands/figures.h"
+#include "commands/mixture.h"
 #include "commands/terminal.h"
 
 /* Whether the orbit has to be predicted: everything but plain accuracy and uncertainty asks for it. */
 static bool wants_orbit(const evaluation *e)
 {
     return e->equivariance || e->uncertainty || e->worst > 0;
+}
+
+static bnn_status measure(const evaluation *e, const bnn_dataset *data, const bnn_predict_options *options,
+                          bnn_metrics **metrics, bnn_error *error)
+{
+    if (!e->count) return bnn_evaluate(e->model, data, options, metrics, error);
+    return bnn_evaluate_mixture(e->parts, e->count, data, options, metrics, error);
 }
 
 /* A mode that sees several views of an image at once may have maximised another likelihood than eval's, and data.augment that
@@ -39,6 +48,10 @@ static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *
 {
     bnn_elbo found;
     bnn_error reason;
+    if (e->count) {
+        cJSON_AddStringToObject(json, "no_elbo", "several trained models: each has its own");
+        return BNN_OK;
+    }
     const bnn_status status = bnn_evaluate_elbo(e->model, &e->options, metrics, &found, &reason);
     if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
     if (status) {
@@ -48,11 +61,19 @@ static bnn_status add_elbo(const evaluation *e, cJSON *json, const bnn_metrics *
     cJSON *elbo = cJSON_AddObjectToObject(json, "elbo");
     if (found.n > 0) {
         cmd_add_number(elbo, "per_example", found.per_example);
+        cmd_add_number(elbo, "per_example_standard_error", found.total_error / found.n);
         cmd_add_number(elbo, "total", found.total);
+        cmd_add_number(elbo, "total_standard_error", found.total_error);
     } else
         cJSON_AddStringToObject(json, "no_elbo", "the model does not say how many images it was trained on");
     cmd_add_number(elbo, "expected_log_likelihood", found.expected_log_likelihood);
+    cmd_add_number(elbo, "expected_log_likelihood_standard_error", metrics->expected_nll_error);
     cmd_add_number(elbo, "kl", found.kl);
+    if (!isnan(found.kl_mixture)) {
+        cmd_add_number(elbo, "kl_mixture", found.kl_mixture);
+        cmd_add_number(elbo, "kl_mixture_standard_error", found.kl_mixture_standard_error);
+    } else if (found.no_kl_mixture.status)
+        cJSON_AddStringToObject(elbo, "no_kl_mixture", found.no_kl_mixture.message);
     if (found.n > 0) cmd_add_number(elbo, "n", found.n);
     add_trained_likelihood(e, elbo);
     return BNN_OK;
@@ -64,7 +85,9 @@ static bnn_status add_equivariance(const evaluation *e, cJSON *json, const bnn_m
 {
     bnn_certificate *certificate = NULL;
     bnn_error reason = {BNN_OK, ""};
-    const bnn_status status = cmd_certify(e->model, e->group, &certificate, &reason);
+    const bnn_status status =
+        e->count ? bnn_fail(&reason, BNN_BAD_INPUT, "several trained models: each has its own")
+                 : cmd_certify(e->model, e->group, &certificate, &reason);
     if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
     figures_add_equivariance(json, metrics, e->group, e->data->height, e->data->width, certificate,
                              status ? reason.message : NULL);
@@ -81,7 +104,7 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     bnn_status status =
         cmd_other_data(e->line, "ood", e->model, false, &other, error); /* only the scores count */
     live_line_begin(e->progress, cmd_value(e->line, "ood"));
-    if (!status) status = bnn_evaluate(e->model, other, &e->options, &figures, error);
+    if (!status) status = measure(e, other, &e->options, &figures, error);
     live_line_clear(e->progress);
     if (!status) status = figures_add_ood(uncertainty, cmd_value(e->line, "ood"), metrics, figures, error);
     bnn_metrics_free(figures);
@@ -89,10 +112,23 @@ static bnn_status add_ood(const evaluation *e, cJSON *uncertainty, const bnn_met
     return status;
 }
 
+/* A draw of a mixture is the mean of one draw of every member: `draws` of them. */
+typedef struct sweeping {
+    bnn_sweep *sweep;
+    size_t members, draws, row; /* row: order x classes */
+} sweeping;
+
 static bnn_status sweep_sink(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
+    const sweeping *s = context;
+    const size_t of_member = s->draws * s->row * predictions->images;
+    double *values = predictions->values;
     (void)error;
-    bnn_sweep_add(context, predictions->values, predictions->images);
+    for (size_t i = 0; s->members > 1 && i < of_member; i++) {
+        for (size_t m = 1; m < s->members; m++) values[i] += values[m * of_member + i];
+        values[i] /= (double)s->members;
+    }
+    bnn_sweep_add(s->sweep, values, predictions->images);
     return BNN_OK;
 }
 
@@ -100,26 +136,32 @@ bnn_status eval_add_sweep(const evaluation *e, cJSON *json, const char *name, co
                           bnn_error *error)
 {
     bnn_predict_options options = e->options;
-    bnn_sweep *sweep = NULL;
+    const bnn_member alone = {e->model, options.seed};
+    sweeping s = {.members = e->count ? e->count : 1,
+                  .draws = e->options.samples * e->repeats,
+                  .row = e->group->order * e->model->network->spec.classes};
     options.group = e->group;
-    options.samples = e->options.samples * e->repeats;
+    options.samples = s.draws;
     bnn_status status = bnn_sweep_create(e->options.samples, e->repeats, e->group->order,
-                                         e->model->network->spec.classes, &sweep, error);
+                                         e->model->network->spec.classes, &s.sweep, error);
     live_line_begin(e->progress, cmd_value(e->line, "ood"));
-    if (!status) status = bnn_predict(e->model, data, &options, sweep_sink, sweep, error);
+    if (!status)
+        status = bnn_predict_mixture(e->count ? e->parts : &alone, s.members, data, &options, sweep_sink, &s,
+                                     error);
     live_line_clear(e->progress);
-    if (!status) status = figures_add_sweep(json, name, sweep, e->repeats, error);
-    bnn_sweep_free(sweep);
+    if (!status) status = figures_add_sweep(json, name, s.sweep, e->repeats, error);
+    bnn_sweep_free(s.sweep);
     return status;
 }
 
 /* On the evaluated images and, where the model knows its training images, on as many of those: the difference
- * is the generalisation gap of the defect. */
+ * is the generalisation gap of the defect. The models of a mixture may know different ones. */
 static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
 {
     bnn_dataset *train = NULL, *validation = NULL;
     bnn_status status = eval_add_sweep(e, json, "sample_sweep", e->data, error);
-    if (status || !e->model->config.data.paths.name[0] || cmd_value(e->line, "images")) return status;
+    if (status || e->count || !e->model->config.data.paths.name[0] || cmd_value(e->line, "images"))
+        return status;
     status = bnn_training_data(&e->model->config, &train, &validation, error);
     if (!status) {
         if (train->count > e->data->count) train->count = e->data->count;
@@ -130,13 +172,14 @@ static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
     return status;
 }
 
-/* Prediction sets, where the model is calibrated. */
+/* Prediction sets, where the model, or the mixture, is calibrated. */
 static bnn_status add_sets(const evaluation *e, cJSON *json, const bnn_metrics *metrics, bnn_error *error)
 {
     bnn_set_figures *figures = NULL;
-    if (!e->model->calibration.images || e->options.uncalibrated) return BNN_OK;
-    const bnn_status status = bnn_measure_sets(&e->model->calibration, metrics, &figures, error);
-    if (!status) figures_add_sets(json, &e->model->calibration, figures);
+    const bnn_calibration *calibration = e->count ? e->options.calibration : &e->model->calibration;
+    if (!calibration || !calibration->images || e->options.uncalibrated) return BNN_OK;
+    const bnn_status status = bnn_measure_sets(calibration, metrics, &figures, error);
+    if (!status) figures_add_sets(json, calibration, figures);
     bnn_set_figures_free(figures);
     return status;
 }
@@ -153,7 +196,7 @@ static bnn_status add_part(const evaluation *e, cJSON *list, uint32_t part, size
     if (count == 0) return BNN_OK;
     options.group = NULL;
     bnn_status status = bnn_dataset_subset(e->data, indices, count, &images, error);
-    if (!status) status = bnn_evaluate(e->model, images, &options, &metrics, error);
+    if (!status) status = measure(e, images, &options, &metrics, error);
     if (!status) {
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "name", e->data->part_names[part]);
@@ -195,6 +238,7 @@ static bnn_status fill(const evaluation *e, cJSON *json, const bnn_metrics *metr
     if (!status && e->worst) figures_add_worst(json, metrics, e->worst);
     if (!status && cmd_flag(e->line, "sample-sweep")) status = add_sweeps(e, json, error);
     if (!status) figures_add_classes(json, metrics);
+    if (!status && e->count) figures_add_ensemble(json, metrics, e->equivariance);
     if (!status) status = add_sets(e, json, metrics, error);
     return status;
 }
@@ -210,10 +254,10 @@ static double views(const evaluation *e)
 
 static bnn_status add_source(const evaluation *e, cJSON *json, bnn_error *error)
 {
-    cmd_add_model(json, &e->file, e->model);
+    if (!e->count) cmd_add_model(json, &e->file, e->model);
     cmd_add_data(json, e->line, e->model);
     cmd_add_prediction(json, &e->options);
-    return cmd_add_config(json, &e->model->config, error);
+    return e->count ? BNN_OK : cmd_add_config(json, &e->model->config, error);
 }
 
 bnn_status eval_model(evaluation *e, cJSON *json, bnn_error *error)
@@ -221,8 +265,8 @@ bnn_status eval_model(evaluation *e, cJSON *json, bnn_error *error)
     bnn_metrics *metrics = NULL;
     const double start = bnn_seconds();
     if (wants_orbit(e)) e->options.group = e->group;
-    live_line_begin(e->progress, e->file.path);
-    bnn_status status = bnn_evaluate(e->model, e->data, &e->options, &metrics, error);
+    live_line_begin(e->progress, e->count ? "the mixture" : e->file.path);
+    bnn_status status = measure(e, e->data, &e->options, &metrics, error);
     live_line_clear(e->progress);
     const double seconds = bnn_seconds() - start;
     if (!status) status = fill(e, json, metrics, error);
@@ -241,10 +285,9 @@ static bnn_status read_options(evaluation *e, bnn_error *error)
 {
     e->equivariance = cmd_flag(e->line, "equivariance");
     e->uncertainty = cmd_flag(e->line, "uncertainty") || cmd_flag(e->line, "ood");
-    bnn_status status = cmd_predict_options(e->line, e->model, e->group, &e->options, error);
     e->options.progress = live_line_fraction;
     e->options.progress_context = e->progress;
-    if (!status) status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
+    bnn_status status = cmd_size(e->line, "repeats", 1, 1 << 16, 16, &e->repeats, error);
     if (!status) status = cmd_size(e->line, "worst", 1, (size_t)1 << 30, 0, &e->worst, error);
     if (!status && e->options.mean && cmd_flag(e->line, "sample-sweep"))
         status =
@@ -253,73 +296,100 @@ static bnn_status read_options(evaluation *e, bnn_error *error)
     return status;
 }
 
-/* The figures of one model as JSON. */
-static bnn_status evaluate_model(const cmd_line *line, const char *operand, live_line *progress, cJSON *json,
-                                 bnn_error *error)
+/* The figures of one member as JSON. */
+static bnn_status evaluate_member(const cmd_line *line, const mixture_member *member, live_line *progress,
+                                  cJSON *json, bnn_error *error)
 {
-    evaluation e = {.line = line, .progress = progress};
-    bnn_status status = cmd_load_identified(operand, &e.file, &e.model, NULL, error);
-    if (!status) status = cmd_group(line, e.model, &e.group, error);
-    if (!status) status = read_options(&e, error);
-    if (!status) status = cmd_data(line, e.model, &e.data, error);
-    if (!status && cmd_flag(line, "classes") && !e.data->labels)
-        status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
-    if (!status) cmd_tell_calibration(line, e.model, &e.options);
-    if (!status) status = eval_model(&e, json, error);
-    bnn_dataset_free(e.data);
-    bnn_group_free(e.group);
-    bnn_model_free(e.model);
-    return status;
+    evaluation e = {.line = line,
+                    .progress = progress,
+                    .file = member->file,
+                    .model = member->model,
+                    .group = member->group,
+                    .data = member->data,
+                    .options = member->options};
+    const bnn_status status = read_options(&e, error);
+    if (status) return status;
+    cmd_tell_calibration(line, &e.model->calibration, &e.options);
+    return eval_model(&e, json, error);
+}
+
+/* Those of the mixture, or why there is none. */
+static bnn_status evaluate_mixture(const cmd_line *line, const cmd_mixture *mixture, live_line *progress,
+                                   cJSON *json, bnn_error *error)
+{
+    const mixture_member *first = mixture->members;
+    evaluation e = {.line = line,
+                    .progress = progress,
+                    .model = first->model,
+                    .parts = mixture->parts,
+                    .count = mixture->count,
+                    .group = first->group,
+                    .data = first->data,
+                    .options = first->options};
+    e.options.calibration = mixture_calibration(mixture);
+    bnn_error reason;
+    const bnn_status status = read_options(&e, error);
+    if (status) return status;
+    if (mixture_check(mixture, wants_orbit(&e) || cmd_flag(line, "sample-sweep"), &reason)) {
+        cJSON_AddNullToObject(json, "ensemble");
+        cJSON_AddStringToObject(json, "no_ensemble", reason.message);
+        return BNN_OK;
+    }
+    mixture_tell_calibration(line, mixture);
+    return eval_model(&e, json, error);
 }
 
 /* What a table of several models has no room for. */
-static bnn_status check_several(const cmd_line *line, bnn_error *error)
+static bnn_status check_several(const cmd_line *line, size_t count, bnn_error *error)
 {
     static const char *const single[] = {"sample-sweep", "worst", "classes"};
-    if (line->operand_count == 1 || cmd_flag(line, "json")) return BNN_OK;
+    if (cmd_flag(line, "json")) return BNN_OK;
     for (size_t i = 0; i < sizeof single / sizeof *single; i++)
         if (cmd_flag(line, single[i]))
             return bnn_fail(
                 error, BNN_BAD_INPUT,
                 "bnn eval: --%s: found %zu models, expected one, or --json, which has a list for each",
-                single[i], line->operand_count);
+                single[i], count);
     return BNN_OK;
 }
 
-/* Prints the list of the models' figures and frees it: of one model they are the whole object. */
-static bnn_status print(const cmd_line *line, cJSON *models, bnn_error *error)
+/* json <- the figures of one model; or those of the mixture of several, and the list of theirs. */
+static bnn_status evaluate_all(const cmd_line *line, cJSON *json, bnn_error *error)
 {
-    const bool several = line->operand_count > 1, as_json = cmd_flag(line, "json");
-    cJSON *json = several ? cJSON_CreateObject() : cJSON_DetachItemFromArray(models, 0);
-    if (several)
-        cJSON_AddItemToObject(json, "models", models);
-    else
-        cJSON_Delete(models);
-    if (as_json) return cmd_print_json(json, error);
-    if (several)
-        figures_print_models(models);
-    else
-        figures_print(json, cmd_flag(line, "classes"));
-    cJSON_Delete(json);
-    return BNN_OK;
+    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
+    cmd_mixture mixture = {0};
+    cJSON *models = NULL;
+    bnn_status status = mixture_load(line, cmd_data, &mixture, error);
+    if (!status && mixture.count > 1) status = check_several(line, mixture.count, error);
+    for (size_t m = 0; !status && m < mixture.count; m++)
+        if (cmd_flag(line, "classes") && !mixture.members[m].data->labels)
+            status = bnn_fail(error, BNN_BAD_INPUT, "bnn eval: --classes: expected --labels too");
+    if (!status && mixture.count > 1) models = cJSON_CreateArray();
+    for (size_t m = 0; !status && m < mixture.count; m++) {
+        cJSON *of_member = models ? cJSON_CreateObject() : json;
+        if (models) cJSON_AddItemToArray(models, of_member);
+        status = evaluate_member(line, &mixture.members[m], &progress, of_member, error);
+    }
+    if (!status && models) status = evaluate_mixture(line, &mixture, &progress, json, error);
+    if (models) cJSON_AddItemToObject(json, "models", models);
+    mixture_free(&mixture);
+    return status;
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bool done;
-    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
-    if (!status && !done) status = check_several(&line, error);
     if (status || done) return status;
-    cJSON *models = cJSON_CreateArray();
-    for (size_t i = 0; !status && i < line.operand_count; i++) {
-        cJSON *model = cJSON_CreateObject();
-        cJSON_AddItemToArray(models, model);
-        status = evaluate_model(&line, line.operands[i], &progress, model, error);
-    }
-    if (!status) return print(&line, models, error);
-    cJSON_Delete(models);
+    cJSON *json = cJSON_CreateObject();
+    status = evaluate_all(&line, json, error);
+    if (!status && cmd_flag(&line, "json")) return cmd_print_json(json, error);
+    if (!status && figures_find(json, "models"))
+        figures_print_models(json);
+    else if (!status)
+        figures_print(json, cmd_flag(&line, "classes"));
+    cJSON_Delete(json);
     return status;
 }
 
@@ -344,34 +414,50 @@ static const cmd_option options[] = {
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_eval = {.name = "eval",
-                             .operands = "MODEL...",
-                             .summary = "evaluate models: accuracy, ELBO, calibration, equivariance",
-                             .details =
-                                 "Several MODELs give one table, a row each; with --json an object with "
-                                 "their list, `models`. Each is evaluated\n"
-                                 "by itself: no mixture of them is formed.\n"
-                                 "Entropies, KL and ELBO are in nats. The ELBO is at N0, the number of base "
-                                 "training images, whatever N the\n"
-                                 "mode trained with: per_example is the mean over the evaluated images of "
-                                 "E_q log p(y|x,w), less KL/N0; total\n"
-                                 "is N0 times that. On other than the training images it estimates the "
-                                 "expected ELBO. There is none with --mean.\n"
-                                 "With --predictive group-averaged, likelihoods and mutual information are "
-                                 "those of the mixture over draws and\n"
-                                 "elements. KL is that of q: where the prior is invariant, the averaged q "
-                                 "has the same or up to log |G| less;\n"
-                                 "where it is not, there is no ELBO. Where G interpolates, its orbit takes "
-                                 "|G|^2 passes: images are turned twice.\n"
-                                 "The certificate is that of q, whatever the predictive.\n"
-                                 "parts: the figures of the parts that a data set tells apart (its "
-                                 "data.ising.window, the\n"
-                                 "third column of its CSV file).\n"
-                                 "Of a calibrated model (bnn calibrate), what a label scores is that of F "
-                                 "at its temperature; ELBO, entropies,\n"
-                                 "mutual informations, agreements and defects are made of draws, and stay "
-                                 "those of q. conformal: coverage and size\n"
-                                 "of its prediction sets for the images evaluated, and with --equivariance "
-                                 "for each g.x (per_element).\n" FIGURES_NOTES,
-                             .options = options,
-                             .run = run};
+const subcommand cmd_eval = {
+    .name = "eval",
+    .operands = "MODEL...",
+    .summary = "evaluate models: accuracy, ELBO, calibration, equivariance",
+    .details = "Several MODELs give one table, a row each, and a last one of their equal "
+               "mixture: the mean of their predictives,\n"
+               "--samples draws a member, on the streams of the member alone, without the "
+               "members' calibrations. --json: the\n"
+               "mixture's figures under the names that they have for one model, and the list "
+               "of the members' objects, `models`;\n"
+               "uncertainty.within_members (weight draws) and between_members: the two parts "
+               "of the mutual information;\n"
+               "ensemble.defect: that of the first 1, 2, ... members, and "
+               "ensemble.defect_of_all that of infinitely many like these.\n"
+               "A mixture has no ELBO and no certificate; its sample sweep is of the images "
+               "evaluated alone. Models of other\n"
+               "inputs, classes, test images, group or numbers of draws make no mixture, and a "
+               "line says which (no_ensemble). A file that `bnn calibrate A B ... --out X` writes stands for "
+               "its members, and its mixture\n"
+               "is calibrated.\n"
+               "Entropies, KL and ELBO are in nats. The ELBO is at N0, the number of base "
+               "training images, whatever N the\n"
+               "mode trained with: per_example is the mean over the evaluated images of "
+               "E_q log p(y|x,w), less KL/N0; total\n"
+               "is N0 times that. On other than the training images it estimates the "
+               "expected ELBO. There is none with --mean. Its standard errors are for other\n"
+               "weight draws, on these images.\n"
+               "With --predictive group-averaged, likelihoods and mutual information are "
+               "those of the mixture over draws and\n"
+               "elements, and the ELBO is that of q_G = 1/|G| sum_h rho(h) q: kl_mixture, its KL, is up to "
+               "log |G| less than kl, that of\n"
+               "q, and estimated from draws. Where the network does not commute with G, kl counts, and a\n"
+               "line says so; where the prior is not invariant, there is no ELBO. Where G interpolates, "
+               "its orbit takes |G|^2 passes:\n"
+               "images are turned twice.\n"
+               "The certificate is that of q, whatever the predictive.\n"
+               "parts: the figures of the parts that a data set tells apart (its "
+               "data.ising.window, the\n"
+               "third column of its CSV file).\n"
+               "Of a calibrated model (bnn calibrate), what a label scores is that of F "
+               "at its temperature; ELBO, entropies,\n"
+               "mutual informations, agreements and defects are made of draws, and stay "
+               "those of q. conformal: coverage and size\n"
+               "of its prediction sets for the images evaluated, and with --equivariance "
+               "for each g.x (per_element).\n" FIGURES_NOTES,
+    .options = options,
+    .run = run};

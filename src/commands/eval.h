@@ -8,11 +8,15 @@
 #include "commands/command.h"
 #include "commands/terminal.h"
 
+/* Of one model, or of the equal mixture of several: then `model` is the first, `file` without a path, and what only a trained q has
+ * (ELBO, certificate) is left out with the reason. */
 typedef struct evaluation {
     const cmd_line *line; /* --ood, --images and --json are looked up there */
     live_line *progress;  /* of its predictions */
     cmd_file file;        /* of the model: only eval_model's messages and progress name it */
     bnn_model *model;
+    const bnn_member *parts; /* (count) of a mixture */
+    size_t count;            /* 0: the model alone */
     bnn_group *group;
     bnn_dataset *data;
     bnn_predict_options options;

@@ -10,7 +10,7 @@
 static void tell_settings(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options)
 {
     const bool average = cmd_flag(line, "group-average");
-    cmd_tell_calibration(line, model, options);
+    cmd_tell_calibration(line, &model->calibration, options);
     if (model->config.eval.predictive == BNN_PREDICT_GROUP_AVERAGED && !average)
         cmd_print_message("bnn export: ", "the model's eval.predictive is group-averaged, the graph is not: "
                                           "--group-average averages it too");

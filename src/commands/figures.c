@@ -152,6 +152,28 @@ bnn_status figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metri
     return BNN_OK;
 }
 
+void figures_add_ensemble(cJSON *json, const bnn_metrics *m, bool defects)
+{
+    cJSON *ensemble = cJSON_AddObjectToObject(json, "ensemble"),
+          *uncertainty = cJSON_GetObjectItemCaseSensitive(json, "uncertainty");
+    cJSON_AddNumberToObject(ensemble, "members", (double)m->members);
+    cJSON_AddNumberToObject(ensemble, "samples", (double)(m->draws / m->members));
+    if (uncertainty) {
+        cmd_add_number(uncertainty, "within_members", m->within_members);
+        cmd_add_number(uncertainty, "between_members", m->between_members);
+    }
+    if (!defects) return;
+    cJSON *list = cJSON_AddArrayToObject(ensemble, "defect");
+    for (size_t k = 0; k < m->members; k++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "members", (double)(k + 1));
+        cmd_add_number(row, "plugin", m->defect_plugin_of_members[k]);
+        cmd_add_number(row, "unbiased", m->defect_unbiased_of_members[k]);
+        cJSON_AddItemToArray(list, row);
+    }
+    cmd_add_number(ensemble, "defect_of_all", m->defect_of_all_members);
+}
+
 /* The least-squares slope of log(std) against log(T). */
 static double log_slope(const bnn_sweep_row *rows, size_t n, bool unbiased)
 {
@@ -243,6 +265,7 @@ static const struct row {
     {"elbo.total", "ELBO (nats)", "%.1f"},
     {"elbo.expected_log_likelihood", "  expected log-likelihood, an example", "%.4f"},
     {"elbo.kl", "  KL(q || prior)", "%.1f"},
+    {"elbo.kl_mixture", "  KL(q_G || prior), which counts", "%.3f"},
     {"elbo.n", "  at N0 training images", "%.0f"},
     {"uncertainty.entropy", "predictive entropy (nats)", "%.4f"},
     {"uncertainty.mutual_information", "mutual information", "%.4f"},
@@ -377,6 +400,7 @@ static void print_error(const cJSON *json, const char *path, const char *format)
 void figures_print(const cJSON *json, bool classes)
 {
     static const char *const remarks[][2] = {{"elbo.note", "  likelihood"},
+                                             {"elbo.no_kl_mixture", "  no KL(q_G || prior)"},
                                              {"no_elbo", "no ELBO"},
                                              {"equivariance.no_certificate", "no certificate"}};
     const cJSON *group = figures_find(json, "equivariance.group"),

@@ -53,6 +53,9 @@ bnn_status figures_add_sweep(cJSON *json, const char *name, const bnn_sweep *swe
 /* `worst`: the n images whose prediction changes most over the orbit. */
 void figures_add_worst(cJSON *json, const bnn_metrics *metrics, size_t n);
 
+/* Of a mixture: `ensemble` and, where there is `uncertainty`, its two parts in that; `defects`: those by numbers of members too. */
+void figures_add_ensemble(cJSON *json, const bnn_metrics *metrics, bool defects);
+
 /* `classes` and `confusion`, and over the orbit `confusion_orbit`; nothing without labels. */
 void figures_add_classes(cJSON *json, const bnn_metrics *metrics);
 
@@ -67,8 +70,9 @@ void figures_print_classes(const cJSON *json);
 void figures_print_sets(const cJSON *json);
 const cJSON *figures_find(const cJSON *json, const char *path);
 
-/* The same of a list of models: a row each, a column for each figure that one of them has. */
-void figures_print_models(const cJSON *models);
+/* The same of an object with a list of `models`: a row each and one of their mixture, or why there is none; a column for each
+ * figure that one of them has. */
+void figures_print_models(const cJSON *json);
 
 /* The member at a path with dots, or NULL. */
 const cJSON *figures_find(const cJSON *json, const char *path);

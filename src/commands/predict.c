@@ -8,10 +8,10 @@
 #include "bnn/io.h"
 #include "bnn/npy.h"
 #include "bnn/numeric.h"
-#include "commands/command.h"
+#include "commands/mixture.h"
 #include "commands/terminal.h"
 
-/* Gathers chunks (T, G, images, classes) into one array: every draw or their mean, the whole orbit or the identity. */
+/* Gathers chunks (M T, G, images, classes) into one array: every draw or their mean, the whole orbit or the identity. */
 typedef struct gathering {
     size_t draws, order, images, classes;
     size_t kept_draws, kept_order; /* of what is written: 1 for the mean over draws, 1 without the orbit */
@@ -123,12 +123,16 @@ static bnn_status write_predictions(const cmd_line *line, const gathering *g, co
     return bnn_npy_write(out, g->out, 4 - skip, shape + skip, sizeof(bnn_real), error);
 }
 
-static bnn_status predict(const cmd_line *line, const bnn_model *model, const bnn_dataset *data,
+static bnn_status predict(const cmd_line *line, const cmd_mixture *mixture,
                           const bnn_predict_options *options, bnn_error *error)
 {
+    const bnn_model *model = mixture->members->model;
+    const bnn_dataset *data = mixture->members->data;
+    const bnn_calibration *calibration = mixture_calibration(mixture);
+    const bool raw = !calibration || options->uncalibrated || options->logits;
     const bool each_draw = cmd_flag(line, "each-draw"), orbit = each_draw || cmd_flag(line, "orbit");
     uint8_t *sets = NULL;
-    gathering g = {.draws = options->mean ? 1 : options->samples,
+    gathering g = {.draws = mixture->count * (options->mean ? 1 : options->samples),
                    .order = options->group ? options->group->order : 1,
                    .images = data->count,
                    .classes = model->network->spec.classes};
@@ -139,10 +143,10 @@ static bnn_status predict(const cmd_line *line, const bnn_model *model, const bn
     g.rest = each_draw ? NULL : bnn_alloc(count, sizeof *g.rest);
     bnn_status status = BNN_OK;
     if (!g.out || (!each_draw && !g.rest)) status = bnn_no_memory(error, "predictions", count, sizeof *g.out);
-    if (!status) status = bnn_predict(model, data, options, gather, &g, error);
-    if (!status && g.rest)
-        finish(&g, options->uncalibrated || options->logits ? 1 : model->calibration.temperature);
-    if (!status && cmd_flag(line, "sets")) status = make_sets(&model->calibration, &g, &sets, error);
+    if (!status)
+        status = bnn_predict_mixture(mixture->parts, mixture->count, data, options, gather, &g, error);
+    if (!status && g.rest) finish(&g, raw ? 1 : calibration->temperature);
+    if (!status && cmd_flag(line, "sets")) status = make_sets(calibration, &g, &sets, error);
     if (!status) status = write_predictions(line, &g, sets, error);
     free(sets);
     free(g.rest);
@@ -151,9 +155,9 @@ static bnn_status predict(const cmd_line *line, const bnn_model *model, const bn
 }
 
 /* What does not go together. */
-static bnn_status check_options(const cmd_line *line, const bnn_model *model,
-                                const bnn_predict_options *options, bnn_error *error)
+static bnn_status check_options(const cmd_line *line, const cmd_mixture *mixture, bnn_error *error)
 {
+    const bnn_predict_options *options = &mixture->members->options;
     static const char *const others[] = {"logits", "each-draw", "no-calibration"};
     if (options->average_over && cmd_flag(line, "logits"))
         return bnn_fail(
@@ -165,22 +169,28 @@ static bnn_status check_options(const cmd_line *line, const bnn_model *model,
         if (cmd_flag(line, others[i]))
             return bnn_fail(error, BNN_BAD_INPUT, "bnn predict: found --sets and --%s, expected one of them",
                             others[i]);
-    if (model->calibration.images) return BNN_OK;
+    if (mixture_calibration(mixture)) return BNN_OK;
+    if (mixture->count > 1)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn predict: --sets: found %zu models, expected what bnn calibrate writes of them: "
+                        "their mixture is not calibrated",
+                        mixture->count);
     return bnn_fail(error, BNN_BAD_INPUT,
                     "bnn predict: --sets: %s is not calibrated, expected a model written by bnn calibrate",
                     line->operands[0]);
 }
 
 /* Logits and draws have no temperature, which a calibrated model's user may expect. */
-static void tell_temperature(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options)
+static void tell_temperature(const cmd_line *line, const cmd_mixture *mixture)
 {
+    const bnn_calibration *calibration = mixture_calibration(mixture);
     const bool raw = cmd_flag(line, "logits") || cmd_flag(line, "each-draw");
     char text[BNN_LINE];
-    if (!raw) cmd_tell_calibration(line, model, options);
-    if (!raw || options->uncalibrated || !model->calibration.images) return;
+    if (!raw) mixture_tell_calibration(line, mixture);
+    if (!raw || mixture->members->options.uncalibrated || !calibration) return;
     snprintf(text, sizeof text,
              "written without the model's temperature, %.4g, which acts on the mean over draws",
-             model->calibration.temperature);
+             calibration->temperature);
     cmd_print_message("bnn predict: ", text);
 }
 
@@ -188,32 +198,27 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 {
     cmd_line line;
     bool done;
-    bnn_model *model = NULL;
-    bnn_group *group = NULL;
-    bnn_dataset *data = NULL;
-    bnn_predict_options options;
+    cmd_mixture mixture = {0};
     live_line progress = live_line_open(LIVE_LINE_PATIENCE);
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = cmd_load_model(line.operands[0], &model, NULL, error);
-    if (!status) status = cmd_group(&line, model, &group, error);
-    if (!status) status = cmd_predict_options(&line, model, group, &options, error);
-    if (!status) status = check_options(&line, model, &options, error);
-    if (!status) status = cmd_data(&line, model, &data, error);
+    const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
+    status = mixture_load(&line, cmd_data, &mixture, error);
+    if (!status) status = check_options(&line, &mixture, error);
+    if (!status && mixture_check(&mixture, orbit, error))
+        status = bnn_fail_in(error, BNN_BAD_INPUT, "bnn predict");
     if (!status) {
-        const bool orbit = cmd_flag(&line, "orbit") || cmd_flag(&line, "each-draw");
-        options.group = orbit ? group : NULL;
+        bnn_predict_options options = mixture.members->options;
+        options.group = orbit ? mixture.members->group : NULL;
         options.logits = cmd_flag(&line, "logits");
-        tell_temperature(&line, model, &options);
+        tell_temperature(&line, &mixture);
         options.progress = live_line_fraction;
         options.progress_context = &progress;
         live_line_begin(&progress, line.operands[0]);
-        status = predict(&line, model, data, &options, error);
+        status = predict(&line, &mixture, &options, error);
         live_line_clear(&progress);
     }
-    bnn_dataset_free(data);
-    bnn_group_free(group);
-    bnn_model_free(model);
+    mixture_free(&mixture);
     return status;
 }
 
@@ -236,9 +241,15 @@ static const cmd_option options[] = {
 
 const subcommand cmd_predict = {
     .name = "predict",
-    .operands = "MODEL",
+    .operands = "MODEL...",
     .summary = "write predictions for images as a NumPy array or CSV",
-    .details = "CSV has a header and a line a prediction: the columns image and p0, p1, "
+    .details = "Of several MODELs, their equal mixture: the mean of their predictives, --samples draws a "
+               "member, on the streams of the\n"
+               "member alone, without the members' calibrations; with --each-draw the draws of one member "
+               "after those of another.\n"
+               "A file that `bnn calibrate A B ... --out X` writes stands for them, and is calibrated.\n"
+               "Inputs, classes, images and, for orbits, groups have to be the same.\n"
+               "CSV has a header and a line a prediction: the columns image and p0, p1, "
                "... (logit0, logit1, ... with --logits);\n"
                "before them element with --orbit, and draw and element with --each-draw. "
                "All of them count from 0; element 0 is\n"

@@ -16,22 +16,27 @@
  *     z1 = cov(M_st, M_su),  z2 = var(M_st),
  * where the means over distinct indices follow from the sums S1 = sum M_st, S2 = sum_s (sum_t M_st)^2 and
  * S3 = sum M_st^2 over s != t. At a true defect of 0 the kernel is degenerate (z1 = 0) and the whole variance
- * is the pair term z2, which a first-order delta method or a bootstrap of draws would get wrong. */
+ * is the pair term z2, which a first-order delta method or a bootstrap of draws would get wrong.
+ *
+ * Of an equal mixture of fixed members, draw t is one of every member, P_t = mean_m p_mt: independent for different t, with
+ * mean F. What stands above holds for these d_t, whatever noise members share. The estimate itself takes every pair
+ * of draws with independent noise (members.c), that is U averaged over the orders of each stream's draws: its variance is at
+ * most that of U, and less by about 1/T of the pair term. */
 #include "metrics/defect.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-bnn_status bnn_defect_create(size_t draws, size_t order, size_t classes, bnn_defect **defect,
-                             bnn_error *error)
+bnn_status bnn_defect_create(size_t members, size_t draws, size_t order, size_t classes,
+                             const uint64_t *streams, bnn_defect **defect, bnn_error *error)
 {
     const size_t block = (draws + BNN_DEFECT_MAX_BLOCKS - 1) / BNN_DEFECT_MAX_BLOCKS;
     const size_t blocks = (draws + block - 1) / block;
     *defect = NULL;
     bnn_defect *d = bnn_alloc(1, sizeof *d);
     if (!d) return bnn_no_memory(error, "the defect", 1, sizeof *d);
-    d->draws = draws, d->order = order, d->classes = classes, d->blocks = blocks;
+    d->members = members, d->draws = draws, d->order = order, d->classes = classes, d->blocks = blocks;
     d->difference = bnn_alloc(order * classes, blocks * sizeof(double));
     d->gram = bnn_alloc(blocks * blocks, sizeof(double));
     d->gram_sum = bnn_alloc(blocks * blocks, sizeof(double));
@@ -43,6 +48,11 @@ bnn_status bnn_defect_create(size_t draws, size_t order, size_t classes, bnn_def
         bnn_defect_free(d);
         return bnn_no_memory(error, "the defect", order * classes, blocks * sizeof(double));
     }
+    const bnn_status status = bnn_members_create(members, draws, order, classes, streams, &d->pairs, error);
+    if (status) {
+        bnn_defect_free(d);
+        return status;
+    }
     *defect = d;
     return BNN_OK;
 }
@@ -50,6 +60,7 @@ bnn_status bnn_defect_create(size_t draws, size_t order, size_t classes, bnn_def
 void bnn_defect_free(bnn_defect *defect)
 {
     if (!defect) return;
+    bnn_members_free(defect->pairs);
     free(defect->unbiased_per_element);
     free(defect->plugin_per_element);
     free(defect->row_sum);
@@ -64,24 +75,6 @@ static double square(double x)
     return x * x;
 }
 
-/* (||sum_t d_t||^2 - sum_t ||d_t||^2) / (T(T-1)) of element g. */
-static double unbiased_of_element(const bnn_defect *defect, const double *probabilities, size_t g)
-{
-    const size_t T = defect->draws, classes = defect->classes, stride = defect->order * classes;
-    double total = 0;
-    for (size_t c = 0; c < classes; c++) {
-        double sum = 0, squares = 0;
-        for (size_t t = 0; t < T; t++) {
-            const double *row = probabilities + t * stride;
-            const double difference = row[g * classes + c] - row[c];
-            sum += difference;
-            squares += difference * difference;
-        }
-        total += sum * sum - squares;
-    }
-    return total / ((double)T * (double)(T - 1));
-}
-
 /* difference (order*classes, blocks) <- d averaged over the draws of each block, by columns. */
 static void average_blocks(bnn_defect *defect, const double *probabilities)
 {
@@ -91,9 +84,10 @@ static void average_blocks(bnn_defect *defect, const double *probabilities)
         const size_t begin = b * T / blocks, end = (b + 1) * T / blocks;
         for (size_t r = 0; r < stride; r++) {
             double sum = 0;
-            for (size_t t = begin; t < end; t++)
-                sum += probabilities[t * stride + r] - probabilities[t * stride + r % classes];
-            defect->difference[r * blocks + b] = sum / (double)(end - begin);
+            for (size_t m = 0; m < defect->members; m++)
+                for (size_t t = m * T + begin; t < m * T + end; t++)
+                    sum += probabilities[t * stride + r] - probabilities[t * stride + r % classes];
+            defect->difference[r * blocks + b] = sum / (double)(defect->members * (end - begin));
         }
     }
 }
@@ -144,7 +138,7 @@ void bnn_defect_add(bnn_defect *defect, const double *probabilities, const doubl
     const size_t order = defect->order, classes = defect->classes;
     *plugin = *unbiased = 0;
     for (size_t g = 0; g < order; g++) {
-        const double figure = defect->draws > 1 ? unbiased_of_element(defect, probabilities, g) : NAN;
+        const double figure = bnn_members_add(defect->pairs, probabilities, g);
         double distance = 0;
         for (size_t c = 0; c < classes; c++) distance += square(mean[g * classes + c] - mean[c]);
         defect->plugin_per_element[g] += distance;

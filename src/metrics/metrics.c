@@ -17,13 +17,14 @@ struct image_figures {
     double confidence, correct, nll, expected_nll, brier;
     double correct_orbit, nll_orbit, brier_orbit;
     double entropy, mutual_information, orbit_mutual_information;
+    double within_members, between_members;
     double orbit_agreement, orbit_identity_agreement;
     double symmetric_kl, symmetric_kl_variance; /* over g != e: mean, and variance about it */
     double defect_plugin, defect_unbiased;
 };
 
 struct bnn_metrics_accumulator {
-    size_t draws, order, classes;
+    size_t members, draws, order, classes; /* draws: of all members */
     size_t count, capacity;
     bool labelled;
     double temperature;
@@ -33,6 +34,7 @@ struct bnn_metrics_accumulator {
     bnn_defect *defect;
     double *orbit;         /* (draws, order, classes): p_t(g.x) of one image */
     double *mean, *rest;   /* (order, classes): F(g.x), and what its sum over draws lost by rounding */
+    double *draw_nll;      /* (draws): sums over images of -log p_t(y_i | x_i) */
     double *orbit_average; /* (classes): mean_g F(g.x) */
     size_t *predicted;     /* (order): argmax F(g.x) */
     size_t *votes;         /* (classes) */
@@ -42,28 +44,36 @@ struct bnn_metrics_accumulator {
 bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
                              bnn_metrics_accumulator **accumulator, bnn_error *error)
 {
-    size_t plane, items;
+    return bnn_metrics_begin_mixture(1, draws, NULL, order, classes, accumulator, error);
+}
+
+bnn_status bnn_metrics_begin_mixture(size_t members, size_t draws, const uint64_t *streams, size_t order,
+                                     size_t classes, bnn_metrics_accumulator **accumulator, bnn_error *error)
+{
+    size_t all, plane, items;
     *accumulator = NULL;
-    if (!draws || !order || !classes)
+    if (!members || !draws || !order || !classes)
         return bnn_fail(
             error, BNN_BAD_INPUT,
             "probabilities: %zu draws, %zu group elements, %zu classes, expected at least 1 of each", draws,
             order, classes);
-    if (__builtin_mul_overflow(order, classes, &plane) || __builtin_mul_overflow(draws, plane, &items))
+    if (__builtin_mul_overflow(order, classes, &plane) || __builtin_mul_overflow(members, draws, &all) ||
+        __builtin_mul_overflow(all, plane, &items))
         return bnn_no_memory(error, "the probabilities of an image", draws, order);
     bnn_metrics_accumulator *a = bnn_alloc(1, sizeof *a);
     if (!a) return bnn_no_memory(error, "metrics", 1, sizeof *a);
-    a->draws = draws, a->order = order, a->classes = classes, a->temperature = 1;
+    a->members = members, a->draws = all, a->order = order, a->classes = classes, a->temperature = 1;
     a->orbit = bnn_alloc(items, sizeof *a->orbit);
     a->mean = bnn_alloc(plane, sizeof *a->mean);
     a->rest = bnn_alloc(plane, sizeof *a->rest);
+    a->draw_nll = bnn_alloc(all, sizeof *a->draw_nll);
     a->orbit_average = bnn_alloc(classes, sizeof *a->orbit_average);
     a->predicted = bnn_alloc(order, sizeof *a->predicted);
     a->votes = bnn_alloc(classes, sizeof *a->votes);
     bnn_status status = BNN_OK;
-    if (!a->orbit || !a->mean || !a->rest || !a->orbit_average || !a->predicted || !a->votes)
+    if (!a->orbit || !a->mean || !a->rest || !a->draw_nll || !a->orbit_average || !a->predicted || !a->votes)
         status = bnn_no_memory(error, "metrics", items, sizeof *a->orbit);
-    if (!status) status = bnn_defect_create(draws, order, classes, &a->defect, error);
+    if (!status) status = bnn_defect_create(members, draws, order, classes, streams, &a->defect, error);
     if (status) {
         bnn_metrics_discard(a);
         return status;
@@ -79,6 +89,7 @@ void bnn_metrics_discard(bnn_metrics_accumulator *accumulator)
     free(accumulator->votes);
     free(accumulator->predicted);
     free(accumulator->orbit_average);
+    free(accumulator->draw_nll);
     free(accumulator->rest);
     free(accumulator->mean);
     free(accumulator->orbit);
@@ -234,6 +245,9 @@ static void add_information(const bnn_metrics_accumulator *a, const double *cond
         image->mutual_information = image->entropy - *conditional_entropy;
     else
         image->mutual_information = a->draws > 1 ? image->entropy - conditional : NAN;
+    image->between_members =
+        a->members > 1 ? image->entropy - bnn_members_entropy(a->defect->pairs, a->orbit) : NAN;
+    image->within_members = image->mutual_information - image->between_members;
     for (size_t g = 0; g < a->order; g++) over_orbit += bnn_entropy(a->mean + g * classes, classes);
     image->orbit_mutual_information = bnn_entropy(a->orbit_average, classes) - over_orbit / (double)a->order;
 }
@@ -307,8 +321,8 @@ static double tempered_likelihood(const bnn_metrics_accumulator *a, const double
 }
 
 /* The likelihoods of image i of a chunk: those of `terms`, else the logs of the probabilities; label NULL: NaN. */
-static void add_likelihood(const bnn_metrics_accumulator *a, const uint32_t *label,
-                           const bnn_image_terms *terms, size_t images, size_t i, struct image_figures *image)
+static void add_likelihood(bnn_metrics_accumulator *a, const uint32_t *label, const bnn_image_terms *terms,
+                           size_t images, size_t i, struct image_figures *image)
 {
     const size_t classes = a->classes, order = a->order;
     if (!label) {
@@ -323,6 +337,9 @@ static void add_likelihood(const bnn_metrics_accumulator *a, const uint32_t *lab
         if (g == 0) image->nll = -log_likelihood;
         image->nll_orbit -= log_likelihood / (double)order;
     }
+    for (size_t t = 0; t < a->draws; t++)
+        a->draw_nll[t] -= terms->draw_log_likelihood ? terms->draw_log_likelihood[t * images + i]
+                                                     : clamped_log(a->orbit[t * order * classes + *label]);
     if (terms->expected_log_likelihood) {
         image->expected_nll = -terms->expected_log_likelihood[i];
         return;
@@ -397,8 +414,12 @@ static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_me
     m->nll = mean_of(a, FIGURE(nll), scratch, NULL);
     m->brier = mean_of(a, FIGURE(brier), scratch, NULL);
     m->expected_nll = mean_of(a, FIGURE(expected_nll), scratch, NULL);
+    m->expected_nll_error =
+        a->labelled && a->members == 1 ? bnn_mean_error(a->draw_nll, a->draws) / (double)a->count : NAN;
     m->entropy = mean_of(a, FIGURE(entropy), scratch, NULL);
     m->mutual_information = mean_of(a, FIGURE(mutual_information), scratch, NULL);
+    m->within_members = mean_of(a, FIGURE(within_members), scratch, NULL);
+    m->between_members = mean_of(a, FIGURE(between_members), scratch, NULL);
     m->accuracy_orbit = mean_of(a, FIGURE(correct_orbit), scratch, NULL);
     m->nll_orbit = mean_of(a, FIGURE(nll_orbit), scratch, NULL);
     m->brier_orbit = mean_of(a, FIGURE(brier_orbit), scratch, NULL);
@@ -420,7 +441,7 @@ static bnn_metrics *make_metrics(const bnn_metrics_accumulator *a)
     const size_t n = a->count, pairs = a->labelled ? a->classes * a->classes : 0;
     bnn_metrics *m = bnn_alloc(1, sizeof *m);
     if (!m) return NULL;
-    m->draws = a->draws, m->order = a->order, m->images = n, m->classes = a->classes;
+    m->members = a->members, m->draws = a->draws, m->order = a->order, m->images = n, m->classes = a->classes;
     m->labelled = a->labelled;
     m->predictive = bnn_alloc(n, a->order * a->classes * sizeof(double));
     m->confusion = bnn_alloc(pairs, sizeof(size_t));
@@ -436,6 +457,8 @@ static bnn_metrics *make_metrics(const bnn_metrics_accumulator *a)
         size_t count;
     } wanted[] = {{&m->defect_plugin_per_element, a->order},
                   {&m->defect_unbiased_per_element, a->order},
+                  {&m->defect_plugin_of_members, a->members},
+                  {&m->defect_unbiased_of_members, a->members},
                   {&m->image_entropy, n},
                   {&m->image_mutual_information, n},
                   {&m->image_orbit_mutual_information, n},
@@ -510,6 +533,8 @@ bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **m
         m->defect_plugin_per_element[g] = a->defect->plugin_per_element[g] / (double)n;
         m->defect_unbiased_per_element[g] = a->defect->unbiased_per_element[g] / (double)n;
     }
+    m->defect_of_all_members =
+        bnn_members_defects(a->defect->pairs, n, m->defect_plugin_of_members, m->defect_unbiased_of_members);
     copy_images(a, m);
     if (m->labelled)
         status = fill_labelled(a, scratch, m, error);
@@ -537,6 +562,8 @@ void bnn_metrics_free(bnn_metrics *metrics)
     free(metrics->image_orbit_mutual_information);
     free(metrics->image_mutual_information);
     free(metrics->image_entropy);
+    free(metrics->defect_unbiased_of_members);
+    free(metrics->defect_plugin_of_members);
     free(metrics->defect_unbiased_per_element);
     free(metrics->defect_plugin_per_element);
     free(metrics);

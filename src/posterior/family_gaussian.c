@@ -6,6 +6,13 @@
 #include "posterior/gaussian.h"
 #include "posterior/simd/gaussian.h"
 
+double bnn_gaussian_log_noise(const double *eps, size_t n)
+{
+    double sum = 0;
+    for (size_t j = 0; j < n; j++) sum += eps[j] * eps[j];
+    return -sum / 2;
+}
+
 void bnn_gaussian_draw(const bnn_slice *slice, const bnn_real *eps, bnn_real *w)
 {
     BNN_DISPATCH(bnn_gaussian_draw, slice, eps, w);
@@ -63,6 +70,7 @@ double bnn_gaussian_prior_moment(const bnn_slice *slice)
 const bnn_family bnn_family_gaussian = {
     .row = {.name = "gaussian", .summary = "w = mu + sigma eps, eps standard normal"},
     .noise = bnn_normals,
+    .log_noise = bnn_gaussian_log_noise,
     .draw = bnn_gaussian_draw,
     .pull_back = bnn_gaussian_pull_back,
     .kl = bnn_gaussian_kl,

@@ -14,6 +14,13 @@ static void noise(bnn_stream stream, bnn_real *eps, size_t n)
     }
 }
 
+static double log_noise(const double *eps, size_t n)
+{
+    double sum = 0;
+    for (size_t j = 0; j < n; j++) sum += fabs(eps[j]);
+    return -sum;
+}
+
 static double divergence(double mu, double b, double other_mu, double other_b, double *log_bhattacharyya)
 {
     const double distance = fabs(mu - other_mu);
@@ -67,6 +74,7 @@ const bnn_family bnn_family_laplace = {
     .row = {.name = "laplace", .summary = "w = mu + sigma eps, eps of the Laplace distribution"},
     .averages_leave = true,
     .noise = noise,
+    .log_noise = log_noise,
     .draw = bnn_gaussian_draw,
     .pull_back = bnn_gaussian_pull_back,
     .kl = kl,

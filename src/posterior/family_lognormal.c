@@ -31,6 +31,7 @@ const bnn_family bnn_family_lognormal = {
     .signs = true,
     .head = &bnn_family_gaussian,
     .noise = bnn_normals,
+    .log_noise = bnn_gaussian_log_noise,
     .draw = draw,
     .pull_back = pull_back,
     .kl = bnn_gaussian_kl,

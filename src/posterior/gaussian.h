@@ -11,6 +11,7 @@ void bnn_gaussian_pull_back(const bnn_slice *slice, const bnn_real *eps, const b
 void bnn_gaussian_kl_gradient(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
                               bnn_real *sigma_gradient);
 
+double bnn_gaussian_log_noise(const double *eps, size_t n);
 double bnn_gaussian_kl(const bnn_slice *slice);
 double bnn_gaussian_prior_moment(const bnn_slice *slice);
 double bnn_gaussian_divergence(double mu, double sigma, double other_mu, double other_sigma,

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <omp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,29 +18,41 @@
 /* With fewer draws than this a chunk is split, so that several threads have work. */
 #define LEAST_UNITS 16
 
+/* Of KL(q || q_G): of terms between 0 and log |G|, the error is at most log |G|/32. */
+#define MIXTURE_DRAWS 256
+
+/* A model of the mixture, and what runs it. */
+typedef struct runner {
+    const bnn_model *model;
+    uint64_t seed;
+    bnn_sampler *sampler;
+    bnn_workspace **workspaces; /* (threads) */
+    size_t block, packed_count;
+} runner;
+
 /* Images are predicted in chunks, a chunk in passes: a pass runs `views` moved copies of every image under every draw. F
  * itself takes one, whose views are the orbit. The group-averaged predictive takes one for each element g of the orbit, with
  * the views h.(g.x), unless they are the same images for every g. */
 typedef struct predictor {
-    const bnn_model *model;
+    runner *models; /* (count), of which each has `samples` of the draws */
+    size_t count, samples;
     const bnn_dataset *data;
     const bnn_predict_options *options;
     bnn_grid_action *orbit, *average; /* of the options' groups; NULL where there is none */
     size_t draws, order, views, passes;
     size_t classes, image;      /* image: reals of one */
     size_t first, images, pass; /* of the chunk at hand; its pass */
-    size_t chunk, parts, block;
-    bnn_workspace **workspaces; /* (threads) */
-    bnn_sampler *sampler;
-    bnn_real *weights, *noise; /* (threads, parameters) */
-    bnn_real *packed;          /* (threads, packed_count) */
-    size_t packed_count;
+    size_t chunk, parts;
+    bnn_real *weights, *noise;       /* (threads, parameters) */
+    bnn_real *packed;                /* (threads, packed_count) */
+    size_t parameters, packed_count; /* the most of a member */
     bnn_real *turned;           /* (chunk, image) g.x, of which the views are taken; empty with one pass */
     bnn_real *moved;            /* (views, chunk, image) */
     double *members;            /* (draws, views, chunk, classes) of a pass */
     double *member_likelihoods; /* (draws, views, chunk) logs */
     double *values;             /* (draws, order, chunk, classes) means over the views; empty without */
     double *log_likelihood;     /* (order, chunk) of the predictive */
+    double *of_draws;           /* (draws, chunk) mean log-likelihoods of a draw's members at g = e */
     double *expected, *entropy; /* (chunk) means over the members of the predictive at g = e */
     size_t units;               /* of the pass that are done; atomic */
     size_t broken;              /* the place of the first logit that is not finite, or SIZE_MAX */
@@ -66,6 +79,11 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
 static bnn_status make_action(const predictor *p, const bnn_group *group, bnn_grid_action **action,
@@ -80,12 +98,14 @@ static bnn_status plan(predictor *p, bnn_error *error)
     bnn_status status = make_action(p, o->group, &p->orbit, error);
     if (!status) status = make_action(p, o->average_over, &p->average, error);
     if (status) return status;
-    p->draws = o->mean ? 1 : o->samples;
+    p->samples = o->mean ? 1 : o->samples;
+    if (__builtin_mul_overflow(p->count, p->samples, &p->draws))
+        return bnn_no_memory(error, "draws", p->count, p->samples);
     p->order = p->orbit ? p->orbit->order : 1;
     p->views = p->average ? p->average->order : p->order;
     const bool one_orbit = o->group == o->average_over && p->average && p->average->exact;
     p->passes = p->average && !one_orbit ? p->order : 1;
-    p->classes = p->model->network->spec.classes;
+    p->classes = p->models->model->network->spec.classes;
     p->image = p->data->channels * p->data->height * p->data->width;
     const size_t rows = p->draws * (p->views + (p->average ? p->order : 0));
     const size_t predictions = CHUNK_BYTES / (rows * p->classes * sizeof *p->values);
@@ -93,15 +113,38 @@ static bnn_status plan(predictor *p, bnn_error *error)
     p->chunk = least(least(predictions, images), least(CHUNK_IMAGES, p->data->count));
     if (!p->chunk) p->chunk = 1;
     p->parts = (LEAST_UNITS + p->draws - 1) / p->draws;
-    p->block = bnn_network_block(p->model->network, &(bnn_workspace_options){.block = 128}, 1);
+    for (size_t m = 0; m < p->count; m++)
+        p->parameters = most(p->parameters, p->models[m].model->posterior->count);
+    return BNN_OK;
+}
+
+static bnn_status prepare_member(predictor *p, runner *member, bnn_error *error)
+{
+    bnn_workspace_options options = {.block = 128};
+    bnn_status status = BNN_OK;
+    member->block = bnn_network_block(member->model->network, &options, 1);
+    options = (bnn_workspace_options){.block = member->block, .kernels = p->options->kernels};
+    member->workspaces = bnn_alloc((size_t)p->options->threads, sizeof *member->workspaces);
+    if (!member->workspaces)
+        return bnn_no_memory(error, "predictions", (size_t)p->options->threads, sizeof *member->workspaces);
+    for (int t = 0; !status && t < p->options->threads; t++)
+        status = bnn_workspace_create(member->model->network, &options, &member->workspaces[t], error);
+    if (!status) status = bnn_workspace_reserve(member->workspaces[0], (size_t)p->options->threads, error);
+    if (!status) status = bnn_sampler_create(member->model->posterior, &member->sampler, error);
+    if (status) return status;
+    for (size_t r = 0; r < member->sampler->run_count; r++)
+        bnn_sampler_refresh(member->sampler, &member->sampler->runs[r]);
+    member->packed_count = bnn_workspace_packed_count(member->workspaces[0]);
+    p->packed_count = most(p->packed_count, member->packed_count);
     return BNN_OK;
 }
 
 static bnn_status prepare(predictor *p, bnn_error *error)
 {
-    const size_t threads = (size_t)p->options->threads, parameters = p->model->posterior->count;
+    const size_t threads = (size_t)p->options->threads;
     bnn_status status = plan(p, error);
     if (status) return status;
+    const size_t parameters = p->parameters;
     const size_t members = p->draws * p->views * p->chunk,
                  means = p->average ? p->draws * p->order * p->chunk : 0;
     p->weights = bnn_alloc(threads * parameters, sizeof *p->weights);
@@ -112,33 +155,31 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     p->member_likelihoods = bnn_alloc(members, sizeof *p->member_likelihoods);
     p->values = bnn_alloc(means * p->classes, sizeof *p->values);
     p->log_likelihood = bnn_alloc(p->order * p->chunk, sizeof *p->log_likelihood);
+    p->of_draws = bnn_alloc(p->draws * p->chunk, sizeof *p->of_draws);
     p->expected = bnn_alloc(p->chunk, sizeof *p->expected);
     p->entropy = bnn_alloc(p->chunk, sizeof *p->entropy);
-    p->workspaces = bnn_alloc(threads, sizeof *p->workspaces);
     if (!p->weights || !p->noise || !p->turned || !p->moved || !p->members || !p->member_likelihoods ||
-        !p->values || !p->log_likelihood || !p->expected || !p->entropy || !p->workspaces)
+        !p->values || !p->log_likelihood || !p->of_draws || !p->expected || !p->entropy)
         return bnn_no_memory(error, "predictions", members * p->classes, sizeof *p->members);
-    const bnn_workspace_options options = {.block = p->block, .kernels = p->options->kernels};
-    for (size_t t = 0; !status && t < threads; t++)
-        status = bnn_workspace_create(p->model->network, &options, &p->workspaces[t], error);
-    if (!status) status = bnn_workspace_reserve(p->workspaces[0], threads, error);
-    if (!status) {
-        p->packed_count = bnn_workspace_packed_count(p->workspaces[0]);
-        p->packed = bnn_alloc(threads * p->packed_count, sizeof *p->packed);
-        if (!p->packed) status = bnn_no_memory(error, "packed weights", p->packed_count, sizeof *p->packed);
-    }
-    if (!status) status = bnn_sampler_create(p->model->posterior, &p->sampler, error);
-    for (size_t r = 0; !status && r < p->sampler->run_count; r++)
-        bnn_sampler_refresh(p->sampler, &p->sampler->runs[r]);
-    return status;
+    for (size_t m = 0; !status && m < p->count; m++) status = prepare_member(p, &p->models[m], error);
+    if (status) return status;
+    p->packed = bnn_alloc(threads * p->packed_count, sizeof *p->packed);
+    return p->packed ? BNN_OK : bnn_no_memory(error, "packed weights", p->packed_count, sizeof *p->packed);
 }
 
 static void release(predictor *p)
 {
-    for (int t = 0; p->workspaces && t < p->options->threads; t++) bnn_workspace_free(p->workspaces[t]);
-    free(p->workspaces);
+    for (size_t m = 0; m < p->count; m++) {
+        const runner *member = &p->models[m];
+        for (int t = 0; member->workspaces && t < p->options->threads; t++)
+            bnn_workspace_free(member->workspaces[t]);
+        free(member->workspaces);
+        bnn_sampler_free(member->sampler);
+    }
+    free(p->models);
     free(p->entropy);
     free(p->expected);
+    free(p->of_draws);
     free(p->log_likelihood);
     free(p->values);
     free(p->member_likelihoods);
@@ -148,7 +189,6 @@ static void release(predictor *p)
     free(p->packed);
     free(p->noise);
     free(p->weights);
-    bnn_sampler_free(p->sampler);
     bnn_grid_action_free(p->average);
     bnn_grid_action_free(p->orbit);
 }
@@ -184,17 +224,18 @@ static void move_image(const predictor *p, size_t row)
 static void begin_draw(predictor *p, size_t t, size_t element, int thread)
 {
     const bnn_predict_options *o = p->options;
-    const size_t parameters = p->model->posterior->count;
-    bnn_real *weights = p->weights + (size_t)thread * parameters;
+    const runner *member = &p->models[t / p->samples];
+    bnn_workspace *workspace = member->workspaces[thread];
+    bnn_real *weights = p->weights + (size_t)thread * p->parameters;
     bnn_real *packed = p->packed + (size_t)thread * p->packed_count;
     if (o->mean)
-        bnn_posterior_centre(p->model->posterior, weights);
+        bnn_posterior_centre(member->model->posterior, weights);
     else
-        bnn_sampler_draw(p->sampler, (bnn_draw){o->seed, o->purpose, element, t},
-                         p->noise + (size_t)thread * parameters, weights);
-    for (size_t part = 0; part < bnn_workspace_parts(p->workspaces[thread]); part++)
-        bnn_workspace_pack(p->workspaces[thread], part, weights, NULL, packed);
-    bnn_workspace_begin(p->workspaces[thread], &(bnn_unit){.weights = weights, .packed = packed});
+        bnn_sampler_draw(member->sampler, (bnn_draw){member->seed, o->purpose, element, t % p->samples},
+                         p->noise + (size_t)thread * p->parameters, weights);
+    for (size_t part = 0; part < bnn_workspace_parts(workspace); part++)
+        bnn_workspace_pack(workspace, part, weights, NULL, packed);
+    bnn_workspace_begin(workspace, &(bnn_unit){.weights = weights, .packed = packed});
 }
 
 /* Remembers the first logit in the order (image, view, draw, class) that is not finite, whatever thread finds it. */
@@ -213,7 +254,7 @@ static void check_logits(predictor *p, size_t t, size_t view, size_t i, const bn
 static void run_block(predictor *p, size_t t, size_t view, size_t at, size_t images, int thread)
 {
     const bnn_real *in = p->moved + (view * p->images + at) * p->image;
-    const bnn_real *logits = bnn_workspace_forward(p->workspaces[thread], in, images);
+    const bnn_real *logits = bnn_workspace_forward(p->models[t / p->samples].workspaces[thread], in, images);
     const uint32_t *labels = p->options->labels;
     const size_t row = (t * p->views + view) * p->images;
     for (size_t i = at; i < at + images; i++, logits += p->classes) {
@@ -235,12 +276,13 @@ static void run_unit(predictor *p, size_t unit, int thread)
 {
     const size_t t = unit / p->parts, part = unit % p->parts;
     const size_t begin = part * p->images / p->parts, end = (part + 1) * p->images / p->parts;
+    const size_t block = p->models[t / p->samples].block;
     const bool independent = p->options->draws == BNN_DRAWS_INDEPENDENT;
     if (begin == end || is_stopped(p)) return;
     for (size_t view = 0; view < p->views; view++) {
         if (view == 0 || independent) begin_draw(p, t, independent ? p->pass * p->views + view : 0, thread);
-        for (size_t at = begin; at < end; at += p->block)
-            run_block(p, t, view, at, least(end - at, p->block), thread);
+        for (size_t at = begin; at < end; at += block)
+            run_block(p, t, view, at, least(end - at, block), thread);
     }
 }
 
@@ -275,6 +317,12 @@ static void gather_likelihoods(predictor *p, size_t i)
     double sum = 0;
     for (size_t m = 0; m < members; m++) sum += of_members[m * stride];
     p->expected[i] = sum / (double)members;
+    for (size_t t = 0; t < p->draws; t++) {
+        double of_draw = 0;
+        for (size_t v = 0; v < (p->average ? p->views : 1); v++)
+            of_draw += of_members[(t * p->views + v) * p->images];
+        p->of_draws[t * p->images + i] = p->average ? of_draw / (double)p->views : of_draw;
+    }
 }
 
 /* One orbit of views serves every element: what the first pass gave for the identity goes to the others. */
@@ -301,6 +349,19 @@ static void count_unit(predictor *p, int thread)
     p->options->progress(p->options->progress_context, ((double)p->first + images) / (double)p->data->count);
 }
 
+/* Names the first logit that is not finite, and of several members whose it is. */
+static bnn_status fail_broken(const predictor *p, bnn_error *error)
+{
+    const size_t draw = p->broken / p->classes % p->draws;
+    char logit[BNN_NUMBER_TEXT], member[48] = "";
+    if (p->count > 1) snprintf(member, sizeof member, "model %zu, ", draw / p->samples);
+    return bnn_fail(
+        error, BNN_FAILED,
+        "the network's weights have diverged: a prediction became %s (%simage %zu, draw %zu, class %zu)",
+        bnn_number_text(p->broken_logit, logit), member,
+        p->first + p->broken / (p->classes * p->draws * p->views), draw % p->samples, p->broken % p->classes);
+}
+
 static bnn_status run_pass(predictor *p, bnn_error *error)
 {
     p->broken = SIZE_MAX;
@@ -323,13 +384,7 @@ static bnn_status run_pass(predictor *p, bnn_error *error)
         }
     }
     if (is_stopped(p)) return bnn_fail(error, BNN_INTERRUPTED, "interrupted while predicting");
-    if (p->broken == SIZE_MAX) return BNN_OK;
-    char logit[BNN_NUMBER_TEXT];
-    return bnn_fail(
-        error, BNN_FAILED,
-        "the network's weights have diverged: a prediction became %s (image %zu, draw %zu, class %zu)",
-        bnn_number_text(p->broken_logit, logit), p->first + p->broken / (p->classes * p->draws * p->views),
-        p->broken / p->classes % p->draws, p->broken % p->classes);
+    return p->broken == SIZE_MAX ? BNN_OK : fail_broken(p, error);
 }
 
 static bnn_status run_chunk(predictor *p, bnn_prediction_sink *sink, void *context, bnn_error *error)
@@ -342,6 +397,7 @@ static bnn_status run_chunk(predictor *p, bnn_prediction_sink *sink, void *conte
     if (p->options->labels) {
         predictions.terms.log_likelihood = p->log_likelihood;
         predictions.terms.expected_log_likelihood = p->expected;
+        predictions.terms.draw_log_likelihood = p->of_draws;
     }
     if (p->average) {
         repeat_over_orbit(p);
@@ -351,12 +407,19 @@ static bnn_status run_chunk(predictor *p, bnn_prediction_sink *sink, void *conte
     return sink(context, &predictions, error);
 }
 
-bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
-                       bnn_prediction_sink *sink, void *context, bnn_error *error)
+bnn_status bnn_predict_mixture(const bnn_member *members, size_t count, const bnn_dataset *data,
+                               const bnn_predict_options *options, bnn_prediction_sink *sink, void *context,
+                               bnn_error *error)
 {
-    predictor p = {.model = model, .data = data, .options = options};
-    bnn_status status = check_data(model, data, options->labels, error);
+    predictor p = {.data = data, .options = options};
+    bnn_status status = BNN_OK;
+    for (size_t m = 0; !status && m < count; m++)
+        status = check_data(members[m].model, data, options->labels, error);
     if (status) return status;
+    p.models = bnn_alloc(count, sizeof *p.models);
+    if (!p.models) return bnn_no_memory(error, "members", count, sizeof *p.models);
+    for (p.count = 0; p.count < count; p.count++)
+        p.models[p.count] = (runner){.model = members[p.count].model, .seed = members[p.count].seed};
     status = prepare(&p, error);
     for (; !status && p.first < data->count; p.first += p.images) {
         p.images = least(data->count - p.first, p.chunk);
@@ -364,6 +427,12 @@ bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bn
     }
     release(&p);
     return status;
+}
+
+bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
+                       bnn_prediction_sink *sink, void *context, bnn_error *error)
+{
+    return bnn_predict_mixture(&(bnn_member){model, options->seed}, 1, data, options, sink, context, error);
 }
 
 /* ---- figures ------------------------------------------------------------------------------------------- */
@@ -380,39 +449,80 @@ static bnn_status add_to_metrics(void *context, const bnn_predictions *p, bnn_er
                            &p->terms, error);
 }
 
-bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
-                        bnn_metrics **metrics, bnn_error *error)
+/* Metrics of a mixture of these members, with the temperature of a member that stands alone. */
+static bnn_status begin_metrics(const bnn_member *members, size_t count, const bnn_predict_options *options,
+                                bnn_metrics_accumulator **accumulator, bnn_error *error)
+{
+    const bnn_model *model = members->model;
+    const size_t draws = options->mean ? 1 : options->samples,
+                 order = options->group ? options->group->order : 1;
+    uint64_t *streams = bnn_alloc(count, sizeof *streams);
+    if (!streams) return bnn_no_memory(error, "members", count, sizeof *streams);
+    for (size_t m = 0; m < count; m++) streams[m] = members[m].seed;
+    const bnn_status status = bnn_metrics_begin_mixture(count, draws, streams, order,
+                                                        model->network->spec.classes, accumulator, error);
+    const bnn_calibration *calibration = count == 1 ? &model->calibration : options->calibration;
+    if (!status && calibration && !options->uncalibrated)
+        bnn_metrics_set_temperature(*accumulator, calibration->temperature);
+    free(streams);
+    return status;
+}
+
+bnn_status bnn_evaluate_mixture(const bnn_member *members, size_t count, const bnn_dataset *data,
+                                const bnn_predict_options *options, bnn_metrics **metrics, bnn_error *error)
 {
     bnn_predict_options with_labels = *options;
     evaluation e = {.labels = data->labels};
-    const size_t draws = options->mean ? 1 : options->samples,
-                 order = options->group ? options->group->order : 1;
     *metrics = NULL;
     with_labels.labels = data->labels;
-    bnn_status status = bnn_metrics_begin(draws, order, model->network->spec.classes, &e.accumulator, error);
-    if (!status && !options->uncalibrated)
-        bnn_metrics_set_temperature(e.accumulator, model->calibration.temperature);
-    if (!status) status = bnn_predict(model, data, &with_labels, add_to_metrics, &e, error);
+    bnn_status status = begin_metrics(members, count, options, &e.accumulator, error);
+    if (!status) status = bnn_predict_mixture(members, count, data, &with_labels, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
     bnn_metrics_discard(e.accumulator);
     return status;
 }
 
+bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
+                        bnn_metrics **metrics, bnn_error *error)
+{
+    return bnn_evaluate_mixture(&(bnn_member){model, options->seed}, 1, data, options, metrics, error);
+}
+
 /* Whether rho(h) is known to leave the prior alone for every h; where it has no action on the weights, a prior that is not
- * the same for every weight is not. */
+ * the same for every weight is not. Signs are part of the prior: it has no weight of another one. */
 static bnn_status is_prior_invariant(const bnn_model *model, const bnn_group *group, bool *invariant,
                                      bnn_error *error)
 {
     const bnn_posterior *q = model->posterior;
     bnn_symmetry *symmetry = NULL;
-    *invariant = !q->random_prior;
+    *invariant = !q->random_prior && !q->sign;
     if (*invariant) return BNN_OK;
     const bnn_status status = bnn_symmetry_create(group, model->network, &symmetry, error);
     if (!status)
-        *invariant = bnn_symmetry_is_invariant(symmetry, q->prior_mean) &&
+        *invariant = (!q->sign || bnn_symmetry_is_invariant(symmetry, q->sign)) &&
+                     bnn_symmetry_is_invariant(symmetry, q->prior_mean) &&
                      bnn_symmetry_is_invariant(symmetry, q->prior_std);
     bnn_symmetry_free(symmetry);
     return status == BNN_FAILED ? status : BNN_OK;
+}
+
+/* KL(q_G || p) under a prior that is invariant, or why there is none. */
+static bnn_status add_mixture(const bnn_model *model, const bnn_predict_options *options, bnn_elbo *elbo)
+{
+    bnn_symmetry *symmetry = NULL;
+    bnn_error *reason = &elbo->no_kl_mixture;
+    double divergence;
+    char text[256];
+    bnn_status status = bnn_symmetry_create(options->average_over, model->network, &symmetry, reason);
+    if (!status && !bnn_network_commutes(options->average_over, model->network, text, sizeof text))
+        status = bnn_fail(reason, BNN_BAD_INPUT, "%s", text);
+    if (!status)
+        status = bnn_mixture_divergence(
+            symmetry, model->posterior, (bnn_draw){options->seed, options->purpose, 0, 0}, MIXTURE_DRAWS,
+            options->threads, &divergence, &elbo->kl_mixture_standard_error, reason);
+    if (!status) elbo->kl_mixture = elbo->kl - divergence;
+    bnn_symmetry_free(symmetry);
+    return status;
 }
 
 bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *options,
@@ -429,8 +539,13 @@ bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *
             error, BNN_BAD_INPUT,
             "the prior is not invariant, and KL(q || prior) bounds no KL of the group-averaged q");
     const double n = (double)model->config.data.train_size, kl = bnn_posterior_kl(model->posterior);
-    *elbo = (bnn_elbo){.expected_log_likelihood = -metrics->expected_nll, .kl = kl, .n = n};
-    elbo->total = n > 0 ? n * elbo->expected_log_likelihood - kl : NAN;
+    *elbo =
+        (bnn_elbo){.expected_log_likelihood = -metrics->expected_nll, .kl = kl, .kl_mixture = NAN, .n = n};
+    if (options->average_over && add_mixture(model, options, elbo) == BNN_FAILED)
+        return bnn_fail(error, BNN_FAILED, "%s", elbo->no_kl_mixture.message);
+    elbo->total =
+        n > 0 ? n * elbo->expected_log_likelihood - (isnan(elbo->kl_mixture) ? kl : elbo->kl_mixture) : NAN;
+    elbo->total_error = hypot(n * metrics->expected_nll_error, elbo->kl_mixture_standard_error);
     elbo->per_example = elbo->total / n;
     return BNN_OK;
 }
