@@ -1,8 +1,21 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bnn/model.h"
 #include "commands/command.h"
+
+static const char ties_text[] = "the weights of an orbit share mu, sigma and one noise value; KL counts each "
+                                "orbit once; the file holds every weight";
+
+/* Those that have noise of their own; shares sum up to whole numbers. */
+static double free_parameters(const bnn_posterior *q)
+{
+    double sum = 0;
+    for (size_t l = 0; l < q->network->layer_count; l++)
+        sum += bnn_posterior_layer_free(q, &q->network->layers[l]);
+    return round(sum);
+}
 
 static void add_layers(cJSON *json, const bnn_model *model)
 {
@@ -16,6 +29,8 @@ static void add_layers(cJSON *json, const bnn_model *model)
         cJSON_AddNumberToObject(entry, "in_channels", (double)layer->shape.in.channels);
         cJSON_AddNumberToObject(entry, "out_channels", (double)layer->shape.out.channels);
         cJSON_AddNumberToObject(entry, "parameters", (double)(layer->weight_count + layer->bias_count));
+        cJSON_AddNumberToObject(entry, "free_parameters",
+                                round(bnn_posterior_layer_free(model->posterior, layer)));
         cJSON_AddStringToObject(entry, "representation",
                                 layer->out_representation == BNN_REGULAR ? "regular" : "trivial");
         cmd_add_number(entry, "kl", bnn_posterior_layer_kl(model->posterior, layer));
@@ -48,6 +63,8 @@ static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, 
     cJSON_AddStringToObject(json, "family", model->posterior->family->row.name);
     cJSON_AddStringToObject(json, "mode", model->config.symmetrization.mode);
     cJSON_AddNumberToObject(json, "parameters", (double)model->posterior->count);
+    cJSON_AddNumberToObject(json, "free_parameters", free_parameters(model->posterior));
+    if (model->posterior->ties) cJSON_AddStringToObject(json, "ties", ties_text);
     cmd_add_number(json, "kl", bnn_posterior_kl(model->posterior));
     if (model->class_names) {
         cJSON *names = cJSON_AddArrayToObject(json, "classes");
@@ -77,15 +94,19 @@ static void print_table(const cJSON *json)
     const cJSON *name, *classes = cJSON_GetObjectItemCaseSensitive(json, "classes");
     if (classes) printf("%-12s", "classes");
     cJSON_ArrayForEach(name, classes) printf(" %s%s", name->valuestring, name->next ? "," : "\n");
-    printf("%-12s %.0f\n%-12s %.2f nats\n\n", "parameters", number(json, "parameters"), "KL",
-           number(json, "kl"));
-    printf("%-16s %-6s %6s %6s %10s %-9s %12s %12s\n", "layer", "kind", "in", "out", "parameters", "channels",
-           "KL (nats)", "sigma/prior");
+    const bool tied = cJSON_HasObjectItem(json, "ties");
+    printf("%-12s %.0f\n", "parameters", number(json, "parameters"));
+    if (tied)
+        printf("%-12s %.0f: %s\n", "of them free", number(json, "free_parameters"),
+               cJSON_GetObjectItemCaseSensitive(json, "ties")->valuestring);
+    printf("%-12s %.2f nats\n\n", "KL", number(json, "kl"));
+    printf("%-16s %-6s %6s %6s %10s %10s %-9s %12s %12s\n", "layer", "kind", "in", "out", "parameters",
+           "free", "channels", "KL (nats)", "sigma/prior");
     cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(json, "layers"))
-        printf("%-16s %-6s %6.0f %6.0f %10.0f %-9s %12.2f %12.4f\n",
+        printf("%-16s %-6s %6.0f %6.0f %10.0f %10.0f %-9s %12.2f %12.4f\n",
                cJSON_GetObjectItemCaseSensitive(layer, "name")->valuestring,
                cJSON_GetObjectItemCaseSensitive(layer, "kind")->valuestring, number(layer, "in_channels"),
-               number(layer, "out_channels"), number(layer, "parameters"),
+               number(layer, "out_channels"), number(layer, "parameters"), number(layer, "free_parameters"),
                cJSON_GetObjectItemCaseSensitive(layer, "representation")->valuestring, number(layer, "kl"),
                number(layer, "sigma_over_prior"));
     if (calibration)

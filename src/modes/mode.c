@@ -6,10 +6,9 @@
 #include "base/text.h"
 #include "modes/modes.h"
 
-const bnn_mode *const bnn_modes[] = {&bnn_mode_augment,    &bnn_mode_none,
-                                     &bnn_mode_group_elbo, &bnn_mode_average,
-                                     &bnn_mode_project,    &bnn_mode_orbit_expansion,
-                                     &bnn_mode_tie,        NULL};
+const bnn_mode *const bnn_modes[] = {&bnn_mode_augment, &bnn_mode_none,        &bnn_mode_group_elbo,
+                                     &bnn_mode_average, &bnn_mode_project,     &bnn_mode_orbit_expansion,
+                                     &bnn_mode_tie,     &bnn_mode_equivariant, NULL};
 
 const bnn_row *bnn_mode_row(size_t i)
 {

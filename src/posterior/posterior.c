@@ -238,10 +238,10 @@ void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w)
     }
 }
 
-/* The slice of one parameter. */
-static bnn_slice entry_of(const bnn_slice *slice, size_t j)
+/* `count` parameters of a slice, from its j-th on. */
+static bnn_slice part_of(const bnn_slice *slice, size_t j, size_t count)
 {
-    return (bnn_slice){.count = 1,
+    return (bnn_slice){.count = count,
                        .mu = slice->mu + j,
                        .sigma = slice->sigma + j,
                        .prior_mean = slice->prior_mean + j,
@@ -249,18 +249,24 @@ static bnn_slice entry_of(const bnn_slice *slice, size_t j)
                        .sign = slice->sign ? slice->sign + j : NULL};
 }
 
+/* How many parameters from j on, before `end`, have j's share of their ties. */
+static size_t same_share(const bnn_ties *ties, size_t j, size_t end)
+{
+    size_t n = 1;
+    while (j + n < end && ties->share[j + n] == ties->share[j]) n++;
+    return n;
+}
+
 void bnn_posterior_kl_gradient(const bnn_posterior *posterior, const bnn_family *family,
                                const bnn_slice *slice, size_t from, bnn_real weight, bnn_real *mu_gradient,
                                bnn_real *sigma_gradient)
 {
-    if (!posterior->ties) {
-        family->kl_gradient(slice, weight, mu_gradient, sigma_gradient);
-        return;
-    }
-    for (size_t j = 0; j < slice->count; j++) {
-        const bnn_slice entry = entry_of(slice, j);
-        family->kl_gradient(&entry, weight * posterior->ties->share[from + j], mu_gradient + j,
-                            sigma_gradient + j);
+    const bnn_ties *ties = posterior->ties;
+    if (!ties) family->kl_gradient(slice, weight, mu_gradient, sigma_gradient);
+    for (size_t j = 0, n; ties && j < slice->count; j += n) {
+        n = same_share(ties, from + j, from + slice->count);
+        const bnn_slice part = part_of(slice, j, n);
+        family->kl_gradient(&part, weight * ties->share[from + j], mu_gradient + j, sigma_gradient + j);
     }
 }
 
@@ -268,11 +274,13 @@ void bnn_posterior_kl_gradient(const bnn_posterior *posterior, const bnn_family 
 static double slice_kl(const bnn_posterior *posterior, const bnn_family *family, const bnn_slice *slice,
                        size_t from)
 {
+    const bnn_ties *ties = posterior->ties;
     double sum = 0;
-    if (!posterior->ties) return family->kl(slice);
-    for (size_t j = 0; j < slice->count; j++) {
-        const bnn_slice entry = entry_of(slice, j);
-        sum += (double)posterior->ties->share[from + j] * family->kl(&entry);
+    if (!ties) return family->kl(slice);
+    for (size_t j = 0, n; j < slice->count; j += n) {
+        n = same_share(ties, from + j, from + slice->count);
+        const bnn_slice part = part_of(slice, j, n);
+        sum += (double)ties->share[from + j] * family->kl(&part);
     }
     return sum;
 }
@@ -281,6 +289,7 @@ static double slice_kl(const bnn_posterior *posterior, const bnn_family *family,
 static double best_prior_std(const bnn_posterior *posterior, const bnn_family *family, size_t from,
                              size_t count)
 {
+    const bnn_ties *ties = posterior->ties;
     bnn_real sigma[BNN_RUN], slope[BNN_RUN];
     double moment = 0, weights = 0;
     for (size_t done = 0; done < count; done += BNN_RUN) {
@@ -288,11 +297,12 @@ static double best_prior_std(const bnn_posterior *posterior, const bnn_family *f
         bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, at, n);
         bnn_softplus_array(posterior->rho + at, n, sigma, slope);
         slice.sigma = sigma;
-        if (!posterior->ties) moment += family->prior_moment(&slice), weights += (double)n;
-        for (size_t j = 0; posterior->ties && j < n; j++) {
-            const bnn_slice entry = entry_of(&slice, j);
-            const double share = (double)posterior->ties->share[at + j];
-            moment += share * family->prior_moment(&entry), weights += share;
+        if (!ties) moment += family->prior_moment(&slice), weights += (double)n;
+        for (size_t j = 0, same; ties && j < n; j += same) {
+            same = same_share(ties, at + j, at + n);
+            const bnn_slice part = part_of(&slice, j, same);
+            const double share = (double)ties->share[at + j];
+            moment += share * family->prior_moment(&part), weights += share * (double)same;
         }
     }
     return pow(moment / weights, 1.0 / family->prior_power);

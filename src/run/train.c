@@ -286,8 +286,9 @@ static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
     if (status) return status;
     r->at.triggered = true;
     r->at.best_nll = INFINITY; /* earlier models were not symmetrized */
-    say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->row.name, epochs_done,
-        r->model->posterior->count);
+    say(r, "symmetrized (%s) after %zu epochs, %zu parameters%s", r->mode->row.name, epochs_done,
+        r->model->posterior->count,
+        r->mode->ties_weights ? ", of which those of an orbit share one noise value" : "");
     if (change->images)
         say(r, "ELBO at N0 %.1f before it and %.1f after it, KL %.1f and %.1f", change->elbo_before,
             change->elbo_after, change->kl_before, change->kl_after);
