@@ -480,8 +480,55 @@ static void the_program_says_what_it_is(void **state)
     assert_one_line(bnn_run("expand", model, "--out", in_temporary("p.bin")), 2, "equivariant",
                     "share noise");
     json = json_of(bnn_run("eval", model, "--json", "--equivariance", "--samples", "4"));
+    assert_true(figure(json, "equivariance.defect.single_draw") <= ROUNDING * ROUNDING);
     assert_true(figure(json, "equivariance.certificate.residual") == 0);
     assert_true(figure(json, "equivariance.certificate.l1_bound") == 0);
+    cJSON_Delete(json);
+}
+
+/* The defect of a single draw: of tie's draws, by the program, against its own predictions; and where there is none. */
+static void the_program_measures_single_draws(void **state)
+{
+    enum { DRAWS = 3, ORDER = 4, COUNT = IMAGES / 2 };
+    static uint8_t bytes[1 << 16];
+    float p[DRAWS][ORDER][COUNT][CLASSES];
+    char out[300], model[320], file[320], images[320];
+    double sum = 0;
+    (void)state;
+    snprintf(out, sizeof out, "%s", in_temporary("draws"));
+    snprintf(model, sizeof model, "%s/model.bin", out);
+    snprintf(file, sizeof file, "%s", in_temporary("p.npy"));
+    snprintf(images, sizeof images, "%s", in_temporary("test-images"));
+    succeeded(bnn_run("train", put_small_config(), "--out", out, "--set", "symmetrization.mode=tie", "--set",
+                      "posterior.rho_init=-2", "--quiet"));
+    succeeded(bnn_run("predict", model, "--images", images, "--orbit", "--each-draw", "--samples", "3",
+                      "--out", file));
+    const size_t size = get_file(file, bytes, sizeof bytes);
+    assert_true(size > sizeof p && size < sizeof bytes);
+    memcpy(p, bytes + size - sizeof p, sizeof p);
+    for (size_t t = 0; t < DRAWS; t++)
+        for (size_t g = 0; g < ORDER; g++)
+            for (size_t i = 0; i < COUNT; i++)
+                for (size_t c = 0; c < CLASSES; c++)
+                    sum += pow((double)p[t][g][i][c] - (double)p[t][0][i][c], 2) / (DRAWS * ORDER * COUNT);
+    cJSON *json = json_of(bnn_run("eval", model, "--json", "--equivariance", "--samples", "3"));
+    assert_true(sum > 1e-5);
+    assert_close(figure(json, "equivariance.defect.single_draw"), sum, 1e-4, 1e-3);
+    cJSON_Delete(json);
+    json = json_of(bnn_run("score", "--probs", file, "--json"));
+    assert_close(figure(json, "equivariance.defect.single_draw"), sum, 1e-4, 1e-3);
+    cJSON_Delete(json);
+    assert_non_null(strstr(succeeded(bnn_run("eval", model, "--equivariance", "--samples", "3"))->out,
+                           "defect of a single draw"));
+    assert_non_null(
+        strstr(succeeded(bnn_run("eval", model, out, "--equivariance", "--samples", "3"))->out, "one draw"));
+    json = json_of(
+        bnn_run("eval", model, "--json", "--equivariance", "--samples", "3", "--draws", "independent"));
+    assert_true(cJSON_IsNull(member(json, "equivariance.defect.single_draw")));
+    cJSON_Delete(json);
+    succeeded(bnn_run("predict", model, "--images", images, "--orbit", "--samples", "3", "--out", file));
+    json = json_of(bnn_run("score", "--probs", file, "--json"));
+    assert_true(cJSON_IsNull(member(json, "equivariance.defect.single_draw")));
     cJSON_Delete(json);
 }
 
@@ -497,6 +544,7 @@ int main(void)
         cmocka_unit_test(what_would_break_a_draw_is_refused),
         cmocka_unit_test(a_file_off_the_orbits_is_refused),
         cmocka_unit_test(the_program_says_what_it_is),
+        cmocka_unit_test(the_program_measures_single_draws),
     };
     return cmocka_run_group_tests(tests, set_up_trainings, remove_temporary_directory);
 }

@@ -64,11 +64,12 @@ static double square(double x)
     return x * x;
 }
 
-/* (||sum_t d_t||^2 - sum_t ||d_t||^2) / (T(T-1)) of element g. */
-static double unbiased_of_element(const bnn_defect *defect, const double *probabilities, size_t g)
+/* Of element g: *unbiased <- (||sum_t d_t||^2 - sum_t ||d_t||^2) / (T(T-1)), NaN at one draw, and *single <- sum_t ||d_t||^2 / T. */
+static void measure_element(const bnn_defect *defect, const double *probabilities, size_t g, double *unbiased,
+                            double *single)
 {
     const size_t T = defect->draws, classes = defect->classes, stride = defect->order * classes;
-    double total = 0;
+    double total = 0, all_squares = 0;
     for (size_t c = 0; c < classes; c++) {
         double sum = 0, squares = 0;
         for (size_t t = 0; t < T; t++) {
@@ -78,8 +79,10 @@ static double unbiased_of_element(const bnn_defect *defect, const double *probab
             squares += difference * difference;
         }
         total += sum * sum - squares;
+        all_squares += squares;
     }
-    return total / ((double)T * (double)(T - 1));
+    *unbiased = T > 1 ? total / ((double)T * (double)(T - 1)) : NAN;
+    *single = all_squares / (double)T;
 }
 
 /* difference (order*classes, blocks) <- d averaged over the draws of each block, by columns. */
@@ -139,18 +142,19 @@ static double draw_variance(bnn_defect *defect, const double *gram, bool bounded
 }
 
 void bnn_defect_add(bnn_defect *defect, const double *probabilities, const double *mean, double *plugin,
-                    double *unbiased)
+                    double *unbiased, double *single)
 {
     const size_t order = defect->order, classes = defect->classes;
-    *plugin = *unbiased = 0;
+    *plugin = *unbiased = *single = 0;
     for (size_t g = 0; g < order; g++) {
-        const double figure = defect->draws > 1 ? unbiased_of_element(defect, probabilities, g) : NAN;
-        double distance = 0;
+        double distance = 0, figure, of_draws;
+        measure_element(defect, probabilities, g, &figure, &of_draws);
         for (size_t c = 0; c < classes; c++) distance += square(mean[g * classes + c] - mean[c]);
         defect->plugin_per_element[g] += distance;
         defect->unbiased_per_element[g] += figure;
         *plugin += distance / (double)order;
         *unbiased += figure / (double)order;
+        *single += of_draws / (double)order;
     }
     defect->images++;
     if (defect->blocks < 4) return;

@@ -393,6 +393,8 @@ bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const b
         bnn_metrics_set_temperature(e.accumulator, model->calibration.temperature);
     if (!status) status = bnn_predict(model, data, &with_labels, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
+    if (!status && options->draws == BNN_DRAWS_INDEPENDENT && !options->mean)
+        (*metrics)->defect_single_draw = NAN; /* p_t(g.x) is of another draw than p_t(x) */
     bnn_metrics_discard(e.accumulator);
     return status;
 }
