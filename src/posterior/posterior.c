@@ -9,7 +9,7 @@
 const char *const bnn_mean_init_names[] = {"kaiming", "zero", "prior", NULL};
 
 const bnn_family *const bnn_families[] = {&bnn_family_gaussian, &bnn_family_laplace, &bnn_family_lognormal,
-                                          NULL};
+                                          &bnn_family_point, NULL};
 
 const bnn_row *bnn_family_row(size_t i)
 {
@@ -61,6 +61,7 @@ bnn_status bnn_posterior_create(const bnn_network *network, const bnn_family *fa
     }
     for (size_t j = 0; j < n; j++) {
         q->prior_std[j] = 1;
+        if (family->point) q->rho[j] = -INFINITY;
         if (q->sign) q->sign[j] = 1;
     }
     *posterior = q;
@@ -190,7 +191,8 @@ void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, doub
         initial_means(posterior, init, layer, seed);
         if (bnn_posterior_family(posterior, layer)->signs) means_to_signs(posterior, layer, seed);
     }
-    for (size_t j = 0; j < posterior->count; j++) posterior->rho[j] = (bnn_real)rho_init;
+    for (size_t j = 0; !posterior->family->point && j < posterior->count; j++)
+        posterior->rho[j] = (bnn_real)rho_init;
 }
 
 bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from,
@@ -327,6 +329,7 @@ double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *l
     const bnn_family *family = bnn_posterior_family(posterior, layer);
     const size_t end = layer->bias_offset + layer->bias_count;
     double sum = 0;
+    if (family->point) return NAN;
     for (size_t from = layer->weight_offset; from < end; from += RUN) {
         const size_t count = end - from < RUN ? end - from : RUN;
         bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, from, count);
@@ -359,6 +362,7 @@ double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_laye
 {
     const size_t count = layer->weight_count + layer->bias_count;
     double sum = 0;
+    if (bnn_posterior_family(posterior, layer)->point) return NAN;
     for (size_t j = layer->weight_offset; j < layer->weight_offset + count; j++)
         sum += bnn_softplus((double)posterior->rho[j]) / (double)posterior->prior_std[j];
     return count ? sum / (double)count : 0;

@@ -358,7 +358,7 @@ static void check_q(const judged *j, const bnn_certificate *certificate, bnn_con
                                        : "the posterior equals its projection bit for bit");
     else if (signs_differ(j))
         broken(condition, name, SIGNS_DIFFER, append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
-    else if (isinf(certificate->kl_max))
+    else if (j->model->posterior->ties && isinf(certificate->kl_max))
         broken(condition, name,
                "weights share noise that the group does not take to weights that share noise",
                "the group of the training, or a mode without shared noise");

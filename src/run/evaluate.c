@@ -419,7 +419,11 @@ static bnn_status is_prior_invariant(const bnn_model *model, const bnn_group *gr
 bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *options,
                              const bnn_metrics *metrics, bnn_elbo *elbo, bnn_error *error)
 {
+    const bnn_family *family = model->posterior->family;
     bool invariant = true;
+    if (family->point)
+        return bnn_fail(error, BNN_BAD_INPUT, "family %s has no density, so there is no KL and no ELBO",
+                        family->row.name);
     if (options->mean) return bnn_fail(error, BNN_BAD_INPUT, "w = mu is one network, no expectation over q");
     if (options->average_over) {
         const bnn_status status = is_prior_invariant(model, options->average_over, &invariant, error);
