@@ -491,7 +491,7 @@ static void the_program_measures_single_draws(void **state)
 {
     enum { DRAWS = 3, ORDER = 4, COUNT = IMAGES / 2 };
     static uint8_t bytes[1 << 16];
-    float p[DRAWS][ORDER][COUNT][CLASSES];
+    bnn_real p[DRAWS][ORDER][COUNT][CLASSES];
     char out[300], model[320], file[320], images[320];
     double sum = 0;
     (void)state;

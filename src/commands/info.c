@@ -6,6 +6,7 @@
 #include "commands/command.h"
 
 static const char point_text[] = "a point has no density: no KL to the prior, which is weight decay";
+static const char tied_point_text[] = "the weights of an orbit are one; the file holds every weight";
 static const char ties_text[] = "the weights of an orbit share mu, sigma and one noise value; KL counts each "
                                 "orbit once; the file holds every weight";
 
@@ -59,13 +60,15 @@ static void add_calibration(cJSON *json, const bnn_calibration *c)
 static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, cJSON *json, bnn_error *error)
 {
     const char *training = bnn_safetensors_metadata(file, "training");
+    const bool tied_point = model->posterior->family->point;
     cJSON_AddStringToObject(json, "type", bnn_network_type_row(model->network->spec.type)->name);
     cJSON_AddStringToObject(json, "group", model->group->name);
     cJSON_AddStringToObject(json, "family", model->posterior->family->row.name);
     cJSON_AddStringToObject(json, "mode", model->config.symmetrization.mode);
     cJSON_AddNumberToObject(json, "parameters", (double)model->posterior->count);
     cJSON_AddNumberToObject(json, "free_parameters", free_parameters(model->posterior));
-    if (model->posterior->ties) cJSON_AddStringToObject(json, "ties", ties_text);
+    if (model->posterior->ties)
+        cJSON_AddStringToObject(json, "ties", tied_point ? tied_point_text : ties_text);
     cmd_add_number(json, "kl", bnn_posterior_kl(model->posterior));
     if (model->posterior->family->point) cJSON_AddStringToObject(json, "no_kl", point_text);
     if (model->class_names) {
