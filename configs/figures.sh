@@ -90,7 +90,8 @@ known_figures='accuracy=accuracy nll=nll ece=ece brier=brier
     orbit-accuracy=accuracy_orbit orbit-nll=nll_orbit orbit-ece=ece_orbit orbit-brier=brier_orbit
     elbo/image=elbo.per_example kl=elbo.kl agreement=equivariance.orbit_agreement
     symmetric-kl=equivariance.symmetric_kl.mean defect=equivariance.defect.plugin
-    unbiased=equivariance.defect.unbiased residual=equivariance.certificate.residual'
+    unbiased=equivariance.defect.unbiased single-draw=equivariance.defect.single_draw
+    residual=equivariance.certificate.residual'
 
 # all_figures NAMES: every known name, those of NAMES that are none, and seconds last, between blanks.
 all_figures() {

@@ -29,7 +29,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/figures.sh"
 out=${OUT:-runs/sweep}
 draws=${DRAWS:-shared}
-modes='none augment group-elbo average project orbit-expansion orbit-expansion-held tie'
+modes='none augment group-elbo average project orbit-expansion orbit-expansion-held tie equivariant'
 tab=$(printf '\t')
 
 die() {

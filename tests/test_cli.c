@@ -501,7 +501,7 @@ static void score_of_predictions_is_eval(void **state)
     }
     check_scored(settings[0], "--each-draw",
                  ARGUMENTS("equivariance.defect.unbiased", "equivariance.defect.standard_error",
-                           "uncertainty.mutual_information"));
+                           "equivariance.defect.single_draw", "uncertainty.mutual_information"));
     assert_one_line(bnn_run("predict", MODEL, "--images", REFERENCE "fcnn/images.npy", "--logits",
                             "--predictive", "group-averaged", "--out", in_temporary("logits.npy")),
                     2, "--logits", "--predictive posterior");
@@ -583,6 +583,7 @@ static void eval_prints_the_documented_keys(void **state)
                                           "equivariance.defect.plugin",
                                           "equivariance.defect.unbiased",
                                           "equivariance.defect.standard_error",
+                                          "equivariance.defect.single_draw",
                                           "equivariance.orbit_agreement",
                                           "equivariance.orbit_identity_agreement",
                                           "equivariance.symmetric_kl.mean",

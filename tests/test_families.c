@@ -41,7 +41,7 @@ static void divergences_match_integrals(void **state)
                                       {0, 1, 0, 1},     {0.2, 0.3, 0.2, 0.3000001}, {2, 0.4, -1, 0.4}};
     (void)state;
     for (const bnn_family *const *family = bnn_families; *family; family++)
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t i = 0; !(*family)->point && i < sizeof cases / sizeof *cases; i++) {
             const double *c = cases[i];
             double log_bc;
             const double kl = (*family)->divergence(c[0], c[1], c[2], c[3], &log_bc);
@@ -65,7 +65,7 @@ static void kl_is_the_divergence_from_the_prior(void **state)
     static const one cases[] = {{0.25, 0.5, 0, 1, 1}, {-1.5, 0.0625, 0.5, 0.75, -1}, {0, 2, 0.25, 1, 1}};
     (void)state;
     for (const bnn_family *const *family = bnn_families; *family; family++)
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t i = 0; !(*family)->point && i < sizeof cases / sizeof *cases; i++) {
             const one *p = &cases[i];
             const bnn_slice slice = slice_of(p);
             assert_close((*family)->kl(&slice),
@@ -84,6 +84,7 @@ static void kl_gradients_are_derivatives(void **state)
         const bnn_slice slice = slice_of(&p);
         bnn_real mu_gradient = 0, sigma_gradient = 0;
         double ignored, kl[4];
+        if ((*family)->point) continue;
         (*family)->kl_gradient(&slice, 2, &mu_gradient, &sigma_gradient);
         for (int i = 0; i < 4; i++) {
             const double shift = i % 2 ? -step : step;

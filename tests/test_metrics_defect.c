@@ -70,6 +70,40 @@ static double naive_standard_error(double p[T][G][N][C])
     return sqrt(fmax(images - both, 0) + naive_draw_variance(all, 1));
 }
 
+/* mean over draws, images and elements of ||p_t(g.x) - p_t(x)||^2. */
+static double naive_single_draw(double p[T][G][N][C])
+{
+    double sum = 0;
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < N; i++)
+            for (size_t g = 0; g < G; g++)
+                for (size_t c = 0; c < C; c++) sum += pow(p[t][g][i][c] - p[t][0][i][c], 2) / (T * N * G);
+    return sum;
+}
+
+static void the_defect_of_a_single_draw_matches_its_definition(void **state)
+{
+    static double p[T][G][N][C];
+    bnn_pcg32 rng;
+    (void)state;
+    bnn_pcg32_seed(&rng, 9, 1);
+    random_rows(&rng, &p[0][0][0][0], T * G * N, C);
+    bnn_metrics *m = measure(&p[0][0][0][0], T, G, N, C);
+    assert_true(m->defect_single_draw > 1e-2);
+    assert_close(m->defect_single_draw, naive_single_draw(p), 1e-12, 0);
+    assert_close(T * m->defect_plugin, m->defect_single_draw + (T - 1) * m->defect_unbiased, 1e-12, 0);
+    bnn_metrics_free(m);
+    for (size_t t = 0; t < T; t++) /* draws that differ, each invariant */
+        for (size_t g = 1; g < G; g++) memcpy(p[t][g], p[t][0], sizeof p[t][g]);
+    m = measure(&p[0][0][0][0], T, G, N, C);
+    assert_true(m->defect_single_draw == 0 && m->defect_plugin == 0);
+    bnn_metrics_free(m);
+    random_rows(&rng, &p[0][0][0][0], T * G * N, C);
+    m = measure(&p[0][0][0][0], 1, G, N, C);
+    assert_close(m->defect_single_draw, m->defect_plugin, 1e-12, 0);
+    bnn_metrics_free(m);
+}
+
 static void standard_error_matches_its_definition(void **state)
 {
     static double p[T][G][N][C], a[N], f[N];
@@ -252,6 +286,7 @@ static void many_draws_are_grouped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_defect_of_a_single_draw_matches_its_definition),
         cmocka_unit_test(standard_error_matches_its_definition),
         cmocka_unit_test(no_variation_no_error),
         cmocka_unit_test(covers_a_true_defect_of_zero),

@@ -119,13 +119,14 @@ static bool same_means(const char *a, const char *b)
 
 /* ---- what the posterior is at the end -------------------------------------------------------------------- */
 
-static const char *const triggered_modes[] = {"average", "project", "orbit-expansion", "tie"};
+static const char *const triggered_modes[] = {"average", "project", "orbit-expansion", "tie", "equivariant"};
 
 /* A held posterior is invariant bit for bit after training: every mode, optimiser, group and architecture. */
 static void check_held(const char *mode, const char *optimizer, const char *group, const char *type)
 {
     char mode_set[64], optimizer_set[64], group_set[64], type_set[64];
-    const bool expansion = strcmp(mode, "orbit-expansion") == 0, tie = strcmp(mode, "tie") == 0;
+    const bool expansion = strcmp(mode, "orbit-expansion") == 0,
+               tie = strcmp(mode, "tie") == 0 || strcmp(mode, "equivariant") == 0;
     snprintf(mode_set, sizeof mode_set, "symmetrization.mode=%s", mode);
     snprintf(optimizer_set, sizeof optimizer_set, "train.optimizer.name=%s", optimizer);
     snprintf(group_set, sizeof group_set, "group=%s", group);
@@ -148,7 +149,7 @@ static void held_posteriors_stay_invariant(void **state)
     static const char *const optimizers[] = {"sgd", "adamw", "ivon"}, *const groups[] = {"C4", "D4"};
     static const char *const types[] = {"fcnn", "cnn", "mlp"};
     (void)state;
-    for (size_t m = 0; m < 4; m++)
+    for (size_t m = 0; m < 5; m++)
         for (size_t o = 0; o < 3; o++)
             for (size_t g = 0; g < 2; g++)
                 for (size_t t = 0; t < 3; t++)
@@ -286,6 +287,7 @@ static void the_objective_counts_its_items(void **state)
     assert_int_equal(train("n", SETS("symmetrization.mode=none", "symmetrization.count=orbit")).epochs[0].n,
                      4 * IMAGES);
     assert_int_equal(train("n", SETS("symmetrization.mode=tie")).epochs[0].n, IMAGES);
+    assert_int_equal(train("n", SETS("symmetrization.mode=equivariant")).epochs[0].n, IMAGES);
     const history h = train("n", SETS("symmetrization.mode=augment", "symmetrization.augmentation=random"));
     assert_int_equal(h.epochs[0].n_base, IMAGES);
     assert_close(h.epochs[0].kl_weight, 1.0 / (4 * IMAGES), 1e-12, 0);

@@ -87,6 +87,7 @@ static void configurations_are_means_over_seeds(void **state)
                                            {"nll", "eval.nll"},
                                            {"elbo_per_example", "eval.elbo.per_example"},
                                            {"defect_unbiased", "eval.equivariance.defect.unbiased"},
+                                           {"defect_single_draw", "eval.equivariance.defect.single_draw"},
                                            {"auroc_entropy", "eval.uncertainty.ood.auroc_entropy"}};
     (void)state;
     cJSON *report = make_report();
@@ -125,6 +126,7 @@ static void the_page_has_the_figures_of_the_json(void **state)
                                          "eval.nll",
                                          "eval.ece",
                                          "eval.equivariance.defect.unbiased",
+                                         "eval.equivariance.defect.single_draw",
                                          "training.seconds",
                                          "forwards"};
     (void)state;

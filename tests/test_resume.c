@@ -89,6 +89,13 @@ static const char *const variants[][8] = {
      "data.validation_size=16"},
     {"symmetrization.mode=augment", "data.balance=sampling", "data.validation_size=16"},
     {"symmetrization.mode=tie", "data.balance=weights", "train.checkpoint_minutes=0"},
+    {"symmetrization.mode=augment", "posterior.family=point", "train.optimizer.name=adamw"},
+    {"symmetrization.mode=orbit-expansion", "symmetrization.stage1_epochs=2", "posterior.family=point",
+     "data.validation_size=16"},
+    {"symmetrization.mode=equivariant", "train.optimizer.name=ivon", "prior.std=learned", "train.samples=2",
+     "train.checkpoint_minutes=0"},
+    {"symmetrization.mode=equivariant", "posterior.family=laplace", "train.map_epochs=1",
+     "train.optimizer.name=adamw", "data.validation_size=16"},
     {"symmetrization.mode=augment", "train.kl_warmup_epochs=1", "train.kl_ramp_end=4", "train.kl_weight=0.1"},
     {"symmetrization.mode=augment", "data.validation_size=16", "train.optimizer.lr=5"}, /* soon at its best */
 };

@@ -15,27 +15,14 @@ static const bnn_network_spec specs[] = {
 };
 #define SPECS (sizeof specs / sizeof *specs)
 
-/* Ties the orbits of the action, without a look at the figures. */
-static void tie_orbits(const bnn_symmetry *symmetry, bnn_posterior *q)
-{
-    bnn_ties *ties = q->ties = bnn_ties_create(q->count);
-    assert_non_null(ties);
-    for (size_t j = 0; j < q->count; j++) ties->leader[j] = (uint32_t)j, ties->share[j] = 1;
-    for (size_t o = 0; o < symmetry->orbit_count; o++)
-        for (size_t first = symmetry->orbit_start[o], i = first; i < symmetry->orbit_start[o + 1]; i++) {
-            ties->leader[symmetry->orbit_member[i]] = symmetry->orbit_member[first];
-            ties->share[symmetry->orbit_member[i]] =
-                1 / (bnn_real)(symmetry->orbit_start[o + 1] - (uint32_t)first);
-        }
-}
-
 /* A random posterior, invariant under the action and tied by it. */
 static bnn_posterior *tied(const fixture *f, uint64_t seed)
 {
     bnn_posterior *q = test_posterior(f->network, seed);
     for (size_t j = 0; j < q->count; j++) q->mu[j] *= (bnn_real)0.3, q->prior_std[j] = (bnn_real)0.8;
     bnn_posterior_project(f->symmetry, q);
-    tie_orbits(f->symmetry, q);
+    q->ties = bnn_symmetry_ties(f->symmetry);
+    assert_non_null(q->ties);
     return q;
 }
 

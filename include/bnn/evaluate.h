@@ -104,7 +104,7 @@ typedef struct bnn_elbo {
     double total_error; /* standard error of total for other draws, on these images; NaN at one draw */
 } bnn_elbo;
 
-/* BNN_BAD_INPUT, with the reason why there is none: w = mu, or a group-averaged predictive under a prior that is not known
+/* BNN_BAD_INPUT, with the reason why there is none: w = mu, a point, or a group-averaged predictive under a prior that is not known
  * to be invariant. `metrics` are the figures of labelled images under `options`. */
 bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *options,
                              const bnn_metrics *metrics, bnn_elbo *elbo, bnn_error *error);

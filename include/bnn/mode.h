@@ -29,7 +29,7 @@ typedef struct bnn_mode {
     bool replaces_network;             /* the model has another network after the trigger */
     bool averages_factors;             /* q's factors are averaged, which not every family survives */
     bool orbit_a_draw;                 /* a step needs an image's orbit under one weight draw */
-    bool ties_weights;                 /* weights share noise (bnn_ties) after the trigger */
+    bool ties_weights;                 /* weights of an orbit share noise (bnn_ties) after the trigger */
     bnn_representation representation; /* of hidden channels, where the configuration says auto */
 
     /* Asked once, before training: a trigger does not change it. */

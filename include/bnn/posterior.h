@@ -31,12 +31,21 @@ typedef struct bnn_slice {
     const bnn_real *sign;                   /* NULL unless the family has signs */
 } bnn_slice;
 
+/* A key of the configuration that means nothing to a family: at `harmless` (as JSON) it says nothing false, NULL: at no value,
+ * "": at any; elsewhere it is refused. */
+typedef struct bnn_unread_key {
+    const char *path, *harmless;
+} bnn_unread_key;
+
 /* A family of distributions of one weight: one file, one row of bnn_families. */
 typedef struct bnn_family {
     bnn_row row;
     const struct bnn_family *head; /* of the head; NULL: the family itself */
     bool signs;                    /* a fixed random sign a weight, which a group does not move */
     bool averages_leave;           /* an average of its members over the group is none of its members */
+    bool
+        point; /* all of it at mu: rho is -infinity and stays so, files have none, there is no KL, and eps counts for nothing */
+    const bnn_unread_key *unread; /* ends with a NULL path; row.reason says why. NULL: none */
     bool normal; /* w - mu is sigma times a standard normal, as the estimators of pre-activations assume */
 
     /* n draws of the noise eps that the reparameterisation starts from. */
@@ -52,15 +61,15 @@ typedef struct bnn_family {
     void (*pull_back)(const bnn_slice *slice, const bnn_real *eps, const bnn_real *w_gradient,
                       bnn_real *mu_gradient, bnn_real *sigma_gradient);
 
-    /* KL(q || p) in nats, summed. */
+    /* KL(q || p) in nats, summed. NULL for a point. */
     double (*kl)(const bnn_slice *slice);
 
-    /* d loss / d mu += weight * dKL/dmu, and the same of sigma. */
+    /* d loss / d mu += weight * dKL/dmu, and the same of sigma. Of a point, -log p(mu) stands for the KL. */
     void (*kl_gradient)(const bnn_slice *slice, bnn_real weight, bnn_real *mu_gradient,
                         bnn_real *sigma_gradient);
 
     /* Empirical Bayes: given all else, KL is least at the prior std s with s^prior_power = the mean over the weights of the
-     * moment, which is summed over a slice. */
+     * moment, which is summed over a slice. NULL: there is no such s. */
     int prior_power;
     double (*prior_moment)(const bnn_slice *slice);
 
@@ -72,7 +81,7 @@ typedef struct bnn_family {
 
 extern const bnn_family *const bnn_families[]; /* NULL-terminated, the default first */
 const bnn_row *bnn_family_row(size_t i);       /* the registry */
-extern const bnn_family bnn_family_gaussian, bnn_family_laplace, bnn_family_lognormal;
+extern const bnn_family bnn_family_gaussian, bnn_family_laplace, bnn_family_lognormal, bnn_family_point;
 
 /* NULL when there is none of that name. */
 const bnn_family *bnn_family_find(const char *name);
@@ -174,14 +183,15 @@ size_t bnn_network_runs(const bnn_network *network, bnn_run *runs);
 /* w (count) <- the centre of q: mu for a gaussian. */
 void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w);
 
-/* KL(q || p) in nats, summed in double; of one layer (weights and biases), and of all. */
+/* KL(q || p) in nats, summed in double; of one layer (weights and biases), and of all. NaN for a point. */
 double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *layer);
 double bnn_posterior_kl(const bnn_posterior *posterior);
 
 /* The free parameters of a layer: all, or of each tie one. */
 double bnn_posterior_layer_free(const bnn_posterior *posterior, const bnn_layer *layer);
 
-/* The mean of sigma_j / s_j over a layer's parameters: 1 at the prior, near 0 for a vanishing variance. */
+/* The mean of sigma_j / s_j over a layer's parameters: 1 at the prior, near 0 for a vanishing variance, NaN for a
+ * point. */
 double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_layer *layer);
 
 #endif

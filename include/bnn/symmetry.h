@@ -64,6 +64,10 @@ void bnn_symmetry_project(const bnn_symmetry *symmetry, bnn_real *values);
 /* Whether rho(h) values = values (count), bit for bit, for every h. */
 bool bnn_symmetry_is_invariant(const bnn_symmetry *symmetry, const bnn_real *values);
 
+/* One noise value an orbit: each orbit's leader is its smallest parameter. A posterior whose figures agree within orbits then has
+ * draws w with rho(h) w = w for every h: each is an equivariant network where bnn_network_commutes. NULL when memory is short. */
+bnn_ties *bnn_symmetry_ties(const bnn_symmetry *symmetry);
+
 /* One-shot operators on a posterior (arXiv:2606.26273). Each acts on every orbit of parameters, and leaves q
  * exactly invariant, bit for bit. sigma (not rho) is averaged; what an orbit's entries already agree on is
  * left as it is, so each operator applied twice is applied once. The prior is not touched.

@@ -413,6 +413,16 @@ bnn_status cmd_certify(const bnn_model *model, const bnn_group *group, bnn_certi
 
 /* ---- predictions and data ------------------------------------------------------------------------------ */
 
+void cmd_tell_point(const cmd_line *line, const bnn_model *model)
+{
+    char who[32], text[BNN_LINE];
+    snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+    snprintf(text, sizeof text,
+             "family %s has no noise: every draw is the network at w = mu, and one is taken",
+             model->posterior->family->row.name);
+    cmd_print_message(who, text);
+}
+
 bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
                                bnn_predict_options *options, bnn_error *error)
 {
@@ -430,6 +440,11 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, con
     if (!status) status = cmd_threads(line, &options->threads, error);
     if (status) return status;
     options->draws = (bnn_draws)draws;
+    if (model->posterior->family->point) {
+        if (options->samples > 1 || draws == BNN_DRAWS_INDEPENDENT) cmd_tell_point(line, model);
+        options->mean = true;
+        options->samples = 1;
+    }
     if (predictive == BNN_PREDICT_GROUP_AVERAGED) options->average_over = group;
     return BNN_OK;
 }

@@ -147,9 +147,12 @@ bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file
                              bnn_error *error);
 
 /* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive, --no-calibration and
- * --threads, by default those of the model's configuration. `group` is that of a group-averaged predictive. */
+ * --threads, by default those of the model's configuration; a point is predicted at w = mu. `group` is that of a group-averaged predictive. */
 bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
                                bnn_predict_options *options, bnn_error *error);
+
+/* Says on standard error that more draws of a point than one are one. */
+void cmd_tell_point(const cmd_line *line, const bnn_model *model);
 
 /* Warns on standard error where a calibrated model is used with another predictive than it was calibrated for. */
 void cmd_tell_calibration(const cmd_line *line, const bnn_calibration *calibration,

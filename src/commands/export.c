@@ -48,7 +48,8 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (!status) status = cmd_load_model(line.operands[0], &model, NULL, error);
     if (!status) status = cmd_group(&line, model, &group, error);
     if (!status) {
-        options.mean = options.samples == 0;
+        if (model->posterior->family->point && options.samples > 1) cmd_tell_point(&line, model);
+        options.mean = options.samples == 0 || model->posterior->family->point;
         options.seed = model->config.seed;
         options.purpose = BNN_STREAM_EVALUATION_NOISE;
         options.average_over = cmd_flag(&line, "group-average") ? group : NULL;

@@ -71,6 +71,7 @@ void figures_add_equivariance(cJSON *json, const bnn_metrics *m, const bnn_group
     cmd_add_number(defect, "plugin_std", m->defect_plugin_std);
     cmd_add_number(defect, "unbiased", m->defect_unbiased);
     cmd_add_number(defect, "standard_error", m->defect_standard_error);
+    cmd_add_number(defect, "single_draw", m->defect_single_draw);
     cmd_add_numbers(defect, "per_element", m->defect_unbiased_per_element, m->order);
     cmd_add_numbers(defect, "plugin_per_element", m->defect_plugin_per_element, m->order);
     if (group) add_elements(defect, group, height, width);
@@ -280,6 +281,7 @@ static const struct row {
     {"equivariance.defect.plugin", "defect, plug-in", "%.3e"},
     {"equivariance.defect.unbiased", "defect, unbiased", "%.3e"},
     {"equivariance.defect.standard_error", "  standard error", "%.1e"},
+    {"equivariance.defect.single_draw", "defect of a single draw", "%.3e"},
     {"equivariance.certificate.residual", "certificate of q: residual", "%.3e"},
     {"equivariance.certificate.kl_max", "  KL(q || rho(h) q), largest", "%.3e"},
     {"equivariance.certificate.l1_bound", "  bound on |F(h.x) - F(x)|_1, any x", "%.3e"},

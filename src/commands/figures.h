@@ -21,6 +21,9 @@
     "is for new images and new draws; +- 2 of it cover 91 to 95 % from 10 images and 16 draws on, 82 to 91 " \
     "% at 4\n"                                                                                               \
     "draws, 67 to 83 % at 2 images, and less where the defect is of the error's size.\n"                     \
+    "defect.single_draw is the mean over draws of what each draw's own prediction changes: 0 where every "   \
+    "draw is an equivariant\n"                                                                               \
+    "network; null where draws are not shared over the orbit, or the predictions may be means over draws.\n" \
     "Standard errors after +- are for other images under the same draws (deviation over images / sqrt n; "   \
     "of the ECE, the\n"                                                                                      \
     "jackknife); an image's orbit counts as one observation. Other draws change all images at once and are " \

@@ -38,6 +38,7 @@ static const struct column {
     {"equivariance.defect.plugin", "defect", "%.3e"},
     {"equivariance.defect.unbiased", "unbiased", "%.3e"},
     {"equivariance.defect.standard_error", "std. error", "%.1e"},
+    {"equivariance.defect.single_draw", "one draw", "%.3e"},
     {"equivariance.certificate.residual", "residual", "%.3e"},
     {"timing.seconds", "seconds", "%.2f"},
 };

@@ -1,8 +1,23 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bnn/model.h"
 #include "commands/command.h"
+
+static const char point_text[] = "a point has no density: no KL to the prior, which is weight decay";
+static const char tied_point_text[] = "the weights of an orbit are one; the file holds every weight";
+static const char ties_text[] = "the weights of an orbit share mu, sigma and one noise value; KL counts each "
+                                "orbit once; the file holds every weight";
+
+/* Those that have noise of their own; shares sum up to whole numbers. */
+static double free_parameters(const bnn_posterior *q)
+{
+    double sum = 0;
+    for (size_t l = 0; l < q->network->layer_count; l++)
+        sum += bnn_posterior_layer_free(q, &q->network->layers[l]);
+    return round(sum);
+}
 
 static void add_layers(cJSON *json, const bnn_model *model)
 {
@@ -16,6 +31,8 @@ static void add_layers(cJSON *json, const bnn_model *model)
         cJSON_AddNumberToObject(entry, "in_channels", (double)layer->shape.in.channels);
         cJSON_AddNumberToObject(entry, "out_channels", (double)layer->shape.out.channels);
         cJSON_AddNumberToObject(entry, "parameters", (double)(layer->weight_count + layer->bias_count));
+        cJSON_AddNumberToObject(entry, "free_parameters",
+                                round(bnn_posterior_layer_free(model->posterior, layer)));
         cJSON_AddStringToObject(entry, "representation",
                                 layer->out_representation == BNN_REGULAR ? "regular" : "trivial");
         cmd_add_number(entry, "kl", bnn_posterior_layer_kl(model->posterior, layer));
@@ -43,12 +60,17 @@ static void add_calibration(cJSON *json, const bnn_calibration *c)
 static bnn_status describe(const bnn_model *model, const bnn_safetensors *file, cJSON *json, bnn_error *error)
 {
     const char *training = bnn_safetensors_metadata(file, "training");
+    const bool tied_point = model->posterior->family->point;
     cJSON_AddStringToObject(json, "type", bnn_network_type_row(model->network->spec.type)->name);
     cJSON_AddStringToObject(json, "group", model->group->name);
     cJSON_AddStringToObject(json, "family", model->posterior->family->row.name);
     cJSON_AddStringToObject(json, "mode", model->config.symmetrization.mode);
     cJSON_AddNumberToObject(json, "parameters", (double)model->posterior->count);
+    cJSON_AddNumberToObject(json, "free_parameters", free_parameters(model->posterior));
+    if (model->posterior->ties)
+        cJSON_AddStringToObject(json, "ties", tied_point ? tied_point_text : ties_text);
     cmd_add_number(json, "kl", bnn_posterior_kl(model->posterior));
+    if (model->posterior->family->point) cJSON_AddStringToObject(json, "no_kl", point_text);
     if (model->class_names) {
         cJSON *names = cJSON_AddArrayToObject(json, "classes");
         for (size_t c = 0; c < model->network->spec.classes; c++)
@@ -66,41 +88,69 @@ static double number(const cJSON *object, const char *name)
     return cJSON_IsNumber(value) ? value->valuedouble : 0;
 }
 
+/* The number, or "-" where it is null. */
+static const char *cell(const cJSON *object, const char *name, const char *format, char text[32])
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
+    snprintf(text, 32, cJSON_IsNumber(value) ? format : "-", number(object, name));
+    return text;
+}
+
+static void print_layers(const cJSON *layers)
+{
+    const cJSON *layer;
+    char kl[32], spread[32];
+    printf("%-16s %-6s %6s %6s %10s %10s %-9s %12s %12s\n", "layer", "kind", "in", "out", "parameters",
+           "free", "channels", "KL (nats)", "sigma/prior");
+    cJSON_ArrayForEach(layer, layers)
+        printf("%-16s %-6s %6.0f %6.0f %10.0f %10.0f %-9s %12s %12s\n",
+               cJSON_GetObjectItemCaseSensitive(layer, "name")->valuestring,
+               cJSON_GetObjectItemCaseSensitive(layer, "kind")->valuestring, number(layer, "in_channels"),
+               number(layer, "out_channels"), number(layer, "parameters"), number(layer, "free_parameters"),
+               cJSON_GetObjectItemCaseSensitive(layer, "representation")->valuestring,
+               cell(layer, "kl", "%.2f", kl), cell(layer, "sigma_over_prior", "%.4f", spread));
+}
+
+static void print_training(const cJSON *training)
+{
+    const char *nll = cJSON_HasObjectItem(training, "data_nll") ? "data_nll" : "train_nll"; /* older files */
+    printf("\ntrained for %.0f epochs: N %.0f (%.0f base images), beta %g, training nll %.4f",
+           number(training, "epoch"), number(training, "n"), number(training, "n_base"),
+           number(training, "kl_weight"), number(training, "train_nll"));
+    if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(training, "kl")))
+        printf(", KL %.1f\nobjective (at N) %.1f nats, ELBO (at N0) %.1f", number(training, "kl"),
+               -number(training, "train_nll") * number(training, "n") - number(training, "kl"),
+               -number(training, nll) * number(training, "n_base") - number(training, "kl"));
+    putchar('\n');
+}
+
 static void print_table(const cJSON *json)
 {
-    const cJSON *layer, *calibration = cJSON_GetObjectItemCaseSensitive(json, "calibration"),
-                        *training = cJSON_GetObjectItemCaseSensitive(json, "training");
+    const cJSON *calibration = cJSON_GetObjectItemCaseSensitive(json, "calibration"),
+                *training = cJSON_GetObjectItemCaseSensitive(json, "training");
     static const char *const names[] = {"type", "group", "family", "mode"};
-    const char *nll = cJSON_HasObjectItem(training, "data_nll") ? "data_nll" : "train_nll"; /* older files */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         printf("%-12s %s\n", names[i], cJSON_GetObjectItemCaseSensitive(json, names[i])->valuestring);
     const cJSON *name, *classes = cJSON_GetObjectItemCaseSensitive(json, "classes");
     if (classes) printf("%-12s", "classes");
     cJSON_ArrayForEach(name, classes) printf(" %s%s", name->valuestring, name->next ? "," : "\n");
-    printf("%-12s %.0f\n%-12s %.2f nats\n\n", "parameters", number(json, "parameters"), "KL",
-           number(json, "kl"));
-    printf("%-16s %-6s %6s %6s %10s %-9s %12s %12s\n", "layer", "kind", "in", "out", "parameters", "channels",
-           "KL (nats)", "sigma/prior");
-    cJSON_ArrayForEach(layer, cJSON_GetObjectItemCaseSensitive(json, "layers"))
-        printf("%-16s %-6s %6.0f %6.0f %10.0f %-9s %12.2f %12.4f\n",
-               cJSON_GetObjectItemCaseSensitive(layer, "name")->valuestring,
-               cJSON_GetObjectItemCaseSensitive(layer, "kind")->valuestring, number(layer, "in_channels"),
-               number(layer, "out_channels"), number(layer, "parameters"),
-               cJSON_GetObjectItemCaseSensitive(layer, "representation")->valuestring, number(layer, "kl"),
-               number(layer, "sigma_over_prior"));
+    const bool tied = cJSON_HasObjectItem(json, "ties");
+    printf("%-12s %.0f\n", "parameters", number(json, "parameters"));
+    if (tied)
+        printf("%-12s %.0f: %s\n", "of them free", number(json, "free_parameters"),
+               cJSON_GetObjectItemCaseSensitive(json, "ties")->valuestring);
+    if (cJSON_HasObjectItem(json, "no_kl"))
+        printf("%-12s none: %s\n\n", "KL", cJSON_GetObjectItemCaseSensitive(json, "no_kl")->valuestring);
+    else
+        printf("%-12s %.2f nats\n\n", "KL", number(json, "kl"));
+    print_layers(cJSON_GetObjectItemCaseSensitive(json, "layers"));
     if (calibration)
         printf("\ncalibrated on %.0f images with %.0f draws: temperature %.4f, %s sets of coverage %g\n",
                number(calibration, "images"), number(calibration, "samples"),
                number(calibration, "temperature"),
                cJSON_GetObjectItemCaseSensitive(calibration, "method")->valuestring,
                number(calibration, "wanted"));
-    if (training)
-        printf("\ntrained for %.0f epochs: N %.0f (%.0f base images), beta %g, training nll %.4f, KL %.1f\n"
-               "objective (at N) %.1f nats, ELBO (at N0) %.1f\n",
-               number(training, "epoch"), number(training, "n"), number(training, "n_base"),
-               number(training, "kl_weight"), number(training, "train_nll"), number(training, "kl"),
-               -number(training, "train_nll") * number(training, "n") - number(training, "kl"),
-               -number(training, nll) * number(training, "n_base") - number(training, "kl"));
+    if (training) print_training(training);
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)

@@ -35,6 +35,8 @@ const report_figure report_figures[] = {
     {"defect_unbiased", "eval.equivariance.defect.unbiased", "defect, unbiased",
      "mean of ||F(g.x) - F(x)||^2 over images and G, without Monte-Carlo bias: 0 is exact symmetry", "%.2e",
      0},
+    {"defect_single_draw", "eval.equivariance.defect.single_draw", "defect, one draw",
+     "the same of a single draw's own prediction, mean over draws", "%.2e", 0},
     {"training_seconds", "training.seconds", "seconds", "of training, all epochs", "%.1f", 0},
     {"forwards", "forwards", "forwards", "passes of the network a prediction", "%.0f", 0},
     {"entropy", "eval.uncertainty.entropy", "entropy", "of the predictive F(x), mean over images, nats",

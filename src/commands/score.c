@@ -166,6 +166,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         status = score(&line, probs, shape, labels, &metrics, error);
         if (status == BNN_BAD_INPUT) bnn_fail_in(error, status, name);
     }
+    if (!status && probs->rank < 4) metrics->defect_single_draw = NAN; /* these may be means over draws */
     if (!status) status = print(&line, metrics, probs->rank > 2, error);
     bnn_metrics_free(metrics);
     free(labels);

@@ -27,6 +27,12 @@ static bnn_status symmetrize(const cmd_line *line, bnn_model *model, bnn_error *
     const bool project = cmd_flag(line, "project");
     bnn_symmetry *symmetry = NULL;
     int average, representation;
+    if (!project && model->posterior->family->point)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "bnn symmetrize: --average: found a model of family %s, which has no density to average; "
+            "expected --project, the mean of the points of an orbit",
+            model->posterior->family->row.name);
     bnn_status status = cmd_choice(line, "average", bnn_average_names, BNN_GEOMETRIC, &average, error);
     if (!status)
         status = cmd_choice(line, "channels", channels, project ? BNN_REGULAR : BNN_TRIVIAL, &representation,

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,9 +49,11 @@ static void print_message(void *context, const char *line)
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 {
-    snprintf(text, size, "epoch %zu/%zu%s  nll*N %.1f  kl %.1f  beta %.3g  N %zu", e->epoch, e->epochs,
-             e->map ? " (w = mu)" : "", e->train_nll * (double)e->n, e->kl, e->kl_weight, e->n);
-    if (!e->map)
+    snprintf(text, size, "epoch %zu/%zu%s  nll*N %.1f", e->epoch, e->epochs, e->map ? " (w = mu)" : "",
+             e->train_nll * (double)e->n);
+    if (isfinite(e->kl)) bnn_append(text, size, "  kl %.1f", e->kl);
+    bnn_append(text, size, "  beta %.3g  N %zu", e->kl_weight, e->n);
+    if (isfinite(e->objective))
         bnn_append(text, size, "  objective %.1f  elbo %.1f (N0 %zu)", e->objective, e->elbo, e->n_base);
     bnn_append(text, size, "  acc %.4f", e->train_accuracy);
     if (e->validated)
@@ -68,8 +71,9 @@ static void print_step(void *context, size_t epoch, size_t epochs, double fracti
     if (epoch > 1) { /* the rest is known from the last epoch */
         bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
                           sizeof left);
-        bnn_append(text, sizeof text, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl,
-                   p->last.train_accuracy, p->last.image_samples_per_second, left);
+        if (isfinite(p->last.kl)) bnn_append(text, sizeof text, "  kl %.1f", p->last.kl);
+        bnn_append(text, sizeof text, "  acc %.4f  %.0f/s  %s left", p->last.train_accuracy,
+                   p->last.image_samples_per_second, left);
     }
     live_line_show(&p->line, text);
 }
@@ -221,7 +225,8 @@ const subcommand cmd_train = {.name = "train",
                                          "left behind, with the kl at its end. map: whether it\n"
                                          "was one of train.map_epochs, at w = mu: train_nll and the "
                                          "validation's figures are then those of w = mu, and elbo\n"
-                                         "and objective are null, since neither is an expectation under q. "
+                                         "and objective are null, since neither is an expectation under q; "
+                                         "of a point they and kl always are. "
                                          "layers: kl, and sigma_over_prior, the mean of\n"
                                          "sigma/s (1 at the prior, near 0 where the variance vanishes).\n"
                                          "symmetrization, where the epoch began with the mode's step on a "

@@ -253,6 +253,45 @@ static bnn_status check_start(const char *name, bnn_registry *modes, bnn_config 
     return status;
 }
 
+/* Whether a key's value, or what it is set to, says nothing false where nothing reads it. */
+static bool is_harmless(const config_key *key, const char *harmless, const bnn_config *config)
+{
+    if (!harmless || !*harmless) return harmless;
+    bnn_config other = *config;
+    cJSON *value = cJSON_Parse(harmless);
+    if (value) config_set_value(key, value, &other);
+    cJSON_Delete(value);
+    cJSON *found = config_get_value(key, config), *wanted = config_get_value(key, &other);
+    const bool same = cJSON_Compare(found, wanted, true);
+    cJSON_Delete(wanted);
+    cJSON_Delete(found);
+    return same;
+}
+
+/* Marks the keys that mean nothing to the family, and refuses those that ask for something. */
+static bnn_status check_unread(const char *name, bnn_registry *modes, bnn_config *config, bnn_error *error)
+{
+    const bnn_family *family = bnn_family_find(config->posterior.family);
+    for (const bnn_unread_key *u = family->unread; u && u->path; u++) {
+        const config_key *key = config_find_key(u->path);
+        const size_t i = (size_t)(key - config_keys);
+        config->unread[i] = true;
+        if (!config->given[i] || !modes || is_harmless(key, u->harmless, config)) continue;
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: %s: is set, but posterior.family %s does not read it: %s%s%s", name, u->path,
+                        family->row.name, family->row.reason, u->harmless ? "; expected " : "",
+                        u->harmless ? u->harmless : "");
+    }
+    if (config->prior.std.scale == BNN_PRIOR_LEARNED && !family->prior_moment)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: prior.std: found \"learned\" with posterior.family %s, expected a number, a list of "
+            "them or \"fan-in\": %s to learn it from",
+            name, family->row.name, family->row.reason);
+    if (family->point) config->eval.samples = 1;
+    return BNN_OK;
+}
+
 static bnn_status check_model(const char *name, const bnn_config *c, bnn_error *error)
 {
     if (c->model.input.count != 0 && c->model.input.count != 3)
@@ -293,10 +332,12 @@ static bnn_status check_ramp(const char *name, const char *which, double warmup,
 static bnn_status check_family(const char *name, const char *key, const bnn_row *row, bool needs,
                                const bnn_config *c, bnn_error *error)
 {
-    if (!needs || bnn_family_find(c->posterior.family)->normal) return BNN_OK;
+    const bnn_family *family = bnn_family_find(c->posterior.family);
+    if (!needs || family->normal) return BNN_OK;
     return bnn_fail(error, BNN_BAD_INPUT,
-                    "%s: %s: found \"%s\" with family %s, expected one whose noise is normal", name, key,
-                    row->name, c->posterior.family);
+                    "%s: %s: found \"%s\" with family %s, expected one whose noise is normal%s%s", name, key,
+                    row->name, c->posterior.family, family->row.reason ? ": " : "",
+                    family->row.reason ? family->row.reason : "");
 }
 
 static bnn_status check_train(const char *name, const bnn_config *c, bnn_error *error)
@@ -362,6 +403,7 @@ bnn_status bnn_config_parse(const char *name, const char *text, const char *cons
     if (!status) status = check_names(name, modes, config, error);
     if (!status) status = check_read(name, modes, config, error);
     if (!status) status = check_start(name, modes, config, error);
+    if (!status) status = check_unread(name, modes, config, error);
     if (!status) status = check_model(name, config, error);
     if (!status) status = check_train(name, config, error);
     if (!status) resolve(config);

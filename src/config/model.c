@@ -148,9 +148,9 @@ bnn_status bnn_posterior_tensors(const bnn_posterior *q, bnn_tensor_visitor *vis
         bnn_real *array;
     } parts[] = {
         {"weight_mu", false, true, q->mu},
-        {"weight_rho", false, true, q->rho},
+        {"weight_rho", false, !q->family->point, q->rho},
         {"bias_mu", true, true, q->mu},
-        {"bias_rho", true, true, q->rho},
+        {"bias_rho", true, !q->family->point, q->rho},
         {"prior_mu", false, q->random_prior, q->prior_mean},
         {"prior_std", false, q->random_prior, q->prior_std},
         {"weight_sign", false, q->sign != NULL, q->sign},

@@ -75,6 +75,18 @@ static double square(double x)
     return x * x;
 }
 
+/* Of element g: sum_mt ||d_mt||^2 / (M T), that of a draw by itself. */
+static double of_draws(const bnn_defect *defect, const double *probabilities, size_t g)
+{
+    const size_t rows = defect->members * defect->draws, classes = defect->classes;
+    double sum = 0;
+    for (size_t t = 0; t < rows; t++) {
+        const double *row = probabilities + t * defect->order * classes;
+        for (size_t c = 0; c < classes; c++) sum += square(row[g * classes + c] - row[c]);
+    }
+    return sum / (double)rows;
+}
+
 /* difference (order*classes, blocks) <- d averaged over the draws of each block, by columns. */
 static void average_blocks(bnn_defect *defect, const double *probabilities)
 {
@@ -133,10 +145,10 @@ static double draw_variance(bnn_defect *defect, const double *gram, bool bounded
 }
 
 void bnn_defect_add(bnn_defect *defect, const double *probabilities, const double *mean, double *plugin,
-                    double *unbiased)
+                    double *unbiased, double *single)
 {
     const size_t order = defect->order, classes = defect->classes;
-    *plugin = *unbiased = 0;
+    *plugin = *unbiased = *single = 0;
     for (size_t g = 0; g < order; g++) {
         const double figure = bnn_members_add(defect->pairs, probabilities, g);
         double distance = 0;
@@ -145,6 +157,7 @@ void bnn_defect_add(bnn_defect *defect, const double *probabilities, const doubl
         defect->unbiased_per_element[g] += figure;
         *plugin += distance / (double)order;
         *unbiased += figure / (double)order;
+        *single += of_draws(defect, probabilities, g) / (double)order;
     }
     defect->images++;
     if (defect->blocks < 4) return;

@@ -27,10 +27,10 @@ bnn_status bnn_defect_create(size_t members, size_t draws, size_t order, size_t 
                              const uint64_t *streams, bnn_defect **defect, bnn_error *error);
 void bnn_defect_free(bnn_defect *defect);
 
-/* One image: p_t(g.x) as (members, draws, order, classes) and their mean over draws (order, classes); *plugin and
- * *unbiased receive the image's figures (unbiased is NaN at one draw). */
+/* One image: p_t(g.x) as (members, draws, order, classes) and their mean over draws (order, classes); *plugin, *unbiased and
+ * *single receive the image's figures (unbiased is NaN at one draw), the last the mean over draws of a draw's own. */
 void bnn_defect_add(bnn_defect *defect, const double *probabilities, const double *mean, double *plugin,
-                    double *unbiased);
+                    double *unbiased, double *single);
 
 /* The standard error of the mean over images of the unbiased figure, given the images' figures. */
 double bnn_defect_standard_error(bnn_defect *defect, const double *unbiased);

@@ -20,7 +20,7 @@ struct image_figures {
     double within_members, between_members;
     double orbit_agreement, orbit_identity_agreement;
     double symmetric_kl, symmetric_kl_variance; /* over g != e: mean, and variance about it */
-    double defect_plugin, defect_unbiased;
+    double defect_plugin, defect_unbiased, defect_single_draw;
 };
 
 struct bnn_metrics_accumulator {
@@ -366,7 +366,8 @@ bnn_status bnn_metrics_add(bnn_metrics_accumulator *accumulator, const double *p
         add_orbit(a, &image);
         add_label(a, labels ? &labels[i] : NULL, &image);
         add_likelihood(a, labels ? &labels[i] : NULL, terms, images, i, &image);
-        bnn_defect_add(a->defect, a->orbit, a->mean, &image.defect_plugin, &image.defect_unbiased);
+        bnn_defect_add(a->defect, a->orbit, a->mean, &image.defect_plugin, &image.defect_unbiased,
+                       &image.defect_single_draw);
         a->images[a->count++] = image;
     }
     return BNN_OK;
@@ -431,6 +432,7 @@ static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_me
     m->symmetric_kl_std = sqrt(within + between * between);
     m->defect_plugin = mean_of(a, FIGURE(defect_plugin), scratch, &m->defect_plugin_std);
     m->defect_unbiased = mean_of(a, FIGURE(defect_unbiased), scratch, NULL);
+    m->defect_single_draw = mean_of(a, FIGURE(defect_single_draw), scratch, NULL);
     copy_figure(a, FIGURE(defect_unbiased), scratch);
     m->defect_standard_error = bnn_defect_standard_error(a->defect, scratch);
 }

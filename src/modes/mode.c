@@ -6,10 +6,9 @@
 #include "base/text.h"
 #include "modes/modes.h"
 
-const bnn_mode *const bnn_modes[] = {&bnn_mode_augment,    &bnn_mode_none,
-                                     &bnn_mode_group_elbo, &bnn_mode_average,
-                                     &bnn_mode_project,    &bnn_mode_orbit_expansion,
-                                     &bnn_mode_tie,        NULL};
+const bnn_mode *const bnn_modes[] = {&bnn_mode_augment, &bnn_mode_none,        &bnn_mode_group_elbo,
+                                     &bnn_mode_average, &bnn_mode_project,     &bnn_mode_orbit_expansion,
+                                     &bnn_mode_tie,     &bnn_mode_equivariant, NULL};
 
 const bnn_row *bnn_mode_row(size_t i)
 {
@@ -139,10 +138,24 @@ bnn_status bnn_settle_held(const char *name, bnn_config *config, bnn_error *erro
     return bnn_settle_unaugmented(name, config, error);
 }
 
+/* Averages of factors, products or mixtures, ask for densities. */
+static bnn_status check_factors(const char *name, const bnn_config *config, bnn_error *error)
+{
+    const bnn_mode *mode = bnn_mode_of(config);
+    const bnn_family *family = bnn_family_find(config->posterior.family);
+    if (!mode->averages_factors || !family->point) return BNN_OK;
+    return bnn_fail(
+        error, BNN_BAD_INPUT,
+        "%s: symmetrization.mode: found \"%s\" with family %s, expected another, as \"%s\", the mean of "
+        "the points of an orbit: a point has no density to average",
+        name, mode->row.name, family->row.name, bnn_mode_project.row.name);
+}
+
 bnn_status bnn_mode_check(const char *name, bnn_config *config, bnn_error *error)
 {
     const bnn_mode *mode = bnn_mode_of(config);
     bnn_status status = check_estimator(name, config, error);
+    if (!status) status = check_factors(name, config, error);
     if (!status) status = check_average(name, config, error);
     if (!status) status = check_trigger(name, config, error);
     return !status && mode->check ? mode->check(name, config, error) : status;

@@ -31,3 +31,15 @@ bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bn
     free(before);
     return BNN_OK;
 }
+
+size_t bnn_trigger_at_once(const bnn_config *config)
+{
+    (void)config;
+    return 0;
+}
+
+void bnn_plan_base(const bnn_config *config, size_t order, bnn_plan *plan)
+{
+    (void)config, (void)order;
+    *plan = (bnn_plan){.augmentation = BNN_AUGMENT_NONE, .repeats = 1, .views = 1, .count_factor = 1};
+}

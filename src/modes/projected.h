@@ -1,4 +1,4 @@
-/* The projection that the modes `project` and `tie` share. */
+/* What the modes share that project the posterior. */
 #ifndef BNN_SRC_PROJECTED_H
 #define BNN_SRC_PROJECTED_H
 
@@ -10,5 +10,9 @@
  * random. */
 bnn_status bnn_symmetrize_projected(const bnn_symmetry *symmetry, bool fresh, bnn_model *model,
                                     bnn_error *error);
+
+/* Of modes that are invariant from the start: a trigger before the first epoch, and base images alone, N = N0. */
+size_t bnn_trigger_at_once(const bnn_config *config);
+void bnn_plan_base(const bnn_config *config, size_t order, bnn_plan *plan);
 
 #endif

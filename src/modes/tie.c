@@ -3,18 +3,6 @@
 #include "modes/modes.h"
 #include "modes/projected.h"
 
-static size_t at_once(const bnn_config *config)
-{
-    (void)config;
-    return 0;
-}
-
-static void plan(const bnn_config *config, size_t order, bnn_plan *plan)
-{
-    (void)config, (void)order;
-    *plan = (bnn_plan){.augmentation = BNN_AUGMENT_NONE, .repeats = 1, .views = 1, .count_factor = 1};
-}
-
 static const char *const keys[] = {"symmetrization.augmentation", "symmetrization.hold", NULL};
 
 const bnn_mode bnn_mode_tie = {
@@ -24,8 +12,8 @@ const bnn_mode bnn_mode_tie = {
     .holds = true,
     .needs_action = true,
     .representation = BNN_REGULAR,
-    .plan = plan,
-    .trigger_epoch = at_once,
+    .plan = bnn_plan_base,
+    .trigger_epoch = bnn_trigger_at_once,
     .symmetrize = bnn_symmetrize_projected,
     .check = bnn_settle_held,
 };

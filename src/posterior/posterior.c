@@ -9,7 +9,7 @@
 const char *const bnn_mean_init_names[] = {"kaiming", "zero", "prior", NULL};
 
 const bnn_family *const bnn_families[] = {&bnn_family_gaussian, &bnn_family_laplace, &bnn_family_lognormal,
-                                          NULL};
+                                          &bnn_family_point, NULL};
 
 const bnn_row *bnn_family_row(size_t i)
 {
@@ -61,6 +61,7 @@ bnn_status bnn_posterior_create(const bnn_network *network, const bnn_family *fa
     }
     for (size_t j = 0; j < n; j++) {
         q->prior_std[j] = 1;
+        if (family->point) q->rho[j] = -INFINITY;
         if (q->sign) q->sign[j] = 1;
     }
     *posterior = q;
@@ -190,7 +191,8 @@ void bnn_posterior_initialise(bnn_posterior *posterior, bnn_mean_init init, doub
         initial_means(posterior, init, layer, seed);
         if (bnn_posterior_family(posterior, layer)->signs) means_to_signs(posterior, layer, seed);
     }
-    for (size_t j = 0; j < posterior->count; j++) posterior->rho[j] = (bnn_real)rho_init;
+    for (size_t j = 0; !posterior->family->point && j < posterior->count; j++)
+        posterior->rho[j] = (bnn_real)rho_init;
 }
 
 bnn_slice bnn_posterior_slice(const bnn_posterior *posterior, const bnn_real *sigma, size_t from,
@@ -238,10 +240,10 @@ void bnn_posterior_centre(const bnn_posterior *posterior, bnn_real *w)
     }
 }
 
-/* The slice of one parameter. */
-static bnn_slice entry_of(const bnn_slice *slice, size_t j)
+/* `count` parameters of a slice, from its j-th on. */
+static bnn_slice part_of(const bnn_slice *slice, size_t j, size_t count)
 {
-    return (bnn_slice){.count = 1,
+    return (bnn_slice){.count = count,
                        .mu = slice->mu + j,
                        .sigma = slice->sigma + j,
                        .prior_mean = slice->prior_mean + j,
@@ -249,18 +251,24 @@ static bnn_slice entry_of(const bnn_slice *slice, size_t j)
                        .sign = slice->sign ? slice->sign + j : NULL};
 }
 
+/* How many parameters from j on, before `end`, have j's share of their ties. */
+static size_t same_share(const bnn_ties *ties, size_t j, size_t end)
+{
+    size_t n = 1;
+    while (j + n < end && ties->share[j + n] == ties->share[j]) n++;
+    return n;
+}
+
 void bnn_posterior_kl_gradient(const bnn_posterior *posterior, const bnn_family *family,
                                const bnn_slice *slice, size_t from, bnn_real weight, bnn_real *mu_gradient,
                                bnn_real *sigma_gradient)
 {
-    if (!posterior->ties) {
-        family->kl_gradient(slice, weight, mu_gradient, sigma_gradient);
-        return;
-    }
-    for (size_t j = 0; j < slice->count; j++) {
-        const bnn_slice entry = entry_of(slice, j);
-        family->kl_gradient(&entry, weight * posterior->ties->share[from + j], mu_gradient + j,
-                            sigma_gradient + j);
+    const bnn_ties *ties = posterior->ties;
+    if (!ties) family->kl_gradient(slice, weight, mu_gradient, sigma_gradient);
+    for (size_t j = 0, n; ties && j < slice->count; j += n) {
+        n = same_share(ties, from + j, from + slice->count);
+        const bnn_slice part = part_of(slice, j, n);
+        family->kl_gradient(&part, weight * ties->share[from + j], mu_gradient + j, sigma_gradient + j);
     }
 }
 
@@ -268,11 +276,13 @@ void bnn_posterior_kl_gradient(const bnn_posterior *posterior, const bnn_family 
 static double slice_kl(const bnn_posterior *posterior, const bnn_family *family, const bnn_slice *slice,
                        size_t from)
 {
+    const bnn_ties *ties = posterior->ties;
     double sum = 0;
-    if (!posterior->ties) return family->kl(slice);
-    for (size_t j = 0; j < slice->count; j++) {
-        const bnn_slice entry = entry_of(slice, j);
-        sum += (double)posterior->ties->share[from + j] * family->kl(&entry);
+    if (!ties) return family->kl(slice);
+    for (size_t j = 0, n; j < slice->count; j += n) {
+        n = same_share(ties, from + j, from + slice->count);
+        const bnn_slice part = part_of(slice, j, n);
+        sum += (double)ties->share[from + j] * family->kl(&part);
     }
     return sum;
 }
@@ -281,6 +291,7 @@ static double slice_kl(const bnn_posterior *posterior, const bnn_family *family,
 static double best_prior_std(const bnn_posterior *posterior, const bnn_family *family, size_t from,
                              size_t count)
 {
+    const bnn_ties *ties = posterior->ties;
     bnn_real sigma[BNN_RUN], slope[BNN_RUN];
     double moment = 0, weights = 0;
     for (size_t done = 0; done < count; done += BNN_RUN) {
@@ -288,11 +299,12 @@ static double best_prior_std(const bnn_posterior *posterior, const bnn_family *f
         bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, at, n);
         bnn_softplus_array(posterior->rho + at, n, sigma, slope);
         slice.sigma = sigma;
-        if (!posterior->ties) moment += family->prior_moment(&slice), weights += (double)n;
-        for (size_t j = 0; posterior->ties && j < n; j++) {
-            const bnn_slice entry = entry_of(&slice, j);
-            const double share = (double)posterior->ties->share[at + j];
-            moment += share * family->prior_moment(&entry), weights += share;
+        if (!ties) moment += family->prior_moment(&slice), weights += (double)n;
+        for (size_t j = 0, same; ties && j < n; j += same) {
+            same = same_share(ties, at + j, at + n);
+            const bnn_slice part = part_of(&slice, j, same);
+            const double share = (double)ties->share[at + j];
+            moment += share * family->prior_moment(&part), weights += share * (double)same;
         }
     }
     return pow(moment / weights, 1.0 / family->prior_power);
@@ -317,6 +329,7 @@ double bnn_posterior_layer_kl(const bnn_posterior *posterior, const bnn_layer *l
     const bnn_family *family = bnn_posterior_family(posterior, layer);
     const size_t end = layer->bias_offset + layer->bias_count;
     double sum = 0;
+    if (family->point) return NAN;
     for (size_t from = layer->weight_offset; from < end; from += RUN) {
         const size_t count = end - from < RUN ? end - from : RUN;
         bnn_slice slice = bnn_posterior_slice(posterior, posterior->rho, from, count);
@@ -349,6 +362,7 @@ double bnn_posterior_layer_spread(const bnn_posterior *posterior, const bnn_laye
 {
     const size_t count = layer->weight_count + layer->bias_count;
     double sum = 0;
+    if (bnn_posterior_family(posterior, layer)->point) return NAN;
     for (size_t j = layer->weight_offset; j < layer->weight_offset + count; j++)
         sum += bnn_softplus((double)posterior->rho[j]) / (double)posterior->prior_std[j];
     return count ? sum / (double)count : 0;

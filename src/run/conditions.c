@@ -11,6 +11,7 @@
 #define EXACT_GROUPS                                                                                         \
     "group: C1, C2, D1 or D2, on square images C4 or D4, or a T<k> whose k divides both sides"
 #define SIGNS_DIFFER "signs of weights differ within orbits: KL(q || rho(h) q) is infinite"
+#define EVERY_DRAW "; every draw is too: the weights of an orbit share one noise value"
 
 /* What is judged: a model under a group that acts on its weights or does not. */
 typedef struct judged {
@@ -183,7 +184,8 @@ static void check_initial(const judged *j, bnn_condition *condition)
     else if (signs_differ(j))
         broken(condition, name, SIGNS_DIFFER, append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
     else if (symmetrizes(config) && !may_never_trigger(config)) {
-        snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger", mode->row.name);
+        snprintf(reason, sizeof reason, "mode %s makes q invariant at its trigger%s", mode->row.name,
+                 mode->ties_weights ? EVERY_DRAW : "");
         kept(condition, name, reason);
     } else if (starts_invariant(j))
         kept(condition, name,
@@ -347,10 +349,12 @@ static void check_q(const judged *j, const bnn_certificate *certificate, bnn_con
         broken(condition, name, "the group has no action on these weights",
                "another group or representation");
     else if (certificate->residual == 0 && certificate->kl_max == 0)
-        kept(condition, name, "the posterior equals its projection bit for bit");
+        kept(condition, name,
+             j->model->posterior->ties ? "the posterior equals its projection bit for bit" EVERY_DRAW
+                                       : "the posterior equals its projection bit for bit");
     else if (signs_differ(j))
         broken(condition, name, SIGNS_DIFFER, append_rows(mend, sizeof mend, bnn_family_row, moves_signs));
-    else if (isinf(certificate->kl_max))
+    else if (j->model->posterior->ties && isinf(certificate->kl_max))
         broken(condition, name,
                "weights share noise that the group does not take to weights that share noise",
                "the group of the training, or a mode without shared noise");

@@ -478,6 +478,8 @@ bnn_status bnn_evaluate_mixture(const bnn_member *members, size_t count, const b
     bnn_status status = begin_metrics(members, count, options, &e.accumulator, error);
     if (!status) status = bnn_predict_mixture(members, count, data, &with_labels, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
+    if (!status && options->draws == BNN_DRAWS_INDEPENDENT && !options->mean)
+        (*metrics)->defect_single_draw = NAN; /* p_t(g.x) is of another draw than p_t(x) */
     bnn_metrics_discard(e.accumulator);
     return status;
 }
@@ -528,7 +530,11 @@ static bnn_status add_mixture(const bnn_model *model, const bnn_predict_options 
 bnn_status bnn_evaluate_elbo(const bnn_model *model, const bnn_predict_options *options,
                              const bnn_metrics *metrics, bnn_elbo *elbo, bnn_error *error)
 {
+    const bnn_family *family = model->posterior->family;
     bool invariant = true;
+    if (family->point)
+        return bnn_fail(error, BNN_BAD_INPUT, "family %s has no density, so there is no KL and no ELBO",
+                        family->row.name);
     if (options->mean) return bnn_fail(error, BNN_BAD_INPUT, "w = mu is one network, no expectation over q");
     if (options->average_over) {
         const bnn_status status = is_prior_invariant(model, options->average_over, &invariant, error);

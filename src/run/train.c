@@ -107,10 +107,16 @@ static void unequip(run *r)
     r->symmetry = NULL;
 }
 
+/* Whether there is no noise: in the first epochs of some runs, and in all of a point's. */
+static bool at_mean(const run *r)
+{
+    return r->at.map || r->model->posterior->family->point;
+}
+
 /* The draws of a step. Without noise, all are alike. */
 static size_t samples_of(const run *r)
 {
-    return r->at.map ? 1 : r->config->train.samples;
+    return at_mean(r) ? 1 : r->config->train.samples;
 }
 
 /* Builds what depends on the current network, and on whether there is noise: engine, optimiser, and the action where it is
@@ -123,7 +129,7 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
-                                        .estimator = r->at.map ? NULL : bnn_estimators[c->train.estimator],
+                                        .estimator = at_mean(r) ? NULL : bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
                                         .detect_anomaly = c->train.detect_anomaly,
                                         .gradient = rule->gradient,
@@ -254,8 +260,8 @@ static bnn_predict_options validation_options(const run *r)
 {
     const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
     return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
-                                 .samples = r->at.map ? 1 : r->config->eval.samples,
-                                 .mean = r->at.map,
+                                 .samples = at_mean(r) ? 1 : r->config->eval.samples,
+                                 .mean = at_mean(r),
                                  .draws = (bnn_draws)r->config->eval.draws,
                                  .seed = r->config->seed,
                                  .purpose = BNN_STREAM_VALIDATION_NOISE,
@@ -284,7 +290,7 @@ static bnn_status measure_elbo(const run *r, const bnn_dataset *some, double *el
 static bnn_status symmetrize(run *r, size_t epochs_done, bnn_error *error)
 {
     const size_t count = r->train->count, images = count < CHANGE_IMAGES ? count : CHANGE_IMAGES;
-    const bool measured = epochs_done > 0 && !r->at.map;
+    const bool measured = epochs_done > 0 && !at_mean(r);
     bnn_change change = {.images = measured ? images : 0};
     bnn_dataset *some = NULL;
     size_t indices[CHANGE_IMAGES];
@@ -306,8 +312,9 @@ static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
     if (status) return status;
     r->at.triggered = true;
     r->at.best_nll = INFINITY; /* earlier models were not symmetrized */
-    say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->row.name, epochs_done,
-        r->model->posterior->count);
+    say(r, "symmetrized (%s) after %zu epochs, %zu parameters%s", r->mode->row.name, epochs_done,
+        r->model->posterior->count,
+        r->mode->ties_weights ? ", of which those of an orbit share one noise value" : "");
     if (change->images)
         say(r, "ELBO at N0 %.1f before it and %.1f after it, KL %.1f and %.1f", change->elbo_before,
             change->elbo_after, change->kl_before, change->kl_after);
@@ -411,7 +418,7 @@ static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
 /* Every parameter, and the KL that they give. */
 static bnn_status check_posterior(const run *r, bnn_error *error)
 {
-    const double kl = bnn_posterior_kl(r->model->posterior);
+    const double kl = r->model->posterior->family->point ? 0 : bnn_posterior_kl(r->model->posterior);
     bnn_error reason;
     if (bnn_check_parameters(r->model, r->optimizer, &reason))
         return stopped(r, r->at.epoch + 1, reason.message, "", error);
@@ -459,7 +466,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
 {
     const double beta = whole_kl_weight(r, r->plan.count_factor * r->train->count);
     bnn_batches_fill(r->batches, index, r->options->threads);
-    if (r->at.map)
+    if (at_mean(r))
         bnn_engine_centre(r->engine);
     else
         bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->at.step);
@@ -472,7 +479,7 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
     bnn_status status = detect(r, epoch + 1, false, error);
     if (status) return status;
     bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
-    bnn_real *scale_gradient = r->at.map ? NULL : bnn_engine_scale_gradient(r->engine);
+    bnn_real *scale_gradient = at_mean(r) ? NULL : bnn_engine_scale_gradient(r->engine);
     if (r->at.triggered && bnn_mode_holds(r->config)) {
         bnn_symmetry_project(r->symmetry, mu_gradient);
         if (scale_gradient) bnn_symmetry_project(r->symmetry, scale_gradient);
@@ -546,9 +553,9 @@ static void fill_log(const run *r, size_t epoch, bnn_epoch *log)
                        .change = r->at.change};
     log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
     log->learning_rate = c->train.optimizer.options.lr * learning_rate_scale(r, epoch, r->at.step - 1);
-    log->objective = r->at.map ? NAN : -log->train_nll * (double)log->n - log->kl;
+    log->objective = at_mean(r) ? NAN : -log->train_nll * (double)log->n - log->kl;
     if (r->batches->balance == BNN_BALANCE_NONE) log->data_nll = log->train_nll; /* to the last bit */
-    log->elbo = r->at.map ? NAN : -log->data_nll * (double)log->n_base - log->kl;
+    log->elbo = at_mean(r) ? NAN : -log->data_nll * (double)log->n_base - log->kl;
 }
 
 /* ---- the end of an epoch ---------------------------------------------------------------------------------- */

@@ -26,6 +26,21 @@ bool bnn_symmetry_is_invariant(const bnn_symmetry *symmetry, const bnn_real *val
     return true;
 }
 
+bnn_ties *bnn_symmetry_ties(const bnn_symmetry *symmetry)
+{
+    bnn_ties *ties = bnn_ties_create(symmetry->count);
+    for (size_t j = 0; ties && j < symmetry->count; j++) ties->leader[j] = (uint32_t)j, ties->share[j] = 1;
+    for (size_t o = 0; ties && o < symmetry->orbit_count; o++) {
+        const uint32_t *member = symmetry->orbit_member + symmetry->orbit_start[o];
+        const uint32_t size = symmetry->orbit_start[o + 1] - symmetry->orbit_start[o];
+        uint32_t leader = member[0];
+        for (uint32_t i = 1; i < size; i++) leader = member[i] < leader ? member[i] : leader;
+        for (uint32_t i = 0; i < size; i++)
+            ties->leader[member[i]] = leader, ties->share[member[i]] = 1 / (bnn_real)size;
+    }
+    return ties;
+}
+
 /* An orbit's means and standard deviations, and what becomes of them. Sums are relative to the first entry:
  * an orbit whose entries agree then gives back exactly what it holds. */
 typedef struct orbit_entries {
