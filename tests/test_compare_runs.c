@@ -23,15 +23,16 @@ static const char *put_figures(const char *name, const char *mode, int seed, dou
     return put_file(name, text, (size_t)length);
 }
 
-/* Three seeds of a baseline, and of a run whose accuracies differ by 0.1, 0.2 and 0.3. */
+/* Three seeds of a baseline, in no order, and of a run whose accuracies differ by 0.1, 0.2 and 0.3. */
 static void put_seeds(const char *paths[6])
 {
+    static const double accuracies[] = {0.5, 0.7, 0.3};
     for (int i = 0; i < 3; i++) {
         char name[32];
         snprintf(name, sizeof name, "run-%d.json", i + 1);
-        paths[i] = put_figures(name, "tie", i + 1, 0.5 + 0.1 * (i + 1), 2, "");
+        paths[i] = put_figures(name, "tie", i + 1, accuracies[i] + 0.1 * (i + 1), 2, "");
         snprintf(name, sizeof name, "base-%d.json", i + 1);
-        paths[3 + i] = put_figures(name, "augment", i + 1, 0.5, 1, "");
+        paths[3 + i] = put_figures(name, "augment", i + 1, accuracies[i], 1, "");
     }
 }
 
@@ -88,13 +89,37 @@ static void configurations_are_apart(void **state)
     cJSON *json =
         json_of(bnn_run("compare", other, p[0], p[1], same, "--json", "--baseline", p[3], p[4], p[5]));
     const cJSON *found = comparison_of(json, "symmetrization.mode=none", "accuracy");
-    assert_close(figure(found, "mean_difference"), -0.1, 1e-12, 0);
+    assert_close(figure(found, "mean_difference"), -0.3, 1e-12, 0);
     assert_close(figure(found, "p_value"), 1, 0, 0);
     assert_true(cJSON_IsNull(member(found, "interval")) && cJSON_IsNull(member(found, "standard_error")));
-    assert_close(figure(comparison_of(json, "the same configuration", "accuracy"), "mean_difference"), 0.4,
+    assert_close(figure(comparison_of(json, "the same configuration", "accuracy"), "mean_difference"), 0.6,
                  1e-12, 0);
     assert_close(figure(comparison_of(json, "run", "accuracy"), "pairs"), 2, 0, 0);
     cJSON_Delete(json);
+}
+
+/* Configurations that differ from the baseline in one key alike are told apart by those that it has not. */
+static void names_are_told_apart(void **state)
+{
+    static const char *const holds[] = {"true", "false"};
+    const char *p[6], *paths[2];
+    (void)state;
+    put_seeds(p);
+    for (int i = 0; i < 2; i++) {
+        char text[256], name[16];
+        snprintf(name, sizeof name, "h%d.json", i);
+        snprintf(text, sizeof text,
+                 "{\"nll\": 1, \"images\": 100, \"config\": {\"seed\": 1, \"symmetrization\": {\"mode\": "
+                 "\"project\", "
+                 "\"hold\": %s}}}",
+                 holds[i]);
+        paths[i] = put_file(name, text, strlen(text));
+    }
+    const program_run *run = succeeded(
+        bnn_run("compare", paths[0], paths[1], "--figures", "nll", "--markdown", "--baseline", p[3]));
+    assert_non_null(
+        strstr(run->out, "| symmetrization.mode=project, symmetrization.hold=true | nll | 1 | 1 | 1 | 0 |"));
+    assert_non_null(strstr(run->out, "symmetrization.hold=false | nll |"));
 }
 
 /* A seed without a partner is told in a line, and so is a figure that a run lacks; the rest is compared. */
@@ -154,8 +179,8 @@ static void tables_are_well_formed(void **state)
     run = succeeded(bnn_run("compare", p[0], p[1], p[2], "--latex", "--wide", "--baseline", p[3], p[4], p[5],
                             "--figures", "accuracy,nll"));
     assert_non_null(strstr(run->out, "\\begin{tabular}{lrr}\n\\hline\nrun & accuracy & nll \\\\\n\\hline\n"
-                                     "base & 0.5 $\\pm$ 0 & 1 $\\pm$ 0 \\\\\n"
-                                     "run & 0.7 $\\pm$ 0.058, p 0.25 & 2 $\\pm$ 0, p 0.25 \\\\\n\\hline\n"));
+                                     "base & 0.5 $\\pm$ 0.12 & 1 $\\pm$ 0 \\\\\n"
+                                     "run & 0.7 $\\pm$ 0.1, p 0.25 & 2 $\\pm$ 0, p 0.25 \\\\\n\\hline\n"));
     run = succeeded(bnn_run("compare", p[0], p[1], p[2], "--baseline", p[3], p[4], p[5]));
     assert_non_null(strstr(run->out, "3 pairs: p is 2/2^3 = 0.25 at least"));
 }
@@ -341,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seeds_are_paired),
         cmocka_unit_test(configurations_are_apart),
+        cmocka_unit_test(names_are_told_apart),
         cmocka_unit_test(what_has_no_partner_is_told),
         cmocka_unit_test(orbits_of_other_groups_are_left_out),
         cmocka_unit_test(tables_are_well_formed),

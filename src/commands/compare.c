@@ -114,12 +114,14 @@ static void append_differences(const cJSON *branch, const cJSON *than, const cha
     }
 }
 
-/* In what a configuration differs from another: keys that both have, or else those that it alone has. */
-static void name_differences(const cJSON *configuration, const cJSON *than, char *name, size_t size)
+/* In what a configuration differs from another: keys that both have and, with `whole` or where there is none, those that it alone
+ * has. */
+static void name_differences(const cJSON *configuration, const cJSON *than, bool whole, char *name,
+                             size_t size)
 {
     *name = '\0';
     append_differences(configuration, than, "", true, name, size);
-    if (!*name) append_differences(configuration, than, "", false, name, size);
+    if (whole || !*name) append_differences(configuration, than, "", false, name, size);
     if (!*name) bnn_append(name, size, "the same configuration");
 }
 
@@ -156,18 +158,35 @@ static bool stem_of_group(const run_group *group, char *stem, size_t size)
     return all;
 }
 
+static bool is_taken(const comparison *c, const run_group *group, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        if (&c->groups[k] != group && strcmp(c->groups[k].name, group->name) == 0) return true;
+    return strcmp(c->baseline.name, group->name) == 0;
+}
+
+/* By the folders of the runs; else by the keys that tell a group from the baseline, and where these do not tell groups apart by
+ * all that do; else with a number. */
 static void name_groups(comparison *c)
 {
-    run_group *b = &c->baseline;
-    if (!stem_of_group(b, b->name, sizeof b->name)) snprintf(b->name, sizeof b->name, "baseline");
+    const cJSON *than = c->baseline.runs[0]->configuration;
+    bool taken[CMD_MAX_OPERANDS];
+    if (!stem_of_group(&c->baseline, c->baseline.name, sizeof c->baseline.name))
+        snprintf(c->baseline.name, sizeof c->baseline.name, "baseline");
     for (size_t i = 0; i < c->group_count; i++) {
         run_group *group = &c->groups[i];
-        bool named =
-            stem_of_group(group, group->name, sizeof group->name) && strcmp(group->name, b->name) != 0;
-        for (size_t k = 0; named && k < i; k++) named = strcmp(group->name, c->groups[k].name) != 0;
-        if (!named)
-            name_differences(group->runs[0]->configuration, b->runs[0]->configuration, group->name,
-                             sizeof group->name);
+        if (!stem_of_group(group, group->name, sizeof group->name) || is_taken(c, group, i))
+            name_differences(group->runs[0]->configuration, than, false, group->name, sizeof group->name);
+    }
+    for (size_t i = 0; i < c->group_count; i++) taken[i] = is_taken(c, &c->groups[i], c->group_count);
+    for (size_t i = 0; i < c->group_count; i++) {
+        run_group *group = &c->groups[i];
+        if (taken[i])
+            name_differences(group->runs[0]->configuration, than, true, group->name, sizeof group->name);
+        if (!is_taken(c, group, i)) continue;
+        char name[sizeof group->name];
+        snprintf(name, sizeof name, "%zu: %.480s", i + 1, group->name);
+        memcpy(group->name, name, sizeof name);
     }
 }
 
@@ -177,7 +196,7 @@ static bnn_status check_baseline(const run_group *baseline, bnn_error *error)
     for (size_t i = 1; i < baseline->count; i++) {
         const cJSON *own = baseline->runs[i]->configuration, *first = baseline->runs[0]->configuration;
         if (cJSON_Compare(own, first, 1)) continue;
-        name_differences(own, first, name, sizeof name);
+        name_differences(own, first, false, name, sizeof name);
         return bnn_fail(error, BNN_BAD_INPUT,
                         "--baseline: %s differs from %s in %s, expected runs of one configuration",
                         baseline->runs[i]->name, baseline->runs[0]->name, name);
