@@ -186,7 +186,7 @@ static void name_groups(comparison *c)
         if (!is_taken(c, group, i)) continue;
         char name[sizeof group->name];
         snprintf(name, sizeof name, "%zu: %.480s", i + 1, group->name);
-        memcpy(group->name, name, sizeof name);
+        snprintf(group->name, sizeof group->name, "%s", name);
     }
 }
 
