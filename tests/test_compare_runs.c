@@ -106,7 +106,7 @@ static void names_are_told_apart(void **state)
     (void)state;
     put_seeds(p);
     for (int i = 0; i < 2; i++) {
-        char text[256], name[16];
+        char text[256], name[32];
         snprintf(name, sizeof name, "h%d.json", i);
         snprintf(text, sizeof text,
                  "{\"nll\": 1, \"images\": 100, \"config\": {\"seed\": 1, \"symmetrization\": {\"mode\": "
