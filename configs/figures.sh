@@ -100,6 +100,19 @@ all_figures() {
         awk '!seen[$1]++ && $1 != "seconds" { printf "%s ", $1 } END { print "seconds" }'
 }
 
+# eval_figures NAME...: the paths of those of the names that are figures of bnn eval, between commas.
+eval_figures() {
+    echo "$*" | awk -v known="$(echo "$known_figures" | tr -s '\n ' ' ')" '
+        BEGIN { n = split(known, pair, " "); for (i = 1; i <= n; i++) { split(pair[i], part, "="); path[part[1]] = part[2] } }
+        {
+            for (i = 1; i <= NF; i++) {
+                if ($i ~ /^(config|data|model|prediction)\./ || $i == "seconds" || $i == "sigma/prior") continue
+                printf "%s%s", count++ ? "," : "", $i in path ? path[$i] : $i
+            }
+            printf "\n"
+        }'
+}
+
 # figures_of DIR FILE.json NAME...: the figures of a run, of which bnn eval wrote the file in its folder, in one line between tabs,
 # "-" where there is none.
 figures_of() {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Trains configurations under every combination of settings and over seeds, evaluates each run over the orbit, and prints one
-# table: mean and, in parentheses, standard deviation over the seeds.
+# table: mean and, in parentheses, standard deviation over the seeds. With a BASELINE, also whether rows differ from it.
 #
 #   configs/sweep.sh [CONFIG.json | KEY=VALUE,VALUE... | @LIST]...
 #   configs/sweep.sh configs/augment.json train.optimizer.lr=0.005,0.01 model.channels=[8,16],[16,32]
@@ -15,6 +15,7 @@
 #   SET      KEY=VALUE settings for every run, between blanks
 #   DRAWS    shared: weight draws over the orbit, or independent
 #   FIGURES  the table's columns: names of figures.sh, or paths in the JSON of bnn eval
+#   BASELINE the name of a row: how the others differ from it, seed by seed, by bnn compare; also as compare.csv and compare.md
 #   BNN      the program: bnn of this folder's parent, or of PATH
 #
 # A run is passed over when its folder holds it whole and the configuration that it recorded is the one asked for, so a sweep
@@ -103,6 +104,9 @@ expand() {
         }'
 }
 
+# folder_of NAME SEED
+folder_of() { echo "$out/$(printf '%s\n' "$1" | tr / %)-$2"; }
+
 # with_run LINE COMMAND...: the command with the run's folder, its configuration and its settings as further words.
 with_run() (
     IFS=$tab
@@ -111,7 +115,7 @@ $1
 EOF
     shift
     set -f
-    set -- "$@" "$out/$(printf '%s\n' "$name" | tr / %)-$seed" "$config"
+    set -- "$@" "$(folder_of "$name" "$seed")" "$config"
     for set in $sets; do set -- "$@" --set "$set"; done
     IFS=' '
     "$@"
@@ -162,6 +166,29 @@ measure() {
 # shellcheck disable=SC2086 # the titles are words
 measure_run() { figures_of "$1" "eval-$draws.json" $titles; }
 
+# compare_runs OPTION...: bnn compare of all rows with that of BASELINE.
+compare_runs() (
+    for side in rows baseline; do
+        [ $side = rows ] || set -- "$@" --baseline
+        while IFS=$tab read -r name seed _; do
+            if [ "$name" = "$BASELINE" ]; then of=baseline; else of=rows; fi
+            [ $side != $of ] || set -- "$@" "$(folder_of "$name" "$seed")/eval-$draws.json"
+        done << EOF
+$runs
+EOF
+    done
+    "$bnn" compare "$@"
+)
+
+# check_baseline: BASELINE is one of several rows.
+check_baseline() {
+    names=$(printf '%s\n' "$runs" | cut -f 1 | sort -u)
+    others=$(printf '%s\n' "$names" | grep -vxF -e "$BASELINE" || true)
+    if [ -z "$others" ] || [ "$others" = "$names" ]; then
+        die "BASELINE: found $BASELINE, expected one of several rows: $(printf '%s\n' "$names" | paste -s -d ' ' -)"
+    fi
+}
+
 action=sweep
 case ${1:-} in
 --count | --task) action=${1#--} && shift ;;
@@ -182,6 +209,7 @@ task)
     with_run "$run" make_run
     ;;
 sweep)
+    [ -z "${BASELINE:-}" ] || check_baseline
     mkdir -p "$out"
     due=$(due_runs)
     jobs=${JOBS:-1}
@@ -201,5 +229,13 @@ sweep)
     as_markdown < "$out/means.tsv" > "$out/table.md"
     as_text < "$out/means.tsv"
     rm "$out/table.tsv" "$out/means.tsv"
+    if [ -n "${BASELINE:-}" ]; then
+        # shellcheck disable=SC2086 # the names are words
+        chosen=$(eval_figures $figures)
+        echo
+        compare_runs ${chosen:+"--figures=$chosen"}
+        compare_runs --csv > "$out/compare.csv"
+        compare_runs --markdown ${chosen:+"--figures=$chosen"} > "$out/compare.md"
+    fi
     ;;
 esac

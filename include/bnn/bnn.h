@@ -26,6 +26,7 @@
 #include "bnn/metrics.h"
 #include "bnn/calibration.h"
 #include "bnn/sweep.h"
+#include "bnn/compare.h"
 /* floor 1: pictures */
 #include "bnn/picture.h"
 #include "bnn/html.h"

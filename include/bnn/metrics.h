@@ -132,6 +132,10 @@ typedef struct bnn_metrics {
     /* one figure an image, for OOD scores and for the images whose prediction changes most over the orbit */
     double *image_entropy, *image_mutual_information, *image_orbit_mutual_information; /* (images) */
     double *image_defect; /* (images) plug-in: mean_g ||F(g.x) - F(x)||^2 */
+    double *image_correct,
+        *image_nll; /* (images) 1 or 0, and -log F(x)_y, whose means are accuracy and nll */
+    double *image_correct_orbit,
+        *image_nll_orbit; /* (images) means over the orbit; all four NaN without labels */
 
     double *predictive; /* (images, order, classes) F(g.x_i), with the temperature */
     uint32_t *labels;   /* (images), or NULL */

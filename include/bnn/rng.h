@@ -43,7 +43,8 @@ typedef enum bnn_purpose {
     BNN_STREAM_TURN,
     BNN_STREAM_REPARTITION,
     BNN_STREAM_ISING,
-    BNN_STREAM_BALANCE
+    BNN_STREAM_BALANCE,
+    BNN_STREAM_COMPARISON
 } bnn_purpose;
 
 typedef struct bnn_stream {

@@ -70,9 +70,30 @@ static bnn_status unknown_option(const cmd_line *line, const char *word, bnn_err
                     command);
 }
 
+/* Whether the option takes the words after it too, up to the next option. */
+static bool is_list(const cmd_option *option)
+{
+    return option->argument && strstr(option->argument, "...");
+}
+
 static bool is_input(const char *option)
 {
     return strcmp(option, "out") != 0 && strcmp(option, "set") != 0;
+}
+
+/* Takes the value of the option and the words after it, up to the next option: *at <- the last word used. */
+static bnn_status take_list(cmd_line *line, const char *name, int argc, char **argv, int *at,
+                            bnn_error *error)
+{
+    const char *value = cmd_value(line, name);
+    for (;;) {
+        if (line->listed_count == CMD_MAX_OPERANDS)
+            return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: more than %d words", line->command->name,
+                            name, CMD_MAX_OPERANDS);
+        line->listed[line->listed_count++] = value;
+        if (*at + 1 == argc || (argv[*at + 1][0] == '-' && argv[*at + 1][1])) return BNN_OK;
+        value = argv[++*at];
+    }
 }
 
 /* Takes the option that argv[*at] gives, and the word after it where that is its value: *at <- the last word used. */
@@ -103,6 +124,7 @@ static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bn
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --%s: expected a value, found \"\"", command,
                         options[i].name);
     line->values[i] = value ? value : "";
+    if (is_list(&options[i])) return take_list(line, options[i].name, argc, argv, at, error);
     if (strcmp(options[i].name, "set") != 0) return BNN_OK;
     if (line->set_count == CMD_MAX_REPEATS)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: more than %d times --set", command, CMD_MAX_REPEATS);
@@ -116,8 +138,10 @@ static bnn_status check_standard_input(const cmd_line *line, bnn_error *error)
     size_t readers = 0;
     for (size_t i = 0; i < line->operand_count; i++) readers += strcmp(line->operands[i], "-") == 0;
     for (size_t i = 0; line->command->options[i].name; i++)
-        if (line->values[i] && is_input(line->command->options[i].name))
+        if (line->values[i] && is_input(line->command->options[i].name) &&
+            !is_list(&line->command->options[i]))
             readers += strcmp(line->values[i], "-") == 0;
+    for (size_t i = 0; i < line->listed_count; i++) readers += strcmp(line->listed[i], "-") == 0;
     if (readers <= 1) return BNN_OK;
     return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found - %zu times, expected one file from standard input",
                     line->command->name, readers);

@@ -22,7 +22,7 @@
 
 typedef struct cmd_option {
     const char *name;     /* "--threads" without the dashes */
-    const char *argument; /* "N", or NULL for a flag */
+    const char *argument; /* "N", or NULL for a flag; "RUN...": all words up to the next option or -- */
     const char *meaning;
 } cmd_option;
 
@@ -38,7 +38,7 @@ typedef struct subcommand {
 } subcommand;
 
 extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_show,
-    cmd_report, cmd_check, cmd_info, cmd_export, cmd_calibrate, cmd_help;
+    cmd_report, cmd_compare, cmd_check, cmd_info, cmd_export, cmd_calibrate, cmd_help;
 
 /* All of them (main.c), NULL-terminated, and the one of a name: BNN_BAD_INPUT that offers the nearest when there is none. */
 extern const subcommand *const cmd_all[];
@@ -52,6 +52,8 @@ typedef struct cmd_line {
     size_t set_count;
     const char *operands[CMD_MAX_OPERANDS];
     size_t operand_count;
+    const char *listed[CMD_MAX_OPERANDS]; /* the words of the option that takes several ("RUN...") */
+    size_t listed_count;
 } cmd_line;
 
 /* The rows of options that several commands share. */
@@ -184,6 +186,11 @@ bnn_status cmd_print_json(cJSON *json, bnn_error *error);
  * how they are predicted. */
 void cmd_add_model(cJSON *object, const cmd_file *file, const bnn_model *model);
 bnn_status cmd_add_config(cJSON *object, const bnn_config *config, bnn_error *error);
+
+/* A copy of a resolved configuration without its seed and without keys of which no result depends: what several runs are of one
+ * configuration for. The caller deletes it. */
+cJSON *cmd_configuration(const cJSON *config);
+
 void cmd_add_data(cJSON *object, const cmd_line *line, const bnn_model *model);
 void cmd_add_prediction(cJSON *object, const bnn_predict_options *options);
 

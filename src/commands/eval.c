@@ -277,7 +277,10 @@ bnn_status eval_model(evaluation *e, cJSON *json, bnn_error *error)
                        (double)(metrics->images * metrics->draws) * views(e) / seconds);
         status = add_source(e, json, error);
     }
-    bnn_metrics_free(metrics);
+    if (!status && e->metrics)
+        *e->metrics = metrics;
+    else
+        bnn_metrics_free(metrics);
     return status;
 }
 

@@ -22,6 +22,7 @@ typedef struct evaluation {
     bnn_predict_options options;
     bool equivariance, uncertainty; /* which figures: those over the orbit, entropies */
     size_t repeats, worst;          /* of the sample sweep; images listed */
+    bnn_metrics **metrics; /* receives what the figures were made of, for the caller to free; or NULL */
 } evaluation;
 
 /* Adds the figures that are asked for, but no sample sweep, which `bnn eval` adds for --sample-sweep alone. */

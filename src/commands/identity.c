@@ -23,6 +23,15 @@ bnn_status cmd_add_config(cJSON *object, const bnn_config *config, bnn_error *er
     return BNN_OK;
 }
 
+cJSON *cmd_configuration(const cJSON *config)
+{
+    cJSON *configuration = cJSON_Duplicate(config, 1);
+    cJSON_DeleteItemFromObjectCaseSensitive(configuration, "seed");
+    cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(configuration, "train"),
+                                            "checkpoint_minutes");
+    return configuration;
+}
+
 static void add_path(cJSON *object, const char *name, const char *path)
 {
     if (path) cJSON_AddStringToObject(object, name, bnn_input_name(path));

@@ -11,8 +11,8 @@
 #include "commands/help.h"
 
 const subcommand *const cmd_all[] = {&cmd_train,      &cmd_eval,   &cmd_predict, &cmd_score,  &cmd_calibrate,
-                                     &cmd_symmetrize, &cmd_expand, &cmd_show,    &cmd_report, &cmd_check,
-                                     &cmd_info,       &cmd_export, &cmd_help,    NULL};
+                                     &cmd_symmetrize, &cmd_expand, &cmd_show,    &cmd_report, &cmd_compare,
+                                     &cmd_check,      &cmd_info,   &cmd_export,  &cmd_help,   NULL};
 
 bnn_status cmd_find(const char *name, const subcommand **command, bnn_error *error)
 {

@@ -73,7 +73,7 @@ static bnn_status parse_epoch(const char *path, size_t number, const char *text,
 }
 
 /* run.epochs <- the lines of metrics.jsonl; run.training and run.symmetrization <- what they sum up to. */
-static bnn_status read_epochs(const char *directory, cJSON *run, bnn_error *error)
+bnn_status report_read_epochs(const char *directory, cJSON *run, bnn_error *error)
 {
     char path[4096];
     uint8_t *bytes;
@@ -106,16 +106,16 @@ static bnn_status read_epochs(const char *directory, cJSON *run, bnn_error *erro
     return BNN_OK;
 }
 
-/* The number of the run's configuration: its resolved keys, but for the seed. */
+/* The number of the run's configuration (cmd_configuration). */
 static bnn_status find_configuration(report *r, const bnn_model *model, cJSON *run, bnn_error *error)
 {
     cJSON *configuration, *other;
     char *text = bnn_config_dump(&model->config, false);
     if (!text) return bnn_no_memory(error, "a configuration", 1, 0);
-    cJSON *config = cJSON_Parse(text);
+    cJSON *whole = cJSON_Parse(text), *config = cmd_configuration(whole);
     size_t number = 0;
     free(text);
-    cJSON_DeleteItemFromObjectCaseSensitive(config, "seed");
+    cJSON_Delete(whole);
     cJSON_ArrayForEach(other, r->configurations)
     {
         if (cJSON_Compare(figures_find(other, "config"), config, 1)) break;
@@ -164,7 +164,7 @@ static bnn_status add_run(report *r, const char *directory, bnn_error *error)
     cJSON_AddNumberToObject(run, "seed", (double)model->config.seed);
     status = find_configuration(r, model, run, error);
     if (!status) status = check_seed(r, run, error);
-    if (!status) status = read_epochs(directory, run, error);
+    if (!status) status = report_read_epochs(directory, run, error);
     bnn_model_free(model);
     return status;
 }

@@ -22,6 +22,10 @@ typedef struct report_picture {
     size_t size;
 } report_picture;
 
+/* Adds what the log of the run in a directory says: `epochs` (its lines), `training` {epochs, seconds} and, where a trigger
+ * symmetrized q, `symmetrization`. */
+bnn_status report_read_epochs(const char *directory, cJSON *run, bnn_error *error);
+
 /* Writes the page. `report`: {runs[], configurations[]} as report.c makes it; pictures: one for each configuration. */
 bnn_status report_page(FILE *out, const cJSON *report, const report_picture *pictures, bnn_error *error);
 

@@ -464,7 +464,11 @@ static bnn_metrics *make_metrics(const bnn_metrics_accumulator *a)
                   {&m->image_entropy, n},
                   {&m->image_mutual_information, n},
                   {&m->image_orbit_mutual_information, n},
-                  {&m->image_defect, n}};
+                  {&m->image_defect, n},
+                  {&m->image_correct, n},
+                  {&m->image_nll, n},
+                  {&m->image_correct_orbit, n},
+                  {&m->image_nll_orbit, n}};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         whole = (*wanted[i].array = bnn_alloc(wanted[i].count, sizeof(double))) && whole;
     if (whole) return m;
@@ -480,6 +484,10 @@ static void copy_images(const bnn_metrics_accumulator *a, bnn_metrics *m)
     copy_figure(a, FIGURE(mutual_information), m->image_mutual_information);
     copy_figure(a, FIGURE(orbit_mutual_information), m->image_orbit_mutual_information);
     copy_figure(a, FIGURE(defect_plugin), m->image_defect);
+    copy_figure(a, FIGURE(correct), m->image_correct);
+    copy_figure(a, FIGURE(nll), m->image_nll);
+    copy_figure(a, FIGURE(correct_orbit), m->image_correct_orbit);
+    copy_figure(a, FIGURE(nll_orbit), m->image_nll_orbit);
 }
 
 static double error_of(const bnn_metrics_accumulator *a, size_t offset, double *scratch)
@@ -560,6 +568,10 @@ void bnn_metrics_free(bnn_metrics *metrics)
     free(metrics->confusion_orbit);
     free(metrics->confusion);
     free(metrics->of_class);
+    free(metrics->image_nll_orbit);
+    free(metrics->image_correct_orbit);
+    free(metrics->image_nll);
+    free(metrics->image_correct);
     free(metrics->image_defect);
     free(metrics->image_orbit_mutual_information);
     free(metrics->image_mutual_information);

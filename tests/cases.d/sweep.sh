@@ -117,6 +117,21 @@ runs_of tasks > tasks.csv
 same sweep_tasks whole.csv tasks.csv
 equals sweep_tasks_made "$(cat log.txt)" ''
 
+# Against a baseline: a comparison for each other row, of the figures that bnn eval gives.
+OUT=whole BASELINE='model.hidden=[4],three' "$sweep" "$@" > compared.txt 2> log.txt
+head -n 5 compared.txt > compared-head.txt
+same sweep_baseline_table whole.txt compared-head.txt
+equals sweep_baseline_log "$(cat log.txt)" ''
+equals sweep_baseline_rows "$(sed -n 's/^\(model[^ ]*\) *accuracy .*/\1/p' compared.txt | tr '\n' ' ')" \
+    'model.hidden=[4],one model.hidden=[3,2],one model.hidden=[3,2],three '
+# nll NAME SEED: of a run, by the table of all runs, of which it is the second figure.
+nll() { sed -n "s/^\"\?$1\"\?,$2,\(\"[^\"]*\"\|[^,]*\),[^,]*,\([^,]*\),.*/\2/p" whole/table.csv; }
+one='model.hidden=\[3,2\],one' three='model.hidden=\[4\],three'
+equals sweep_baseline_difference \
+    "$(sed -n "s/^\"$one\",nll,2,//p" whole/compare.csv | awk -F , '{ printf "%.6g", $5 }')" \
+    "$(echo "$(nll "$one" 1) $(nll "$one" 2) $(nll "$three" 1) $(nll "$three" 2)" | awk '{ printf "%.6g", ($1 + $2 - $3 - $4) / 2 }')"
+equals sweep_baseline_markdown "$(grep -c '^| model' whole/compare.md)" 6
+
 # Mistakes are told before any run is made.
 export OUT=never
 refused sweep_bad_key 'train.epochs' "$sweep" "$1" train.epochz=1,2
@@ -124,6 +139,7 @@ refused sweep_bad_value 'train.epochs' "$sweep" "$1" train.epochs=1,none
 refused sweep_no_config 'nosuch' "$sweep" nosuch
 refused sweep_no_list 'no such file' "$sweep" "$1" @nosuch
 refused sweep_seed 'SEEDS' "$sweep" "$1" seed=1,2
+refused sweep_baseline 'BASELINE: found nosuch' env BASELINE=nosuch "$sweep" "$1" train.epochs=1,2
 refused sweep_task 'expected 1 to 2' "$sweep" --task 3 "$1"
 equals sweep_nothing_made "$(find never -name '*.bin')" ''
 unset OUT SEEDS FIGURES
