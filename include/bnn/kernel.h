@@ -101,7 +101,7 @@ typedef struct bnn_kernel {
 
     void (*forward)(const bnn_kernel_shape *shape, const bnn_pass *pass);
 
-    /* Of the block that forward() saw last with this `saved`. */
+    /* Of the block that forward() saw last with this `saved`, of which it may overwrite what it needs no more: once. */
     void (*backward)(const bnn_kernel_shape *shape, const bnn_pass *pass);
 
     /* weight_gradient, bias_gradient <- the packed gradient, which is in a form of packed_count reals of the kernel's own

@@ -85,8 +85,8 @@ typedef struct bnn_workspace_options {
 
 /* The number of images in a block, of options->block at most: for conv networks 4 to 8, as many as keep the largest layer's
  * buffers in the second-level cache; in training up to 16 where the weights, which every block reads, are larger than those
- * buffers, and 16 where an estimator perturbs layers, which they go through in parts; for an mlp, whose products want many
- * rows, options->block. Above it only to be a multiple of `views` (>= 1). */
+ * buffers, as often where an estimator perturbs layers and so doubles their weights; for an mlp, whose products want many rows,
+ * options->block. Above it only to be a multiple of `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, const bnn_workspace_options *options, size_t views);
 
 /* BNN_BAD_INPUT when no layer has a kernel of the set that runs here, or when the network is not complete. */

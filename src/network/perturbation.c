@@ -4,14 +4,14 @@
 
 #include "network/plan.h"
 
-/* How many images of a block go through a kernel with noise at a time. */
+/* How many images of a block go through a kernel with noise at a time: as many as weigh what its weights do, which each part
+ * reads again, but no fewer than fill its products. */
 static size_t part_of_block(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
 {
-    const size_t cache = (size_t)3 << 19; /* bytes */
-    const size_t image =
-        bnn_kernel_saved_count(kernel, shape, 1) + bnn_kernel_scratch_count(kernel, shape, 1);
-    const size_t fit = larger(cache / sizeof(bnn_real) / image, 4);
-    return 2 * fit < block ? fit : block; /* to halve it saves less than it reads weights again */
+    const size_t image = bnn_kernel_saved_count(kernel, shape, 1) +
+                         bnn_kernel_scratch_count(kernel, shape, 1) + bnn_out_noise_count(shape);
+    const size_t part = larger(2 * bnn_kernel_packed_count(kernel, shape) / image, 4);
+    return part < block ? part : block;
 }
 
 static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
@@ -21,6 +21,7 @@ static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel
     p->saved_count =
         bnn_channel_stride(bnn_kernel_saved_count(kernel, shape, p->part)); /* keeps them aligned */
     const size_t parts = (block + p->part - 1) / p->part;
+    const size_t images = shape->noise == BNN_NOISE_NORMALS ? p->part : block; /* see noise_of() */
     const size_t in = bnn_activation_count(&shape->in), out = bnn_activation_count(&shape->out);
     p->in_noise_count = twice ? in : bnn_in_noise_count(shape);
     p->out_noise_count = twice ? out : bnn_out_noise_count(shape);
@@ -35,7 +36,7 @@ static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel
     p->saved = bnn_alloc(twice ? 0 : parts * p->saved_count, sizeof(bnn_real));
     complete = complete && p->saved;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        *wanted[i].buffer = bnn_alloc(block * wanted[i].count, sizeof(bnn_real));
+        *wanted[i].buffer = bnn_alloc(images * wanted[i].count, sizeof(bnn_real));
         complete = complete && *wanted[i].buffer;
     }
     return complete;
@@ -80,14 +81,21 @@ void perturbation_begin(perturbation *p, const bnn_unit *unit)
     p->first = 0;
 }
 
+/* Where the noise of a block's images from `first` on is: normals are needed forward alone, so that parts share a buffer. */
+static size_t noise_of(const perturbation *p, size_t first)
+{
+    return p->mean.shape.noise == BNN_NOISE_NORMALS ? 0 : first;
+}
+
 /* The noise of `images` of the unit's next block, from its `first` on. */
 static void draw_noise(perturbation *p, size_t first, size_t images)
 {
-    for (size_t n = first; n < first + images; n++) { /* an item's views share their noise */
-        const uint64_t item = (p->first + n) / p->views;
+    for (size_t n = 0; n < images; n++) { /* an item's views share their noise */
+        const uint64_t item = (p->first + first + n) / p->views;
+        const size_t at = noise_of(p, first) + n;
         const bnn_stream stream =
             bnn_stream_of(p->stream.state, BNN_STREAM_ESTIMATOR_NOISE, p->stream.sequence, item, 0);
-        bnn_real *in = p->in_noise + n * p->in_noise_count, *out = p->out_noise + n * p->out_noise_count;
+        bnn_real *in = p->in_noise + at * p->in_noise_count, *out = p->out_noise + at * p->out_noise_count;
         p->estimator->noise(p->layer, stream, in, out);
         if (!p->mean.shape.noise && p->estimator->expand) p->estimator->expand(p->layer, in, out);
     }
@@ -105,8 +113,8 @@ static bnn_pass part_of_pass(const perturbation *p, const bnn_pass *pass, size_t
     part.packed_gradient = p->mean.packed_gradient;
     part.spread = p->spread.packed;
     part.spread_gradient = p->spread.packed_gradient;
-    part.in_noise = p->in_noise + first * p->in_noise_count;
-    part.out_noise = p->out_noise + first * p->out_noise_count;
+    part.in_noise = p->in_noise + noise_of(p, first) * p->in_noise_count;
+    part.out_noise = p->out_noise + noise_of(p, first) * p->out_noise_count;
     part.in[0] += in;
     part.out += out;
     part.saved = p->saved + first / p->part * p->saved_count;

@@ -14,11 +14,11 @@ typedef struct perturbation {
     size_t views, first; /* first: images of the unit before this block */
     size_t in_noise_count, out_noise_count;
 
-    /* With noise, blocks are larger (bnn_network_block) and go through the layer in parts that fit in the cache. Layers of many
-     * channels and few pixels, that read more weights than images, then have all at once. */
+    /* With noise, a block goes through the layer in parts: layers of many channels and few pixels, that read more weights than
+     * images, have more images at once than others. */
     size_t part, saved_count;       /* images; reals that a part saves */
     bnn_real *saved;                /* (parts, saved_count) */
-    bnn_real *in_noise, *out_noise; /* (block, in_noise_count), (block, out_noise_count) */
+    bnn_real *in_noise, *out_noise; /* (block, ..._noise_count); normals (part, ...) */
 
     /* Of two runs: all (block, ...). */
     bnn_real *in, *in_gradient;   /* phi(in), and its gradient */

@@ -95,12 +95,12 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
     const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
     const size_t noise_row = shape->in.width * stride, sets = normals ? 2 : vectors;
     const bnn_real *weights[2] = {i.weights, normals ? i.spread : i.weights + LANES};
-    const vec least = (vec){0} + (bnn_real)LEAST_VARIANCE;
-    vec first[2][TAPS], bias[2]; /* the first channel's weights stay in registers */
+    vec first[2][TAPS], bias[2] = {{0}}; /* the first channel's weights stay in registers */
     for (size_t j = 0; j < sets; j++) {
         for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights[j] + t * stride);
         bias[j] = load(weights[j] + channels * TAPS * stride);
     }
+    const vec floor = variance_floor((vec){0} + (bnn_real)LEAST_VARIANCE, bias[1]);
     for (size_t y = 0; y < shape->out.height; y++)
         for (size_t x = 0; x < shape->out.width; x++) {
             const size_t corner = window * (y * width + x);
@@ -118,7 +118,7 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
                                 (c == 0 ? first[j][t] : load(weights[j] + (c * TAPS + t) * stride));
                     }
             if (normals)
-                finish_noisy_window(pool, shape->relu, values[0], values[1], 2, bias[0], bias[1], least,
+                finish_noisy_window(pool, shape->relu, values[0], values[1], 2, bias[0], bias[1], floor,
                                     i.noise + window * (y * noise_row + x * stride), noise_row, stride, i.out,
                                     i.codes, i.slopes);
             else
@@ -214,10 +214,10 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 }
 
 /* Adds the gradient of one image to the weights of one input channel, whose padded plane is given, and one
- * vector of output channels; and, if it is not NULL, to the bias. */
+ * vector of output channels; and, if it is not NULL, to the bias. With slopes (not NULL), to those of B. */
 INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn_real *plane,
-                             const bnn_real *out_gradient, const bnn_code *codes, bnn_real *weights,
-                             bnn_real *bias)
+                             const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
+                             bnn_real *weights, bnn_real *bias)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
     const size_t width = shape->in.width + 2;
@@ -226,7 +226,8 @@ INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn
         for (size_t x = 0; x < shape->out.width; x++, out_gradient += stride, codes += stride) {
             const bnn_real *patch = plane + window * (y * width + x);
             vec values[4];
-            finish_window_adjoint(pool, out_gradient, codes, values, 2);
+            finish_window_adjoint(pool, out_gradient, slopes, codes, values, 2);
+            slopes += slopes ? stride : 0;
             bias_sum += values[0];
             if (pool) bias_sum += (values[1] + values[2]) + values[3];
 #pragma GCC unroll 4
@@ -240,9 +241,10 @@ INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn
     if (bias) store(bias, load(bias) + bias_sum);
 }
 
-/* Adds the gradient of one padded image to the packed weights and bias. */
+/* Adds the gradient of one padded image to the packed weights and bias; with slopes, of its squares to those of B. */
 static void weights_gradient(const bnn_kernel_shape *shape, const bnn_real *padded,
-                             const bnn_real *out_gradient, const bnn_code *codes, bnn_real *packed_gradient)
+                             const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
+                             bnn_real *packed_gradient)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels);
     const size_t plane = (shape->in.height + 2) * (shape->in.width + 2);
@@ -250,11 +252,17 @@ static void weights_gradient(const bnn_kernel_shape *shape, const bnn_real *padd
         for (size_t c = 0; c < shape->in.channels; c++) {
             bnn_real *weights = packed_gradient + c * TAPS * stride + o;
             bnn_real *bias = c == 0 ? packed_gradient + shape->in.channels * TAPS * stride + o : NULL;
-            if (shape->pool)
-                channel_gradient(true, shape, padded + c * plane, out_gradient + o, codes + o, weights, bias);
+#define GRADIENT(pool, slopes)                                                                               \
+    channel_gradient(pool, shape, padded + c * plane, out_gradient + o, slopes, codes + o, weights, bias)
+            if (shape->pool && slopes)
+                GRADIENT(true, slopes + o);
+            else if (shape->pool)
+                GRADIENT(true, NULL);
+            else if (slopes)
+                GRADIENT(false, slopes + o);
             else
-                channel_gradient(false, shape, padded + c * plane, out_gradient + o, codes + o, weights,
-                                 bias);
+                GRADIENT(false, NULL);
+#undef GRADIENT
         }
 }
 
@@ -297,18 +305,17 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     if (!pass->add && shape->noise) memset(pass->spread_gradient, 0, size);
     for (size_t n = 0; n < pass->images; n++, codes += out_count) {
         const bnn_real *gradient = pass->out_gradient + n * out_count;
-        bnn_real *spread_gradient = pass->saved + n * out_count; /* of B: the slopes become it */
+        bnn_real *slopes = pass->saved + n * out_count; /* with normals */
         pad(shape, pass->in[0] + n * in_count, &b);
         if (signs) memset(b.weight_gradient, 0, size);
-        weights_gradient(shape, b.padded, gradient, codes, signs ? b.weight_gradient : pass->packed_gradient);
+        weights_gradient(shape, b.padded, gradient, NULL, codes,
+                         signs ? b.weight_gradient : pass->packed_gradient);
         if (signs) signs_adjoint(shape, pass, n, b.weight_gradient);
-        if (normals) {
-            for (size_t i = 0; i < out_count; i++) spread_gradient[i] *= gradient[i];
-            weights_gradient(shape, b.squares, spread_gradient, codes, pass->spread_gradient);
-        }
+        if (normals) weights_gradient(shape, b.squares, gradient, slopes, codes, pass->spread_gradient);
         if (!pass->in_gradient[0]) continue;
         memset(b.padded_gradient, 0, padded * sizeof(bnn_real));
-        if (normals) inputs_gradient(shape, pass->spread, spread_gradient, codes, b.padded_gradient);
+        for (size_t i = 0; normals && i < out_count; i++) slopes[i] *= gradient[i];
+        if (normals) inputs_gradient(shape, pass->spread, slopes, codes, b.padded_gradient);
         for (size_t i = 0; normals && i < padded; i++) b.padded_gradient[i] *= 2 * b.padded[i];
         inputs_gradient(shape, weights_of(shape, pass, n, &b), gradient, codes, b.padded_gradient);
         bnn_conv_unpad(shape, b.padded_gradient, pass->in_gradient[0] + n * in_count);

@@ -31,37 +31,41 @@ INLINE mask finish_window(bool pool, bool relu, const vec *values, size_t row, v
     return code;
 }
 
-/* A window's values are means + z sqrt(B), B = variances + `spread_bias` but not below `least`, z at `noise` in rows
- * `noise_row` and columns `noise_column` apart. Rounding may leave a variance, a sum of squares, below 0. slopes <- d out /
- * d B. */
+/* A window's values are means + z sqrt(B), B = variances, but not below `floor`, + `spread_bias`; z at `noise` in rows
+ * `noise_row` and columns `noise_column` apart. slopes <- d out / d B. */
 INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const vec *variances, size_t row,
-                                vec bias, vec spread_bias, vec least, const bnn_real *noise, size_t noise_row,
+                                vec bias, vec spread_bias, vec floor, const bnn_real *noise, size_t noise_row,
                                 size_t noise_column, bnn_real *out, bnn_code *codes, bnn_real *slopes)
 {
-    const vec zero = {0};
     const size_t count = pool ? 4 : 1;
-    vec values[4], roots[4], z[4];
+    vec values[4], slope[4];
     for (size_t v = 0; v < count; v++) {
         const size_t at = v / 2 * row + v % 2;
-        z[v] = load(noise + v / 2 * noise_row + v % 2 * noise_column);
-        const vec variance = larger(least, larger(zero, variances[at]) + spread_bias);
-        roots[v] = reciprocal_root(variance);
-        values[v] = means[at] + z[v] * variance * roots[v];
+        const vec z = load(noise + v / 2 * noise_row + v % 2 * noise_column);
+        const vec variance = larger(floor, variances[at]) + spread_bias;
+        slope[v] = z * reciprocal_root(variance);
+        values[v] = means[at] + slope[v] * variance;
     }
     const mask code = finish_window(pool, relu, values, 2, bias, out, codes);
-    for (size_t v = 1; v < count; v++) {
-        const mask chosen = code == (lane_integer)v;
-        z[0] = choose(chosen, z[v], z[0]);
-        roots[0] = choose(chosen, roots[v], roots[0]);
-    }
-    store(slopes, z[0] * roots[0] / 2);
+    for (size_t v = 1; v < count; v++) slope[0] = choose(code == (lane_integer)v, slope[v], slope[0]);
+    store(slopes, slope[0] / 2);
 }
 
-/* values <- the gradient of the window's values: the output's where its code says so, elsewhere 0. */
-INLINE void finish_window_adjoint(bool pool, const bnn_real *out_gradient, const bnn_code *codes, vec *values,
-                                  size_t row)
+/* What the variances of sums without their bias are cut off at, so that with it they are `least` at least: rounding may leave a
+ * sum of squares below 0. */
+INLINE vec variance_floor(vec least, vec spread_bias)
 {
-    const mask gradient = (mask)load(out_gradient);
+    return larger(least - spread_bias, (vec){0});
+}
+
+/* values <- the gradient of the window's values: the output's, or with slopes (not NULL) times them, where its code says so,
+ * elsewhere 0. */
+INLINE void finish_window_adjoint(bool pool, const bnn_real *out_gradient, const bnn_real *slopes,
+                                  const bnn_code *codes, vec *values, size_t row)
+{
+    vec given = load(out_gradient);
+    if (slopes) given *= load(slopes);
+    const mask gradient = (mask)given;
     const mask code = load_bytes(codes);
     values[0] = (vec)(gradient & (code == 0));
     if (!pool) return;
