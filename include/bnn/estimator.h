@@ -25,7 +25,9 @@ typedef struct bnn_estimator {
     /* Whether it perturbs the layer; others have their weights drawn. NULL: none. The rest is NULL then. */
     bool (*perturbs)(const bnn_layer *layer);
 
-    /* Of n parameters: spread <-, and sigma_gradient += d loss / d sigma through it. */
+    /* Of n parameters: spread <-, and sigma_gradient += d loss / d sigma through it. `drawn`: eps matters to them; else all
+     * samples of a step have the same spread. */
+    bool drawn;
     void (*spread)(size_t n, const bnn_real *sigma, const bnn_real *eps, bnn_real *spread);
     void (*pull_back)(size_t n, const bnn_real *sigma, const bnn_real *eps, const bnn_real *spread_gradient,
                       bnn_real *sigma_gradient);

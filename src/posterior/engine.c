@@ -17,15 +17,15 @@ struct bnn_engine {
     const bnn_posterior *posterior;
     bnn_engine_options options;
     size_t count, classes, in_count; /* parameters; reals an image */
+    size_t draws;                    /* of weights: the samples, or 1 that they share */
     size_t chunks, units, block;     /* block: images at a time */
     bnn_workspace **workspaces;      /* (threads) */
     bnn_sampler *sampler;
-    bnn_real *noise, *weights;  /* (samples, count) */
+    bnn_real *noise, *weights;  /* (draws, count) */
     bnn_real *unit_gradient;    /* (units, count) d loss / d w */
-    bnn_real *spread;           /* (samples, count) of the weights of perturbed layers */
+    bnn_real *spread;           /* (draws, count) of the weights of perturbed layers */
     size_t packed_count, parts; /* of a draw's packed weights */
-    bnn_real
-        *packed; /* (samples, packed_count) or, where a unit is a whole sample, (threads, packed_count) */
+    bnn_real *packed; /* (draws, packed_count) or, where each unit has its draw, (threads, packed_count) */
     bnn_real *unit_spread_gradient; /* (units, count) */
     bnn_stream stream;              /* of the step's estimator noise */
     double *kl_factors;             /* (layers) */
@@ -49,25 +49,40 @@ static bool perturbs(const bnn_engine_options *options)
     return options->estimator && options->estimator->perturbs;
 }
 
+/* The draws of S samples: 1 where no layer has one. */
+static size_t draws_of(const bnn_network *network, const bnn_engine_options *o)
+{
+    if (!perturbs(o) || o->estimator->drawn) return o->samples;
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (network->layers[l].bias_count > 0 && !bnn_estimator_perturbs(o->estimator, &network->layers[l]))
+            return o->samples;
+    return 1;
+}
+
 /* Whether several units share a draw. */
 static bool shares_draws(const bnn_engine *engine)
 {
-    return engine->chunks > 1;
+    return engine->units > engine->draws;
+}
+
+static size_t draw_of(const bnn_engine *engine, size_t sample)
+{
+    return sample % engine->draws;
 }
 
 static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
 {
     const bnn_engine_options *o = &engine->options;
     const size_t all = engine->count, rows = o->items * o->views;
-    const size_t packings = shares_draws(engine) ? o->samples : (size_t)o->threads;
+    const size_t packings = shares_draws(engine) ? engine->draws : (size_t)o->threads;
     const struct {
         bnn_real **array;
         size_t count;
     } wanted[] = {
-        {&engine->noise, o->samples * all},
-        {&engine->weights, o->samples * all},
+        {&engine->noise, engine->draws * all},
+        {&engine->weights, engine->draws * all},
         {&engine->unit_gradient, engine->units * all},
-        {&engine->spread, perturbs(o) ? o->samples * all : 0},
+        {&engine->spread, perturbs(o) ? engine->draws * all : 0},
         {&engine->unit_spread_gradient, perturbs(o) ? engine->units * all : 0},
         {&engine->packed, packings * engine->packed_count},
         {&engine->mu_gradient, all},
@@ -119,6 +134,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->count = posterior->count;
     result->classes = network->spec.classes;
     result->in_count = bnn_network_in_count(network);
+    result->draws = draws_of(network, options);
     result->chunks = chunks_for(network, options);
     result->units = options->samples * result->chunks;
     const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
@@ -186,7 +202,7 @@ static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
     bnn_sampler *sampler = engine->sampler;
-    const size_t samples = engine->options.samples, count = engine->count;
+    const size_t draws = engine->draws, count = engine->count;
     const bool tied = engine->posterior->ties;
 #pragma omp parallel num_threads(engine->options.threads)
     {
@@ -194,7 +210,7 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
         for (size_t r = 0; r < sampler->run_count; r++) {
             const bnn_run *part = &sampler->runs[r];
             bnn_sampler_refresh(sampler, part);
-            for (size_t s = 0; s < samples; s++) {
+            for (size_t s = 0; s < draws; s++) {
                 const size_t at = s * count + part->from;
                 for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT)
                     __builtin_prefetch(engine->weights + at + j, 1); /* while noise is made */
@@ -205,7 +221,7 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
         }
 #pragma omp for schedule(static)
         for (size_t r = 0; r < (tied ? sampler->run_count : 0); r++)
-            for (size_t s = 0; s < samples; s++) {
+            for (size_t s = 0; s < draws; s++) {
                 bnn_sampler_tie(sampler, &sampler->runs[r], engine->noise + s * count);
                 draw_weights(engine, &sampler->runs[r], s);
             }
@@ -216,28 +232,29 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
 void bnn_engine_centre(bnn_engine *engine)
 {
     bnn_sampler *sampler = engine->sampler;
-    memset(engine->noise, 0, engine->options.samples * engine->count * sizeof *engine->noise);
+    memset(engine->noise, 0, engine->draws * engine->count * sizeof *engine->noise);
 #pragma omp parallel for num_threads(engine->options.threads) schedule(static)
     for (size_t r = 0; r < sampler->run_count; r++) {
         bnn_sampler_refresh(sampler, &sampler->runs[r]);
-        for (size_t s = 0; s < engine->options.samples; s++) draw_weights(engine, &sampler->runs[r], s);
+        for (size_t s = 0; s < engine->draws; s++) draw_weights(engine, &sampler->runs[r], s);
     }
 }
 
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
 {
-    memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
+    const size_t draw = draw_of(engine, sample);
+    memcpy(engine->noise + draw * engine->count, eps, engine->count * sizeof *eps);
     for (size_t r = 0; r < engine->sampler->run_count; r++) {
         bnn_sampler_refresh(engine->sampler, &engine->sampler->runs[r]);
-        draw_weights(engine, &engine->sampler->runs[r], sample);
+        draw_weights(engine, &engine->sampler->runs[r], draw);
     }
 }
 
-/* One part of a sample's packed weights. */
-static void pack_part(bnn_engine *engine, size_t s, size_t part, bnn_real *packed)
+/* One part of a draw's packed weights. */
+static void pack_part(bnn_engine *engine, size_t draw, size_t part, bnn_real *packed)
 {
-    const bnn_real *spread = perturbs(&engine->options) ? engine->spread + s * engine->count : NULL;
-    bnn_workspace_pack(engine->workspaces[0], part, engine->weights + s * engine->count, spread, packed);
+    const bnn_real *spread = perturbs(&engine->options) ? engine->spread + draw * engine->count : NULL;
+    bnn_workspace_pack(engine->workspaces[0], part, engine->weights + draw * engine->count, spread, packed);
 }
 
 /* Forward and backward of one sample over one chunk of the batch. */
@@ -245,21 +262,22 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
 {
     const bnn_engine_options *o = &engine->options;
     const size_t s = unit / engine->chunks, chunk = unit % engine->chunks, classes = engine->classes;
+    const size_t draw = draw_of(engine, s);
     const size_t first = chunk * o->items / engine->chunks, end = (chunk + 1) * o->items / engine->chunks;
     const size_t step = engine->block / o->views;
     const double scale = 1 / (double)(o->samples * o->items);
     bnn_workspace *workspace = engine->workspaces[thread];
     bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
-    bnn_real *packed = engine->packed + (shares_draws(engine) ? s : (size_t)thread) * engine->packed_count;
+    bnn_real *packed = engine->packed + (shares_draws(engine) ? draw : (size_t)thread) * engine->packed_count;
 
     for (size_t part = 0; part < (shares_draws(engine) ? 0 : engine->parts); part++)
-        pack_part(engine, s, part, packed);
-    bnn_unit work = {.weights = engine->weights + s * engine->count,
+        pack_part(engine, draw, part, packed);
+    bnn_unit work = {.weights = engine->weights + draw * engine->count,
                      .packed = packed,
                      .gradient = engine->unit_gradient + unit * engine->count,
                      .views = o->views};
     if (perturbs(o)) {
-        work.spread = engine->spread + s * engine->count;
+        work.spread = engine->spread + draw * engine->count;
         work.spread_gradient = engine->unit_spread_gradient + unit * engine->count;
         work.stream =
             bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE, engine->stream.sequence, unit, 0);
@@ -296,8 +314,8 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_ru
     const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
     for (size_t j = 0; j < part->count; j++) mu_gradient[j] += mean[j];
     engine->options.estimator->pull_back(part->count, engine->sampler->sigma + part->from,
-                                         engine->noise + s * engine->count + part->from, spread,
-                                         sigma_gradient);
+                                         engine->noise + draw_of(engine, s) * engine->count + part->from,
+                                         spread, sigma_gradient);
 }
 
 /* The KL's weight in the loss, for a rule that has its gradient in closed form. */
@@ -360,7 +378,7 @@ static bnn_step summarise(const bnn_engine *engine, const uint32_t *labels)
 
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta)
 {
-    const size_t shared = shares_draws(engine) ? engine->options.samples * engine->parts : 0;
+    const size_t shared = shares_draws(engine) ? engine->draws * engine->parts : 0;
 #pragma omp parallel num_threads(engine->options.threads)
     {
 #pragma omp for schedule(dynamic, 1)
