@@ -1,7 +1,7 @@
 # make help     what there is to make
 #
 # Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision; CC=clang (with libomp-dev);
-# CFLAGS, LDFLAGS; BUILD=build, where objects go.
+# CFLAGS, LDFLAGS; BUILD=build, where objects go; ONNX_PROTO, where onnx.proto is.
 
 CC ?= cc
 PREFIX ?= /usr/local
@@ -21,13 +21,18 @@ OPTIMISE := -O3 -g -fno-math-errno -fno-trapping-math
 # Checks by calls instead of inline: the vector kernels, unrolled, take a minute to compile otherwise.
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
             --param asan-instrumentation-with-call-threshold=0
-BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
-LIBS := -lopenblas -lcjson -lz -lm
+SANITIZE_FUZZ := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
+BASE := -std=c11 -D_GNU_SOURCE -fopenmp -Iinclude -Isrc -isystem $(BUILD)/onnx -DBNN_VERSION='"$(VERSION)"' -MMD -MP $(WARNINGS)
+LIBS := -lopenblas -lcjson -lzip -lpng -lz -lprotobuf-c -lmd -lm
+ONNX_PROTO ?= $(firstword $(wildcard $(addsuffix /onnx/onnx.proto,/usr/include /usr/local/include /opt/homebrew/include)))
 
 # A variant is a directory of objects: release (float), double, asan (float, sanitizers).
 flags_release := $(OPTIMISE)
 flags_double := $(OPTIMISE) -DBNN_DOUBLE
 flags_asan := $(SANITIZE)
+simd_flags_release := $(flags_release)
+simd_flags_double := $(flags_double)
+simd_flags_asan := $(or $(SANITIZE_SIMD),$(SANITIZE))
 variant := $(if $(BNN_DOUBLE),double,release)
 
 # src/ROOM/*.c are compiled once, src/ROOM/simd/*.c once for each instruction set; the fastest that runs here is chosen at
@@ -50,14 +55,17 @@ make deps               install what is missing (Debian), or say what to install
 make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
+make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
+make fuzz               readers of files under libFuzzer (clang, libclang-rt-dev, libomp-dev), SECONDS=60 each
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
+make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
-make install            PREFIX=/usr/local DESTDIR=
+make install            program, manuals and completions; PREFIX=/usr/local DESTDIR=; make uninstall
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan bench bench-kernels testu01 install clean force
-all: bnn
+.PHONY: all help deps demo test test-release test-double asan torture fuzz bench bench-kernels onnx-test testu01 documents install uninstall clean force
+all: bnn documents
 help:
 	$(info $(help))
 	@:
@@ -65,10 +73,17 @@ help:
 # One line instead of a page of errors where a library is missing.
 $(BUILD)/libraries:
 	@mkdir -p $(@D)
-	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
+	@printf '#include <cblas.h>\n#include <cjson/cJSON.h>\n#include <omp.h>\n#include <png.h>\n#include <protobuf-c/protobuf-c.h>\n#include <sha2.h>\n#include <zip.h>\n#include <zlib.h>\nint main(void) { return 0; }\n' | \
 	    $(CC) -fopenmp $(CFLAGS) -x c -fsyntax-only - 2>/dev/null || \
-	    { echo 'bnn needs OpenBLAS, cJSON, zlib and OpenMP with their headers: run "make deps"' >&2; exit 1; }
+	    { echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, protobuf-c, libmd and OpenMP with their headers: run "make deps"' >&2; exit 1; }
 	@touch $@
+
+# The messages of ONNX's published definition, as C.
+$(BUILD)/onnx/onnx.pb-c.h: | $(BUILD)/libraries
+	@[ -e '$(ONNX_PROTO)' ] && command -v protoc-c >/dev/null || \
+	    { echo 'bnn needs onnx.proto and protoc-c: run "make deps", or set ONNX_PROTO=/folder/onnx.proto' >&2; exit 1; }
+	@mkdir -p $(@D); echo "protoc-c $@"; protoc-c --c_out=$(@D) -I$(dir $(ONNX_PROTO)) $(ONNX_PROTO)
+$(BUILD)/onnx/onnx.pb-c.c: $(BUILD)/onnx/onnx.pb-c.h
 
 # Copied only where it differs, so that it follows BNN_DOUBLE and is not made anew otherwise.
 bnn: $(BUILD)/$(variant)/bnn force
@@ -76,14 +91,18 @@ bnn: $(BUILD)/$(variant)/bnn force
 
 define isa_rules
 $(BUILD)/$(1)/%.$(2).o: src/%.c Makefile | $(BUILD)/libraries
-	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(simd_flags_$(1)) $(CFLAGS) -DBNN_ISA=$(2) $(isa_$(2)) -c $$< -o $$@
 endef
 define variant_rules
 objects_$(1) := $(sources:%=$(BUILD)/$(1)/%.o)
+objects_$(1) += $(BUILD)/$(1)/onnx.pb-c.o
 objects_$(1) += $(foreach i,$(isas),$(simd_sources:%=$(BUILD)/$(1)/%.$(i).o))
 $(foreach i,$(isas),$(eval $(call isa_rules,$(1),$(i))))
 $(BUILD)/$(1)/%.o: src/%.c Makefile | $(BUILD)/libraries
 	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) $(CFLAGS) -c $$< -o $$@
+$(BUILD)/$(1)/data/onnx.o: $(BUILD)/onnx/onnx.pb-c.h
+$(BUILD)/$(1)/onnx.pb-c.o: $(BUILD)/onnx/onnx.pb-c.c
+	@mkdir -p $$(@D); echo "CC $$@"; $(CC) $(BASE) $(flags_$(1)) -w $(CFLAGS) -c $$< -o $$@
 $(BUILD)/$(1)/libbnn.a: $$(objects_$(1))
 	@rm -f $$@ && ar rcs $$@ $$^
 $(BUILD)/$(1)/bnn: $(BUILD)/$(1)/commands/main.o $(BUILD)/$(1)/libbnn.a
@@ -107,6 +126,14 @@ test: deps
 test-release: run-release
 test-double: run-double
 asan: run-asan
+torture: bnn
+	BNN=./bnn tests/torture.sh $(KILLS)
+# The kernels read no files: they are left out of the sanitizers, under which clang takes minutes for each.
+fuzz:
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang SANITIZE='$(SANITIZE_FUZZ)' SANITIZE_SIMD='-O1 -g' $(BUILD)/clang/asan/fuzz
+	tests/fuzz.sh $(BUILD)/clang/asan/fuzz $(SECONDS)
+$(BUILD)/asan/fuzz: $(BUILD)/asan/tests/fuzz.o $(BUILD)/asan/libbnn.a
+	@echo "LD $@"; $(CC) -fopenmp -fsanitize=fuzzer $(flags_asan) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
 
 bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
@@ -114,6 +141,17 @@ bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
 $(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
 	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
+
+# What npm fetches (290 MB unpacked) stays in build/npm, where the other tests find it too. Its scripts would fetch more, for GPUs.
+onnx-test: $(BUILD)/release/bnn
+	@if ! command -v npm >/dev/null || ! command -v node >/dev/null; then \
+	    echo 'skipped: onnxruntime comes by npm (Debian: npm), which is missing'; \
+	elif [ -e $(BUILD)/npm/node_modules/onnxruntime-node ] || npm install --prefix $(BUILD)/npm --ignore-scripts \
+	    --no-audit --no-fund onnxruntime-node@1.30.0; then \
+	    BNN=$(BUILD)/release/bnn tests/cases.sh python; \
+	else \
+	    echo 'skipped: npm could not fetch onnxruntime-node'; \
+	fi
 
 # Not among the tests, nor in deps: TestU01 is not free for every use.
 testu01:
@@ -124,23 +162,39 @@ testu01:
 $(BUILD)/release/testu01: $(BUILD)/release/tests/testu01.o $(BUILD)/release/libbnn.a
 	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) -ltestu01 -ltestu01probdist -ltestu01mylib $(LIBS) -o $@
 
-install: bnn
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 bnn $(DESTDIR)$(PREFIX)/bin/bnn
+# Manuals and completions are what the program says of itself, in folders as they are installed.
+documents := man/man1/bnn.1 man/man5/bnn-config.5 bash-completion/completions/bnn zsh/site-functions/_bnn
+as_man/man1/bnn.1 := man
+as_man/man5/bnn-config.5 := man-config
+as_bash-completion/completions/bnn := bash
+as_zsh/site-functions/_bnn := zsh
+documents: $(documents:%=$(BUILD)/share/%)
+$(documents:%=$(BUILD)/share/%): $(BUILD)/share/%: $(BUILD)/$(variant)/bnn
+	@mkdir -p $(@D) && $< help --as $(as_$*) > $@.new && mv $@.new $@
+
+install: bnn documents
+	install -D -m 755 bnn $(DESTDIR)$(PREFIX)/bin/bnn
+	for f in $(documents); do install -D -m 644 $(BUILD)/share/$$f $(DESTDIR)$(PREFIX)/share/$$f || exit 1; done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/bnn $(documents:%=$(DESTDIR)$(PREFIX)/share/%)
 
 clean:
 	rm -rf $(BUILD) bnn
 
 # ---- what has to be installed -------------------------------------------------------------------------------
-debian_packages := libopenblas-dev libcjson-dev libcmocka-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
+debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev libmd-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
+debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, zlib, OpenMP, gnuplot for pictures and, for its tests, cmocka:' \
-	        'dnf install openblas-devel cjson-devel zlib-devel gnuplot libcmocka-devel (Fedora),' \
-	        'pacman -S openblas cjson zlib gnuplot cmocka (Arch), brew install gcc openblas cjson zlib gnuplot cmocka (macOS);' \
+	    echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, libmd, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
+	        'dnf install openblas-devel cjson-devel libzip-devel libpng-devel zlib-devel libmd-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
+	        'python3-numpy (Fedora), pacman -S openblas cjson libzip libpng zlib libmd protobuf-c gnuplot cmocka python-numpy (Arch),' \
+	        'brew install gcc openblas cjson libzip libpng zlib libmd protobuf-c gnuplot cmocka numpy (macOS);' \
+	        'onnx.proto comes with ONNX, onnx.ai (make ONNX_PROTO=/folder/onnx.proto);' \
 	        'the FashionMNIST files go into data/fashion-mnist (data/README.md)'; \
 	    exit 0; \
 	fi; \

@@ -6,37 +6,14 @@
 #   configs/prior-invariance.sh         some minutes on 2 cores
 #   FULL=1 configs/prior-invariance.sh  the paper's size: up to 50000 images, channels 32 and 64, 500 epochs
 #
-# Environment: BNN (./bnn), SEEDS ("1 2 3"), SIZES, OUT (runs/prior-invariance).
+# Environment: SIZES ("250,500,1000,2000"), OUT (runs/prior-invariance), and those of sweep.sh.
 set -eu
 here=$(dirname "$0")
-. "$here/figures.sh"
-bnn=${BNN:-./bnn}
-out=${OUT:-runs/prior-invariance}
-sets=
-sizes=${SIZES:-250 500 1000 2000}
+sizes=${SIZES:-250,500,1000,2000}
 if [ -n "${FULL:-}" ]; then
-    sets='--set data.test_size=0 --set model.channels=[32,64] --set train.epochs=500 --set train.samples=10'
-    sizes=${SIZES:-1000 5000 10000 50000}
+    SET="data.test_size=0 model.channels=[32,64] train.epochs=500 train.samples=10 ${SET:-}"
+    sizes=${SIZES:-1000,5000,10000,50000}
+    export SET
 fi
-
-for prior in zero random; do
-    for size in $sizes; do
-        for seed in ${SEEDS:-1 2 3}; do
-            dir=$out/$prior-$size-$seed
-            # shellcheck disable=SC2086 # the settings are words
-            train_once "$dir" "$here/prior-invariance.json" --set "seed=$seed" --set "prior.mean=$prior" \
-                --set "data.train_size=$size" $sets
-            evaluate_once "$dir/eval.json" "$dir/model.bin" --equivariance
-        done
-    done
-done
-
-for prior in zero random; do
-    for size in $sizes; do
-        for seed in ${SEEDS:-1 2 3}; do
-            eval_json=$out/$prior-$size-$seed/eval.json
-            echo "$prior-prior,N0=$size $(figure "$eval_json" accuracy_orbit) $(figure "$eval_json" orbit_agreement)" \
-                "$(figure_in "$eval_json" symmetric_kl mean) $(figure "$eval_json" unbiased) $(figure "$eval_json" plugin)"
-        done
-    done
-done | mean_and_deviation prior orbit-accuracy agreement symmetric-kl defect-unbiased defect-plugin
+export OUT="${OUT:-runs/prior-invariance}" FIGURES="orbit-accuracy agreement symmetric-kl unbiased defect"
+exec "$here/sweep.sh" "$here/prior-invariance.json" prior.mean=zero,random "data.train_size=$sizes" "$@"

@@ -5,11 +5,11 @@
 #   configs/sample-sweep.sh             a minute on 2 cores
 #   FULL=1 configs/sample-sweep.sh      the paper's size: 5000 images, channels 32 and 64, 500 epochs, T up to 256
 #
-# Environment: BNN (./bnn), OUT (runs/sample-sweep).
+# Environment: BNN (the program), OUT (runs/sample-sweep).
 set -eu
-here=$(dirname "$0")
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=configs/figures.sh
 . "$here/figures.sh"
-bnn=${BNN:-./bnn}
 out=${OUT:-runs/sample-sweep}
 sets=
 samples=64

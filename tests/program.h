@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -21,6 +22,7 @@ typedef struct program_run {
 
 static char program_path[PATH_MAX];
 static char program_out[128], program_err[128]; /* the files that take its output */
+static const char *program_in; /* the file that it reads as standard input; NULL: the test's own */
 
 static inline int find_program(void)
 {
@@ -35,6 +37,8 @@ static inline pid_t start_program(const char *directory, const char *const *argu
 {
     const char *argv[40] = {program_path};
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes; /* signals as they are by default, also where the tests run under nohup */
+    sigset_t all;
     pid_t pid;
     size_t n = 1;
     for (; arguments[n - 1]; n++) {
@@ -46,8 +50,14 @@ static inline pid_t start_program(const char *directory, const char *const *argu
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, program_out, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     posix_spawn_file_actions_addopen(&actions, 2, program_err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (program_in) posix_spawn_file_actions_addopen(&actions, 0, program_in, O_RDONLY, 0);
     if (directory) posix_spawn_file_actions_addchdir_np(&actions, directory);
-    assert_int_equal(posix_spawn(&pid, program_path, &actions, NULL, (char *const *)argv, environ), 0);
+    sigfillset(&all);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    assert_int_equal(posix_spawn(&pid, program_path, &actions, &attributes, (char *const *)argv, environ), 0);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return pid;
 }

@@ -326,30 +326,65 @@ static void json_is_utf8_whatever_the_names(void **state)
     assert_train_refused(2, ARGUMENTS("--set", "not valid UTF-8"), "--set", "data.train_images=caf\xe9");
 }
 
-static void an_interrupted_run_leaves_a_checkpoint(void **state)
+/* Waits until another epoch is in a log of `size` bytes. */
+static void await_growth(const char *path, off_t size)
 {
     const struct timespec moment = {0, 20000000};
     struct stat info;
+    for (int i = 0; i < 1500 && (stat(path, &info) || info.st_size <= size); i++) nanosleep(&moment, NULL);
+}
+
+/* The code that a shell gives for each signal; the run goes on from its checkpoint. */
+static void an_interrupted_run_leaves_a_checkpoint(void **state)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    struct stat info;
     (void)state;
-    const pid_t pid = start_program(NULL, ARGUMENTS("train", config(), "--out", in_temporary("stopped"),
-                                                    "--set", "train.epochs=1000000", "--set",
-                                                    "eval.every=1000000", "--quiet", "--threads", "1"));
-    for (int i = 0; i < 1000; i++) { /* until an epoch is in the log */
-        if (stat(in_temporary("stopped/metrics.jsonl"), &info) == 0 && info.st_size > 0) break;
-        nanosleep(&moment, NULL);
+    char metrics[32], checkpoint[32], run[16];
+    for (size_t s = 0; s < sizeof signals / sizeof *signals; s++) {
+        snprintf(run, sizeof run, "stopped-%zu", s);
+        snprintf(metrics, sizeof metrics, "%s/metrics.jsonl", run);
+        snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.bin", run);
+        const pid_t pid =
+            start_program(NULL, ARGUMENTS("train", config(), "--out", in_temporary(run), "--set",
+                                          "train.epochs=1000000", "--quiet", "--threads", "1"));
+        await_growth(in_temporary(metrics), 0);
+        assert_int_equal(kill(pid, signals[s]), 0);
+        assert_one_line(finish_program(pid), 128 + signals[s], "interrupted in epoch", checkpoint,
+                        "--resume");
+        cJSON *json = json_of(bnn_run("info", "--json", in_temporary(checkpoint)));
+        assert_true(figure(json, "training.epoch") >= 1);
+        cJSON_Delete(json);
     }
-    assert_false(exists("stopped/checkpoint.bin"));
+    assert_int_equal(stat(in_temporary(metrics), &info), 0);
+    const pid_t pid =
+        start_program(NULL, ARGUMENTS("train", "--resume", in_temporary(run), "--threads", "1"));
+    await_growth(in_temporary(metrics), info.st_size);
     assert_int_equal(kill(pid, SIGINT), 0);
-    assert_one_line(finish_program(pid), 130, "interrupted in epoch", "checkpoint.bin");
-    cJSON *json = json_of(bnn_run("info", "--json", in_temporary("stopped/checkpoint.bin")));
-    assert_true(figure(json, "training.epoch") >= 1);
-    cJSON_Delete(json);
+    const program_run *resumed = finish_program(pid);
+    assert_int_equal(resumed->code, 130);
+    assert_non_null(strstr(resumed->err, "resumed after"));
+}
+
+static void what_is_resumed_is_named_once(void **state)
+{
+    (void)state;
+    const char *run = in_temporary("once");
+    succeeded(bnn_run("train", config(), "--out", run, "--quiet", "--threads", "1"));
+    assert_one_line(bnn_run("train", run), 2, run, "is a directory", "--resume");
+    assert_one_line(bnn_run("train", "--resume", run, "--out", in_temporary("other")), 2, "--out", run);
+    assert_one_line(bnn_run("train", "--resume", "--overwrite", run), 2, "--overwrite");
+    assert_one_line(bnn_run("train", "--resume", "--dry-run", run), 2, "--dry-run");
+    assert_one_line(bnn_run("train", "--resume", "--quiet", run, "--set", "seed=9"), 2, "seed",
+                    "another configuration");
+    succeeded(bnn_run("train", "--resume", "--quiet", run, "--set", "train.epochs=3"));
+    succeeded(bnn_run("train", "--resume", "--quiet", config(), "--out", run, "--set", "train.epochs=4"));
 }
 
 /* ---- usage --------------------------------------------------------------------------------------------------- */
 
-static const char *const commands[] = {"train",      "eval",   "predict", "score",
-                                       "symmetrize", "expand", "check",   "info"};
+static const char *const commands[] = {"train",  "eval",  "predict", "score",    "symmetrize",
+                                       "expand", "check", "info",    "calibrate"};
 
 static void help_is_printed_and_usage_checked(void **state)
 {
@@ -844,6 +879,7 @@ int main(void)
         cmocka_unit_test(other_data_may_have_other_classes),
         cmocka_unit_test(json_is_utf8_whatever_the_names),
         cmocka_unit_test(an_interrupted_run_leaves_a_checkpoint),
+        cmocka_unit_test(what_is_resumed_is_named_once),
         cmocka_unit_test(help_is_printed_and_usage_checked),
         cmocka_unit_test(missing_models_are_named),
         cmocka_unit_test(predictions_are_the_reference_logits),

@@ -476,11 +476,19 @@ static void help_lists_every_key_of_the_dump(void **state)
                                        "train.optimizer.lr",
                                        "symmetrization.hold",
                                        "eval.predictive"};
-    char *help = bnn_config_help(bnn_mode_row);
+    const size_t count = sizeof keys / sizeof *keys;
+    size_t found = 0;
+    bnn_key_help help;
     (void)state;
-    assert_non_null(help);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_non_null(strstr(help, keys[i]));
-    free(help);
+    for (size_t i = 0; bnn_config_help(i, bnn_mode_row, &help); i++) {
+        assert_true(*help.fallback && *help.meaning);
+        for (size_t k = 0; k < count; k++) found += strcmp(help.path, keys[k]) == 0;
+        if (strcmp(help.path, "symmetrization.mode") == 0) assert_string_equal(help.fallback, "\"augment\"");
+        if (strcmp(help.path, "symmetrization.mode") == 0) assert_non_null(strstr(help.choices, "\"tie\""));
+        if (strcmp(help.path, "posterior.init_rho") == 0)
+            assert_string_equal(help.readers, "posterior.init_from");
+    }
+    assert_int_equal(found, count);
 }
 
 /* Reads `path` as a user does who stands in `directory`; paths of the configuration <- `expected`. */
@@ -556,8 +564,14 @@ static void keys_of_other_data_are_refused(void **state)
                    "data.train_images", "idx, npy");
     assert_refused("{\"data\": {\"name\": \"mnsit\"}, \"model\": {}}", "data.name: found \"mnsit\"",
                    "\"mnist\"");
-    assert_refused("{\"data\": {\"name\": \"mnist\", \"path\": \"x\"}, \"model\": {}}",
-                   "data.path: unknown key");
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"path\": \"x\"}, \"model\": {}}", "data.path",
+                   "data.name mnist", "npz, png");
+    assert_refused("{\"data\": {\"name\": \"npz\", \"path\": \"x\", \"resize\": 8}, \"model\": {}}",
+                   "data.resize", "data.name npz", "png");
+    assert_refused("{\"data\": {\"name\": \"png\", \"ising\": {\"size\": 8}}, \"model\": {}}",
+                   "data.ising.size", "data.name png", "ising");
+    assert_refused("{\"data\": {\"name\": \"mnist\", \"file\": \"x\"}, \"model\": {}}",
+                   "data.file: unknown key");
     /* a model serves whatever it was trained on */
     const char *text = "{\"data\": {\"name\": \"of-old\", \"dir\": \"d\"}, \"model\": {}}";
     assert_int_equal(bnn_config_parse("m", text, NULL, 0, NULL, &c, &error), BNN_OK);
@@ -565,6 +579,34 @@ static void keys_of_other_data_are_refused(void **state)
     assert_string_equal(c.data.paths.dir, "d");
     assert_int_equal(bnn_config_parse("m", "{\"model\": {}}", NULL, 0, NULL, &c, &error), BNN_OK);
     assert_string_equal(c.data.paths.name, "");
+}
+
+static void lists_of_numbers_are_read(void **state)
+{
+    bnn_config c;
+    (void)state;
+    accept("{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [1, 2.25], \"window\": []}}, "
+           "\"model\": {}}",
+           &c);
+    assert_true(c.data.paths.ising.temperatures.count == 2 &&
+                c.data.paths.ising.temperatures.value[1] == 2.25);
+    assert_true(c.data.paths.ising.window.count == 0 && c.data.paths.ising.test_temperatures.count == 0);
+    char *text = bnn_config_dump(&c, false);
+    assert_non_null(strstr(text, "\"temperatures\":[1,2.25]"));
+    assert_null(strstr(text, "resize"));
+    free(text);
+    accept("{\"data\": {\"name\": \"png\", \"path\": \"/d\", \"resize\": 32}, \"model\": {}}", &c);
+    assert_true(c.data.paths.resize.count == 1 && c.data.paths.resize.value[0] == 32);
+    text = bnn_config_dump(&c, false);
+    assert_null(strstr(text, "ising"));
+    free(text);
+    assert_refused("{\"data\": {\"name\": \"png\", \"resize\": [32, 1.5]}, \"model\": {}}", "data.resize",
+                   "an integer from 1 to 65536, or a list");
+    assert_refused(
+        "{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [1, \"2\"]}}, \"model\": {}}",
+        "data.ising.temperatures", "a number from 0.01 to 1000, or a list of at most 64");
+    assert_refused("{\"data\": {\"name\": \"ising\", \"ising\": {\"temperatures\": [0]}}, \"model\": {}}",
+                   "data.ising.temperatures");
 }
 
 static void long_paths_are_refused(void **state)
@@ -644,6 +686,7 @@ int main(void)
         cmocka_unit_test(help_lists_every_key_of_the_dump),
         cmocka_unit_test(paths_are_seen_from_the_configuration),
         cmocka_unit_test(keys_of_other_data_are_refused),
+        cmocka_unit_test(lists_of_numbers_are_read),
         cmocka_unit_test(long_paths_are_refused),
         cmocka_unit_test(what_is_no_utf8_is_refused),
         cmocka_unit_test(files_are_read_with_their_faults_named),

@@ -96,6 +96,7 @@ static void nothing_prints_nan(void **state)
         ARGUMENTS("eval", MODEL, "--images", images, "--labels", labels, "--samples", "1", "--equivariance",
                   "--uncertainty", "--worst", "3", "--sample-sweep", "--repeats", "1", "--ood", images),
         ARGUMENTS("eval", MODEL, "--images", images, "--mean", "--equivariance", "--uncertainty"),
+        ARGUMENTS("eval", MODEL, "--images", images, "--labels", labels, "--classes", "--mean"),
         ARGUMENTS("score", "--probs", REFERENCE "metrics/probs_orbit.npy"),
         ARGUMENTS("score", "--probs", REFERENCE "metrics/probs_orbit.npy", "--labels",
                   REFERENCE "metrics/labels.npy"),
@@ -137,6 +138,39 @@ static void rows_that_are_no_distribution_are_named(void **state)
                     "(N,1)");
 }
 
+/* The table of classes, with what there is of the orbit, and the confusion matrix, as the JSON has them. */
+static void classes_are_printed(void **state)
+{
+    const char *probs = REFERENCE "metrics/probs_orbit.npy", *labels = REFERENCE "metrics/labels.npy";
+    (void)state;
+    cJSON *json = json_of(bnn_run("score", "--json", "--probs", probs, "--labels", labels));
+    const cJSON *classes = member(json, "classes"), *confusion = member(json, "confusion"), *row;
+    const program_run *run = succeeded(bnn_run("score", "--classes", "--probs", probs, "--labels", labels));
+    const char *at = strstr(run->out, "   class");
+    double images = 0, right = 0;
+    assert_non_null(at);
+    assert_int_equal(cJSON_GetArraySize(classes), 10);
+    cJSON_ArrayForEach(row, classes)
+    {
+        double label, count, recall;
+        at = strchr(at, '\n') + 1;
+        assert_int_equal(sscanf(at, "%lf %lf %lf", &label, &count, &recall), 3);
+        assert_true(label == figure(row, "label") && count == figure(row, "count"));
+        assert_true(fabs(recall - figure(row, "recall")) < 0.51e-4);
+        images += count;
+        right += cJSON_GetArrayItem(cJSON_GetArrayItem(confusion, (int)label), (int)label)->valuedouble;
+    }
+    assert_true(images == 64 && right == 64 * figure(json, "accuracy"));
+    assert_non_null(strstr(run->out, "\nconfusion: rows"));
+    assert_non_null(strstr(run->out, "\nconfusion over the orbit: rows"));
+    assert_non_null(strstr(run->out, " +- "));
+    cJSON_Delete(json);
+    assert_null(strstr(succeeded(bnn_run("score", "--probs", probs, "--labels", labels))->out, "confusion"));
+    assert_one_line(bnn_run("score", "--classes", "--probs", probs), 2, "--classes", "--labels");
+    assert_one_line(bnn_run("eval", "--classes", MODEL, "--images", REFERENCE "fcnn/images.npy"), 2,
+                    "--classes", "--labels");
+}
+
 static void a_group_averaged_prediction_has_no_defect(void **state)
 {
     (void)state;
@@ -167,6 +201,7 @@ int main(void)
         cmocka_unit_test(elbos_that_differ_are_told),
         cmocka_unit_test(nothing_prints_nan),
         cmocka_unit_test(rows_that_are_no_distribution_are_named),
+        cmocka_unit_test(classes_are_printed),
         cmocka_unit_test(a_group_averaged_prediction_has_no_defect),
     };
     return cmocka_run_group_tests(tests, set_up_trainings, remove_temporary_directory);

@@ -73,6 +73,28 @@ static void reads_compressed_files_of_any_name(void **state)
     assert_contents(put_file("two-members", twice, sizeof twice), expected, (size_t)length);
 }
 
+/* The published digest of "abc" (FIPS 180-2, appendix B.1); of a compressed file, that of its own bytes. */
+static void identifies_files(void **state)
+{
+    char digest[BNN_SHA256], unpacked[BNN_SHA256];
+    uint8_t *data;
+    size_t size;
+    (void)state;
+    assert_int_equal(bnn_read_identified(put_file("abc", "abc", 3), MOST, &data, &size, digest, NULL),
+                     BNN_OK);
+    assert_string_equal(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    free(data);
+    assert_int_equal(bnn_read_identified(put_file("hello.gz", hello_gz, sizeof hello_gz), MOST, &data, &size,
+                                         digest, NULL),
+                     BNN_OK);
+    const char *path = put_file("hello", data, size);
+    free(data);
+    assert_int_equal(bnn_read_identified(path, MOST, &data, &size, unpacked, NULL), BNN_OK);
+    assert_int_equal(size, sizeof hello - 1);
+    assert_string_not_equal(unpacked, digest);
+    free(data);
+}
+
 /* A megabyte of zeros packs to a thousandth of its size: the output outgrows its first guess again and again.
  */
 static void reads_what_expands_a_thousandfold(void **state)
@@ -363,6 +385,7 @@ int main(void)
         cmocka_unit_test(reads_plain_files),
         cmocka_unit_test(reads_what_has_no_size),
         cmocka_unit_test(reads_compressed_files_of_any_name),
+        cmocka_unit_test(identifies_files),
         cmocka_unit_test(reads_what_expands_a_thousandfold),
         cmocka_unit_test(names_every_truncation_of_compressed_data),
         cmocka_unit_test(names_corrupt_compressed_data),

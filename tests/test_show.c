@@ -81,6 +81,32 @@ static void gnuplot_makes_a_png_of_them(void **state)
     assert_in_range(height, 500, 1000);
 }
 
+/* Of a configuration, the training images as its seed chooses them, and nothing predicted. */
+static void a_configuration_shows_its_images(void **state)
+{
+    static char script[1 << 20];
+    const char *config = in_temporary("config.json"), *drawn = in_temporary("script.png");
+    (void)state;
+    assert_int_equal(setenv("PATH", strcat(strcpy(script, temporary_directory), ":/usr/bin:/bin"), 1), 0);
+    succeeded(bnn_run("show", config, "--count", "2", "--set", "group=C2", "--out", drawn));
+    script[get_file(drawn, script, sizeof script - 1)] = '\0';
+    const char *at = script;
+    for (size_t i = 0; i < 2 * 2; i++) at = after(at, "$image << END\n");
+    assert_null(strstr(at, "$image <<"));
+    assert_null(strstr(script, "$bars"));
+    after(after(script, "training images"), "C2");
+    assert_int_equal(setenv("PATH", usual_path, 1), 0);
+    succeeded(bnn_run("show", config, "--out", in_temporary("y.png")));
+    const char *out = in_temporary("nothing.png");
+    assert_one_line(bnn_run("show", config, "--samples", "3", "--out", out), 2, "--samples is for models");
+    assert_one_line(bnn_run("show", config, "--group", "C2", "--out", out), 2, "--group is for models");
+    assert_one_line(bnn_run("show", in_temporary("run"), "--set", "seed=1", "--out", out), 2,
+                    "--set is for conf");
+    assert_one_line(bnn_run("show", config, "--set", "data.train_size=1e9", "--out", out), 2,
+                    "data.train_size");
+    assert_int_equal(access(out, F_OK), -1);
+}
+
 static void what_cannot_be_drawn_is_said(void **state)
 {
     const char *run = in_temporary("run"), *out = in_temporary("nothing.png");
@@ -114,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bars_are_the_predictions),
         cmocka_unit_test(gnuplot_makes_a_png_of_them),
+        cmocka_unit_test(a_configuration_shows_its_images),
         cmocka_unit_test(what_cannot_be_drawn_is_said),
     };
     return cmocka_run_group_tests(tests, set_up, remove_temporary_directory);

@@ -375,7 +375,7 @@ static void angles_belong_to_the_data(void **state)
     bnn_dataset *all, *train, *validation, *test, *again;
     (void)state;
     put_noise_config(&c, true);
-    c.data.rotate.train = c.data.rotate.test = BNN_ROTATE_UNIFORM, c.data.seed = 1,
+    c.data.rotate.train = c.data.rotate.test = BNN_ROTATE_UNIFORM, c.data.paths.seed = 1,
     c.data.validation_size = 0;
     load(&c, &all, &validation);
     test = test_of(&c);
@@ -385,7 +385,7 @@ static void angles_belong_to_the_data(void **state)
     assert_true(has_all(train, all) && has_all(validation, all) && !same_image(train, 0, all, 0));
     assert_memory_equal(again->images, test->images, COUNT * 100 * sizeof(bnn_real));
     bnn_dataset_free(train), bnn_dataset_free(validation), bnn_dataset_free(again);
-    c.data.seed = 2;
+    c.data.paths.seed = 2;
     load(&c, &train, &validation);
     again = test_of(&c);
     assert_false(has_all(train, all) || has_all(again, test));
@@ -431,7 +431,7 @@ static void repartition_deals_all_images_anew(void **state)
     (void)state;
     put_config(&c);
     put_images("tx.npy", 4, SIDE, 2, 0.5);
-    c.data.repartition = 9, c.data.validation_size = 2, c.data.seed = 3;
+    c.data.repartition = 9, c.data.validation_size = 2, c.data.paths.seed = 3;
     load(&c, &train, &validation);
     c.model.classes = train->classes, c.data.background = (double)train->background;
     assert_true(train->background == -2 && train->pixels.most == (bnn_real)2.3);
@@ -456,7 +456,7 @@ static void repartition_deals_all_images_anew(void **state)
     assert_true(again->count == 3);
     assert_memory_equal(again->images, test->images, 3 * SIDE * SIDE * sizeof(bnn_real));
     bnn_dataset_free(again);
-    c.data.test_size = 0, c.data.seed = 4;
+    c.data.test_size = 0, c.data.paths.seed = 4;
     again = test_of(&c);
     assert_memory_not_equal(again->images, test->images, 7 * SIDE * SIDE * sizeof(bnn_real));
     bnn_dataset_free(again), bnn_dataset_free(test);

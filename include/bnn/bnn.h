@@ -17,15 +17,18 @@
 /* floor 1: data */
 #include "bnn/dataset.h"
 #include "bnn/npy.h"
+#include "bnn/onnx.h"
 #include "bnn/safetensors.h"
 /* floor 1: groups */
 #include "bnn/group.h"
 #include "bnn/warp.h"
 /* floor 1: metrics */
 #include "bnn/metrics.h"
+#include "bnn/calibration.h"
 #include "bnn/sweep.h"
 /* floor 1: pictures */
 #include "bnn/picture.h"
+#include "bnn/html.h"
 /* floor 2: kernels */
 #include "bnn/kernel.h"
 /* floor 3: network */
@@ -50,6 +53,7 @@
 #include "bnn/batch.h"
 #include "bnn/conditions.h"
 #include "bnn/evaluate.h"
+#include "bnn/export.h"
 #include "bnn/settings.h"
 #include "bnn/train.h"
 /* floor 9: commands */

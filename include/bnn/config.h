@@ -26,6 +26,8 @@ typedef enum bnn_select { BNN_SELECT_VALIDATION, BNN_SELECT_LAST } bnn_select;
 typedef enum bnn_predictive { BNN_PREDICT_POSTERIOR, BNN_PREDICT_GROUP_AVERAGED } bnn_predictive;
 typedef enum bnn_draws { BNN_DRAWS_SHARED, BNN_DRAWS_INDEPENDENT } bnn_draws;
 typedef enum bnn_rotation { BNN_ROTATE_NONE, BNN_ROTATE_UNIFORM } bnn_rotation;
+typedef enum bnn_balance { BNN_BALANCE_NONE, BNN_BALANCE_WEIGHTS, BNN_BALANCE_SAMPLING } bnn_balance;
+extern const char *const bnn_balance_names[];      /* "none", "weights", "sampling", NULL */
 extern const char *const bnn_augmentation_names[]; /* "none", "full", "random", NULL */
 extern const char *const bnn_predictive_names[];   /* "posterior", "group-averaged", NULL */
 extern const char *const bnn_draws_names[];        /* "shared", "independent", NULL */
@@ -72,7 +74,7 @@ typedef struct bnn_config {
             int train, test; /* bnn_rotation: of training and validation images, and of test images */
         } rotate;
         size_t repartition; /* images drawn from training and test images together for training; 0: none */
-        size_t seed;        /* of rotate and repartition */
+        int balance;        /* bnn_balance: how classes count in training */
     } data;
     char group[BNN_NAME];
     struct {
@@ -110,6 +112,7 @@ typedef struct bnn_config {
     } symmetrization;
     struct {
         size_t epochs, batch_size, samples;
+        double checkpoint_minutes;
         size_t map_epochs; /* of the epochs, the first so many: w = mu, and sigma as it is initialised */
         struct {
             char name[BNN_NAME];
@@ -172,8 +175,21 @@ bnn_status bnn_config_blame(const char *name, const char *const *sets, size_t se
 /* Every key that is read, explicit, as JSON text (freed with free()); NULL when memory is short. */
 char *bnn_config_dump(const bnn_config *config, bool pretty);
 
-/* One line a key: path, default, meaning, choices, and the rows that read it; freed with free(). NULL when memory is short. */
-char *bnn_config_help(bnn_registry *modes);
+/* text (of `size` bytes) <- the paths of the keys that differ, but for those of `but` (NULL-terminated), with commas between;
+ * empty where none does. */
+void bnn_config_differences(const bnn_config *a, const bnn_config *b, const char *const *but, char *text,
+                            size_t size);
+
+/* What help says of a key. */
+typedef struct bnn_key_help {
+    const char *path, *meaning;
+    char fallback[64]; /* the default, as JSON */
+    char choices[256]; /* "a", "b": the names that it takes; empty: no names */
+    char readers[256]; /* the rows that read it, or the key that it belongs to; empty: always read */
+} bnn_key_help;
+
+/* The i-th key; false past the last. */
+bool bnn_config_help(size_t i, bnn_registry *modes, bnn_key_help *help);
 
 /* Fills in what the data says: model.input (the images' `shape`: C, H, W), model.classes where it is 0, and an automatic
  * model.pool, which is a pool after each conv layer whose height and width are even, and so drops nothing. */

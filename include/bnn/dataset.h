@@ -11,11 +11,19 @@
 #include "bnn/status.h"
 
 #define BNN_TYPE_NAME 16
+#define BNN_LABEL_NAME 64 /* bytes of the name of a class or a part, with its zero */
+#define BNN_NUMBERS 64    /* entries of a list of numbers at most */
 
 /* The smallest and the largest value of pixels; NaN where they are not known. */
 typedef struct bnn_range {
     double least, most;
 } bnn_range;
+
+/* A list of numbers, as `data.ising.temperatures`. */
+typedef struct bnn_numbers {
+    size_t count;
+    double value[BNN_NUMBERS];
+} bnn_numbers;
 
 /* Labelled images; labels may be NULL (prediction needs none). */
 typedef struct bnn_dataset {
@@ -27,6 +35,12 @@ typedef struct bnn_dataset {
     bnn_real background;      /* the value of what lies around an image */
     bnn_real *images;         /* (count, channels, height, width) */
     uint32_t *labels;         /* (count) */
+    char (*class_names)[BNN_LABEL_NAME]; /* (classes), empty where one has none; NULL: none has */
+
+    /* Parts that are evaluated apart too, an image in one of them; 0: there are none. */
+    size_t part_count;
+    char (*part_names)[BNN_LABEL_NAME]; /* (part_count) */
+    uint32_t *parts;                    /* (count) */
 } bnn_dataset;
 
 void bnn_dataset_free(bnn_dataset *dataset);
@@ -53,7 +67,17 @@ typedef struct bnn_data_paths {
     char train_images[1024], train_labels[1024];
     char validation_images[1024], validation_labels[1024];
     char test_images[1024], test_labels[1024];
-    int labels; /* an index into bnn_label_names */
+    char path[1024];    /* the one file or folder that holds all splits */
+    int labels;         /* an index into bnn_label_names */
+    bnn_numbers resize; /* height and width, or one number for both; none: as the images are */
+    size_t seed;        /* of images that are drawn, and of what data.rotate and data.repartition draw */
+    struct {
+        size_t size;                   /* sites on a side */
+        bnn_numbers temperatures;      /* of training images, in units of J/k_B */
+        bnn_numbers test_temperatures; /* none: the same */
+        bnn_numbers window;            /* two: temperatures within are a part; none: each is one */
+        size_t train_per_temperature, test_per_temperature; /* images */
+    } ising;
 } bnn_data_paths;
 
 extern const char *const bnn_label_names[]; /* "fine", "coarse", NULL */
@@ -67,11 +91,15 @@ typedef struct bnn_data_source {
     /* Loads a split. BNN_OK with *dataset NULL: the source has no such split; a training split it always has. */
     bnn_status (*load)(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,
                        bnn_dataset **dataset, bnn_error *error);
+
+    /* Whether a file or folder is one that the source reads as its data.path; NULL: it reads none. */
+    bool (*reads)(const char *path);
 } bnn_data_source;
 
 extern const bnn_data_source *const bnn_data_sources[];        /* NULL-terminated */
 const bnn_row *bnn_data_row(size_t i);                         /* the registry */
 const bnn_data_source *bnn_data_source_find(const char *name); /* NULL: there is none */
+const bnn_data_source *bnn_data_source_of(const char *path);   /* that reads it as its data.path; or NULL */
 
 /* Loads a split of the source paths->name, as its row says; an unknown name's error lists the known ones. */
 bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,
@@ -96,10 +124,13 @@ bnn_status bnn_labels_read(const char *path, size_t count, size_t classes, uint3
 bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, size_t n, bnn_dataset **dataset,
                               bnn_error *error);
 
-/* The images of `first`, then those of `second`, of one type and shape, as a new data set: background as `first`, ranges and
- * classes those of both. BNN_BAD_INPUT when the types differ. */
+/* The images of `first`, then those of `second`, of one type and shape, as a new data set without parts: background as `first`,
+ * ranges and classes those of both, names those of the one with more classes. BNN_BAD_INPUT when the types differ. */
 bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second, bnn_dataset **dataset,
                             bnn_error *error);
+
+/* *shared <- how many images of `a` are also in `b`, pixel by pixel (by a hash of 64 bits); none where shapes differ. */
+bnn_status bnn_dataset_shared(const bnn_dataset *a, const bnn_dataset *b, size_t *shared, bnn_error *error);
 
 /* Adds `pad` background pixels on every side, in place. */
 bnn_status bnn_dataset_pad(bnn_dataset *dataset, size_t pad, bnn_error *error);

@@ -32,7 +32,7 @@ typedef struct bnn_engine_options {
 typedef struct bnn_engine bnn_engine;
 
 typedef struct bnn_step {
-    double nll;     /* mean over samples and items, nats */
+    double nll;     /* mean over samples and items, nats, weighted as bnn_engine_item_weights says */
     size_t correct; /* items whose most probable class under the mean of the samples is the label */
 } bnn_step;
 
@@ -58,6 +58,12 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
 /* (layer_count) The weight of each layer's KL in later steps over beta, to be written by the caller; 1 at first. For a head
  * with a warm-up of its own, and free bits. */
 double *bnn_engine_kl_factors(bnn_engine *engine);
+
+/* (items) The weight of each item's log-likelihood in later steps, to be written by the caller; 1 at first. */
+double *bnn_engine_item_weights(bnn_engine *engine);
+
+/* The mean over samples of an item's -log p(y | x, w) in the last step, unweighted. */
+double bnn_engine_item_nll(const bnn_engine *engine, size_t item);
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine);    /* (parameter_count) */
 bnn_real *bnn_engine_scale_gradient(bnn_engine *engine); /* (parameter_count) as options.gradient says */

@@ -9,6 +9,7 @@
 #ifndef BNN_EVALUATE_H
 #define BNN_EVALUATE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,12 +27,17 @@ typedef struct bnn_predict_options {
     const uint32_t *labels;        /* one an image, for the likelihoods, or NULL */
     size_t samples;                /* T */
     bool mean;                     /* w = mu, no draw; T is then 1 */
+    bool uncalibrated;             /* bnn_evaluate: without the model's temperature */
     bool logits;                   /* values are logits instead of probabilities: not with average_over */
     bnn_draws draws;
     uint64_t seed;
     bnn_purpose purpose; /* of the stream of draws */
     int threads;
-    const char *kernels; /* NULL, or a set of kernels: see bnn_workspace_options */
+    void (*progress)(void *context,
+                     double fraction); /* told of the share that is done, by the calling thread; or NULL */
+    void *progress_context;
+    const char *kernels;               /* NULL, or a set of kernels: see bnn_workspace_options */
+    const volatile sig_atomic_t *stop; /* NULL, or not 0 once a signal asks for the end: BNN_INTERRUPTED */
 } bnn_predict_options;
 
 /* The predictions of `images` consecutive images from `first` on. */
@@ -49,7 +55,8 @@ typedef bnn_status bnn_prediction_sink(void *context, const bnn_predictions *pre
 bnn_status bnn_predict(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,
                        bnn_prediction_sink *sink, void *context, bnn_error *error);
 
-/* bnn_predict into metrics, with the data set's labels where it has them. Every log-likelihood is formed from logits, and
+/* bnn_predict into metrics, with the data set's labels where it has them, and with the temperature of the model's calibration,
+ * where it has one. Every log-likelihood is formed from logits, and
  * those of a mean over members by log-sum-exp. Group-averaged, expected_nll is mean_g E_q -log p(y | g.x, w) and the mutual
  * information that of all members, at one draw too. */
 bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const bnn_predict_options *options,

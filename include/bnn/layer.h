@@ -9,6 +9,7 @@
 
 #include "bnn/group.h"
 #include "bnn/kernel.h"
+#include "bnn/onnx.h"
 #include "bnn/row.h"
 #include "bnn/status.h"
 
@@ -44,6 +45,13 @@ typedef struct bnn_layer {
     size_t stream;
 } bnn_layer;
 
+/* What a layer adds to an ONNX graph is made of these, all its names beginning with `prefix`. */
+typedef struct bnn_onnx_part {
+    bnn_onnx *graph;
+    const char *prefix;
+    const bnn_real *weights; /* the network's parameter vector */
+} bnn_onnx_part;
+
 struct bnn_layer_type {
     bnn_row row;
     size_t inputs;                    /* how many it takes */
@@ -69,6 +77,10 @@ struct bnn_layer_type {
 
     /* Mean and standard deviation of the initial weights. Types with parameters have to have it. */
     void (*initial)(const bnn_layer *layer, double *mean, double *deviation);
+
+    /* Adds the layer to a graph whose values are (N, C, H, W), or (N, F) where they are flat, and gives back the name of its
+     * output, or NULL when memory is short; `inputs` ends with NULL. NULL: it has no ONNX form. */
+    const char *(*onnx)(const bnn_layer *layer, const bnn_onnx_part *part, const char *const *inputs);
 
     /* ---- symmetry: what is NULL here is refused, never taken for granted ---- */
 

@@ -25,6 +25,23 @@ typedef struct bnn_reliability_bin {
     double accuracy, confidence;
 } bnn_reliability_bin;
 
+/* What the predictions are for the images of one class, and for those that are given it. NaN: no image of the class, or none that
+ * is given it (precision). */
+typedef struct bnn_class_figures {
+    size_t count; /* images of the class */
+    double recall,
+        precision; /* shares that are right: of the images of the class, of those predicted as it */
+    double auroc;  /* of F_c, the class's images against the others: P(F_c larger) + 1/2 P(tie) */
+    double nll;    /* means over its images */
+    double entropy, mutual_information, orbit_mutual_information;
+    double recall_orbit, precision_orbit, auroc_orbit; /* of every F(g.x), each by itself */
+} bnn_class_figures;
+
+/* Of a mean over images, for other images of their kind: see bnn_metrics. */
+typedef struct bnn_standard_errors {
+    double accuracy, nll, ece, brier;
+} bnn_standard_errors;
+
 /* A figure that cannot be computed from what was given is NaN: without labels the figures that need one, at
  * one draw the mutual information (unless bnn_image_terms tells it) and the unbiased defect. Ties of an argmax go to the
  * lowest class. */
@@ -43,6 +60,23 @@ typedef struct bnn_metrics {
      * symmetric KL and the plug-in defect have a noise floor: of an exactly invariant predictive too, the mean of T draws
      * is not invariant, and their distance from 1 falls as 1/sqrt(T), from 0 as 1/T. defect_unbiased has none. */
     double accuracy_orbit, nll_orbit, ece_orbit, brier_orbit;
+
+    /* For new images, under the same draws; over the orbit an image and its views are one observation (a cluster). Of means
+     * over images: the standard deviation over images (n - 1) over sqrt n. Of the ECE, which is none: the jackknife, that is
+     * sqrt((n - 1)/n sum_i (e_i - mean e)^2) with e_i the ECE without image i, bins fixed (Efron and Stein, Ann. Stat. 9,
+     * 1981). Where a bin is calibrated its |accuracy - confidence| has a kink, and the jackknife is too large. NaN without
+     * labels and for one image. */
+    bnn_standard_errors standard_error, standard_error_orbit;
+
+    /* One class at a time (NULL without labels), and means over the classes that have images, each class alike. balanced_nll:
+     * the mean over classes of the class's mean. auroc: over classes with images, where there are at least two: MedMNIST's. */
+    bnn_class_figures *of_class; /* (classes) */
+    size_t *confusion,
+        *confusion_orbit; /* (classes, classes): images by label (row) and prediction (column); of the orbit,
+                                          * order of them an image */
+    double balanced_accuracy, balanced_nll, auroc;
+    double balanced_accuracy_orbit, auroc_orbit;
+
     double orbit_mutual_information;
     double orbit_agreement, orbit_identity_agreement;
     double symmetric_kl_mean, symmetric_kl_std; /* std over images and g != e (population) */
@@ -75,15 +109,24 @@ typedef struct bnn_metrics {
     /* one figure an image, for OOD scores and for the images whose prediction changes most over the orbit */
     double *image_entropy, *image_mutual_information, *image_orbit_mutual_information; /* (images) */
     double *image_defect; /* (images) plug-in: mean_g ||F(g.x) - F(x)||^2 */
+
+    double *predictive; /* (images, order, classes) F(g.x_i), with the temperature */
+    uint32_t *labels;   /* (images), or NULL */
 } bnn_metrics;
 
-/* Accumulates figures over chunks of images, so that memory stays bounded: a few numbers an image are kept.
+/* Accumulates figures over chunks of images, so that memory stays bounded: of an image, F over the orbit and a few numbers are
+ * kept.
  * The figures do not depend on how the images are cut into chunks. One thread at a time. */
 typedef struct bnn_metrics_accumulator bnn_metrics_accumulator;
 
 /* At least one draw, group element and class. The caller releases with bnn_metrics_discard. */
 bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
                              bnn_metrics_accumulator **accumulator, bnn_error *error);
+
+/* Before the first chunk: what a label scores (accuracy, NLL, ECE, Brier score, AURC, the figures of classes but their entropies)
+ * is that of F_T = F^(1/T) / sum_c F_c^(1/T) (bnn_temper) instead of F. What is made of draws, expected_nll, entropies, mutual
+ * informations, agreements, symmetric KL and defects, stays that of F. */
+void bnn_metrics_set_temperature(bnn_metrics_accumulator *accumulator, double temperature);
 
 /* What is known of a chunk of images better than their probabilities tell. A member that is NULL follows from these, where
  * a probability below DBL_MIN counts as DBL_MIN: no log-likelihood is then less than -708.4 nats. */
@@ -113,5 +156,9 @@ double bnn_aurc(const double *confidence, const double *correct, size_t n);
 /* AUROC of a score that should be larger out of distribution: P(s_ood > s_id) + 1/2 P(tie). NaN when either
  * set is empty or holds a NaN, or memory is short. */
 double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_distribution, size_t m);
+
+/* counts (bins) <- how many of n values lie in each of the equal bins of 0..most, ends closed on the left; the last bin takes
+ * what lies above, the first what lies below. NaN is not counted. */
+void bnn_histogram(const double *values, size_t n, double most, size_t bins, double *counts);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef BNN_MODEL_H
 #define BNN_MODEL_H
 
+#include "bnn/calibration.h"
 #include "bnn/config.h"
 #include "bnn/dataset.h"
 #include "bnn/group.h"
@@ -17,8 +18,13 @@ typedef struct bnn_model {
     bnn_group *group;
     bnn_network *network;
     bnn_posterior *posterior;
-    bnn_range pixels; /* of the training images; NaN where they are not known */
+    bnn_range pixels;                    /* of the training images; NaN where they are not known */
+    char (*class_names)[BNN_LABEL_NAME]; /* (classes), empty where one has none; NULL: none has */
+    bnn_calibration calibration; /* of this q; whatever changes q has to reset it (bnn_model_uncalibrate) */
 } bnn_model;
+
+/* Takes over the names of the classes of the training images, where there is one for each of the model's classes. */
+bnn_status bnn_model_name_classes(bnn_model *model, const bnn_dataset *train, bnn_error *error);
 
 /* A network of `spec` with its prior set and its posterior initialised as the configuration says, which may be with the means,
  * and the rho, of a model file (posterior.init_from). Names and shapes of tensors decide: the prior is the configuration's, and
@@ -28,6 +34,9 @@ typedef struct bnn_model {
 bnn_status bnn_model_create(const bnn_config *config, const bnn_network_spec *spec, bnn_model **model,
                             bnn_error *error);
 void bnn_model_free(bnn_model *model); /* NULL is legal */
+
+/* No calibration, as a new model has. */
+void bnn_model_uncalibrate(bnn_model *model);
 
 /* Puts another network and posterior, which the model then owns, in the place of its own. */
 void bnn_model_replace(bnn_model *model, bnn_network *network, bnn_posterior *posterior);
@@ -57,9 +66,12 @@ bnn_status bnn_posterior_tensors(const bnn_posterior *posterior, bnn_tensor_visi
 /* A visitor that ignores its context: BNN_FAILED, naming tensor and entry, at the first NaN or infinity. */
 bnn_status bnn_tensor_check_finite(void *context, const bnn_tensor *tensor, bnn_error *error);
 
-/* Writes atomically. `training`, where not NULL, is a JSON text kept as metadata; `extra` (extra_count) are
- * further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
-bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
-                          const bnn_tensor *extra, size_t extra_count, bnn_error *error);
+#define BNN_MODEL_METADATA_MOST 4
+
+/* Writes atomically. `metadata`: metadata_count (at most BNN_MODEL_METADATA_MOST) pairs of key and value (NULL: none) beside the model's own;
+ * `extra` (extra_count): further tensors of a checkpoint. BNN_FAILED, and nothing is written, where a tensor is not finite. */
+bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *const *metadata,
+                          size_t metadata_count, const bnn_tensor *extra, size_t extra_count,
+                          bnn_error *error);
 
 #endif

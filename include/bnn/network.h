@@ -70,6 +70,11 @@ const bnn_layer *bnn_network_head(const bnn_network *network);
  * Layers are run together that follow each other, where nothing else uses what is between them. */
 size_t bnn_network_fused(const bnn_network *network, size_t l, bnn_kernel_shape *shape);
 
+/* Adds the layers to an ONNX graph, whose value `images` is (N, C, H, W): *logits <- the name of the value (N, classes).
+ * BNN_BAD_INPUT, naming the layer, where one has no ONNX form. */
+bnn_status bnn_network_onnx(const bnn_network *network, const bnn_onnx_part *part, const char *images,
+                            const char **logits, bnn_error *error);
+
 /* What one worker needs to run a network on blocks of at most `block` images; no function below allocates. */
 typedef struct bnn_workspace bnn_workspace;
 

@@ -32,4 +32,8 @@ const char *bnn_npy_shape_text(const bnn_npy *array, char text[200]);
 bnn_status bnn_npy_write(const char *path, const double *data, size_t rank, const size_t *shape, size_t width,
                          bnn_error *error);
 
+/* Writes '|b1', atomically; flags are 0 or 1. */
+bnn_status bnn_npy_write_flags(const char *path, const uint8_t *flags, size_t rank, const size_t *shape,
+                               bnn_error *error);
+
 #endif

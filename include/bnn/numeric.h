@@ -27,4 +27,8 @@ double bnn_entropy(const double *probabilities, size_t n);
 /* log(1/n sum_i exp(values_i)) of n values that lie `stride` apart; none of them is infinite or NaN. */
 double bnn_log_mean_exp(const double *values, size_t n, size_t stride);
 
+/* *sum + *rest <- *sum + *rest + x, but for the last bits of *rest (Knuth, The Art of Computer Programming 2, 4.2.2,
+ * theorem B). */
+void bnn_add_exactly(double *sum, double *rest, double x);
+
 #endif

@@ -41,7 +41,9 @@ typedef enum bnn_purpose {
     BNN_STREAM_EVALUATION_NOISE,
     BNN_STREAM_WARP,
     BNN_STREAM_TURN,
-    BNN_STREAM_REPARTITION
+    BNN_STREAM_REPARTITION,
+    BNN_STREAM_ISING,
+    BNN_STREAM_BALANCE
 } bnn_purpose;
 
 typedef struct bnn_stream {

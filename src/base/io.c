@@ -1,9 +1,12 @@
 #define ZLIB_CONST
 #include "bnn/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sha2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,16 +161,30 @@ static bnn_status decompress(const contents *packed, contents *c, bnn_error *err
     return status;
 }
 
-bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error)
+static bool is_standard(const char *path)
 {
+    return strcmp(path, "-") == 0;
+}
+
+const char *bnn_input_name(const char *path)
+{
+    return is_standard(path) ? "standard input" : path;
+}
+
+/* `sha256` may be NULL. */
+static bnn_status read_contents(const char *path, size_t most, uint8_t **data, size_t *size,
+                                char sha256[BNN_SHA256], bnn_error *error)
+{
+    const char *name = bnn_input_name(path);
     if (most > SIZE_MAX / 8) most = SIZE_MAX / 8; /* so that doubling cannot overflow */
-    contents raw = {.path = path, .most = most}, unpacked = {.path = path, .most = most};
+    contents raw = {.path = name, .most = most}, unpacked = {.path = name, .most = most};
     *data = NULL;
     *size = 0;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    const int descriptor = is_standard(path) ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) return system_failure(error, path, "open");
     bnn_status status = read_descriptor(descriptor, &raw, error);
-    close(descriptor);
+    if (!is_standard(path)) close(descriptor);
+    if (!status && sha256) SHA256Data(raw.data, raw.size, sha256);
     if (!status && is_gzip(&raw)) {
         status = decompress(&raw, &unpacked, error);
         free(raw.data);
@@ -180,6 +197,17 @@ bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *
     *data = raw.data;
     *size = raw.size;
     return BNN_OK;
+}
+
+bnn_status bnn_read_file(const char *path, size_t most, uint8_t **data, size_t *size, bnn_error *error)
+{
+    return read_contents(path, most, data, size, NULL, error);
+}
+
+bnn_status bnn_read_identified(const char *path, size_t most, uint8_t **data, size_t *size,
+                               char sha256[BNN_SHA256], bnn_error *error)
+{
+    return read_contents(path, most, data, size, sha256, error);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------
@@ -282,6 +310,9 @@ bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_e
 {
     char target[PATH_MAX];
     struct stat old;
+    if (is_standard(path))
+        return write_all(STDOUT_FILENO, data, size) ? BNN_OK
+                                                    : system_failure(error, "standard output", "write");
     const bool exists = stat(path, &old) == 0;
     if (exists && S_ISDIR(old.st_mode))
         return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write", path);
@@ -303,16 +334,42 @@ bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error)
     if (descriptor < 0) {
         status = system_failure(error, path, "open");
     } else {
-        const ssize_t put = write(descriptor, bytes, length + 1);
-        if (put < 0)
+        if (!write_all(descriptor, (const uint8_t *)bytes, length + 1) ||
+            (fsync(descriptor) && errno != EINVAL)) /* a pipe or a device has nothing to sync */
             status = system_failure(error, path, "append");
-        else if ((size_t)put != length + 1)
-            status = bnn_fail(error, BNN_FAILED, "%s: only %zd of a line's %zu bytes were written", path, put,
-                              length + 1);
         if (close(descriptor) && !status) status = system_failure(error, path, "append");
     }
     free(bytes);
     return status;
+}
+
+bnn_status bnn_keep_lines(const char *path, size_t lines, bnn_error *error)
+{
+    uint8_t *bytes;
+    size_t size, end = 0, found = 0;
+    bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
+    if (status) return status;
+    for (size_t i = 0; i < size && found < lines; i++)
+        if (bytes[i] == '\n') found++, end = i + 1;
+    free(bytes);
+    if (found < lines)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: found %zu lines, expected at least %zu", path, found,
+                        lines);
+    return end < size && truncate(path, (off_t)end) ? system_failure(error, path, "cut") : BNN_OK;
+}
+
+void bnn_remove_leftovers(const char *directory)
+{
+    DIR *stream = opendir(directory);
+    for (const struct dirent *entry; stream && (entry = readdir(stream));) {
+        long process;
+        int attempt, length = 0;
+        if (sscanf(entry->d_name, ".bnn-%ld-%d.tmp%n", &process, &attempt, &length) != 2 || length == 0 ||
+            entry->d_name[length] || process <= 0)
+            continue;
+        if (kill((pid_t)process, 0) && errno == ESRCH) unlinkat(dirfd(stream), entry->d_name, 0);
+    }
+    if (stream) closedir(stream);
 }
 
 bnn_status bnn_make_directory(const char *path, bnn_error *error)

@@ -49,3 +49,10 @@ double bnn_log_mean_exp(const double *values, size_t n, size_t stride)
     for (size_t i = 0; i < n; i++) sum += exp(values[i * stride] - most);
     return most + log(sum / (double)n);
 }
+
+void bnn_add_exactly(double *sum, double *rest, double x)
+{
+    const double total = *sum + x, of_x = total - *sum;
+    *rest += (*sum - (total - of_x)) + (x - of_x);
+    *sum = total;
+}

@@ -10,6 +10,7 @@
 
 /* What was found: of a configuration, or of a model under a group. */
 typedef struct findings {
+    bnn_config config; /* of a configuration: as it is resolved */
     bnn_condition conditions[BNN_CONDITION_COUNT];
     bnn_model *model;
     bnn_group *group,
@@ -55,9 +56,8 @@ static void print_findings(const findings *f)
     if (f->certificate) print_certificate(f->certificate);
 }
 
-static cJSON *findings_json(const findings *f)
+static bnn_status fill(cJSON *json, const cmd_file *file, const findings *f, bnn_error *error)
 {
-    cJSON *json = cJSON_CreateObject();
     if (f->trained) {
         cJSON_AddStringToObject(json, "group", f->group->name);
         cJSON_AddStringToObject(json, "trained_group", f->trained->name);
@@ -75,14 +75,24 @@ static cJSON *findings_json(const findings *f)
         cJSON_AddItemToArray(list, entry);
     }
     if (f->certificate) cmd_add_certificate(cJSON_AddObjectToObject(json, "certificate"), f->certificate);
-    return json;
+    if (f->trained) cmd_add_model(json, file, f->model);
+    return cmd_add_config(json, f->trained ? &f->model->config : &f->config, error);
 }
 
-static bnn_status show(const cmd_line *line, const findings *f, bnn_error *error)
+static bnn_status print_json(const cmd_file *file, const findings *f, bnn_error *error)
+{
+    cJSON *json = cJSON_CreateObject();
+    const bnn_status status = fill(json, file, f, error);
+    if (!status) return cmd_print_json(json, error);
+    cJSON_Delete(json);
+    return status;
+}
+
+static bnn_status show(const cmd_line *line, const cmd_file *file, const findings *f, bnn_error *error)
 {
     bnn_status status = BNN_OK;
     if (cmd_flag(line, "json"))
-        status = cmd_print_json(findings_json(f), error);
+        status = print_json(file, f, error);
     else
         print_findings(f);
     for (size_t i = 0; !status && i < BNN_CONDITION_COUNT; i++)
@@ -125,17 +135,17 @@ static bnn_status find_shape(const bnn_config *config, size_t shape[3], size_t *
 
 static bnn_status check_config(const cmd_line *line, const cmd_file *file, findings *f, bnn_error *error)
 {
-    bnn_config config;
+    bnn_config *config = &f->config;
     size_t shape[3], classes;
     bnn_status status = bnn_settings_read_text(file->path, file->bytes, file->size, line->sets,
-                                               line->set_count, &config, error);
+                                               line->set_count, config, error);
     if (!status && cmd_value(line, "group"))
         status = bnn_fail(error, BNN_BAD_INPUT, "bnn check: --group is for models; use --set group=...");
     if (status) return status;
-    status = find_shape(&config, shape, &classes, error);
-    if (!status) status = bnn_final_model(&config, shape, classes, &f->model, error);
+    status = find_shape(config, shape, &classes, error);
+    if (!status) status = bnn_final_model(config, shape, classes, &f->model, error);
     if (status) return bnn_config_blame(file->path, line->sets, line->set_count, status, error);
-    return bnn_conditions_of_training(&config, f->model, f->conditions, error);
+    return bnn_conditions_of_training(config, f->model, f->conditions, error);
 }
 
 static bnn_status check(const cmd_line *line, const cmd_file *file, findings *f, bnn_error *error)
@@ -162,7 +172,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     if (status || done) return status;
     status = cmd_read(line.operands[0], &file, error);
     if (!status) status = check(&line, &file, &f, error);
-    if (!status) status = show(&line, &f, error);
+    if (!status) status = show(&line, &file, &f, error);
     bnn_certificate_free(f.certificate);
     bnn_group_free(f.trained);
     bnn_group_free(f.group);

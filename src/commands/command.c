@@ -12,6 +12,7 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/utf8.h"
+#include "commands/help.h"
 
 void cmd_print_help(const subcommand *command)
 {
@@ -24,8 +25,7 @@ void cmd_print_help(const subcommand *command)
         printf("  %-30s %s\n", left, option->meaning);
     }
     printf("  %-30s %s\n", "--help", "print this and exit");
-    if (strstr(command->operands, "MODEL"))
-        printf("\nMODEL is a model file, or the directory of a run, which has its model.bin.\n");
+    if (strstr(command->operands, "MODEL")) printf("\n" HELP_MODEL "\n");
     if (command->details) printf("\n%s", command->details);
 }
 
@@ -37,6 +37,7 @@ static bnn_status check_operands(const cmd_line *line, bnn_error *error)
             most++;
             least += *c != '[';
         }
+    if (strstr(line->command->operands, "...")) most = CMD_MAX_OPERANDS;
     if (line->operand_count < least || line->operand_count > most)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found %zu operands, expected %s (see bnn %s --help)",
                         line->command->name, line->operand_count,
@@ -100,6 +101,24 @@ static bnn_status take_option(cmd_line *line, int argc, char **argv, int *at, bn
     return BNN_OK;
 }
 
+static bool is_input(const char *option)
+{
+    return strcmp(option, "out") != 0;
+}
+
+/* Standard input can be read once. */
+static bnn_status check_standard_input(const cmd_line *line, bnn_error *error)
+{
+    size_t readers = 0;
+    for (size_t i = 0; i < line->operand_count; i++) readers += strcmp(line->operands[i], "-") == 0;
+    for (size_t i = 0; line->command->options[i].name; i++)
+        if (line->values[i] && is_input(line->command->options[i].name))
+            readers += strcmp(line->values[i], "-") == 0;
+    if (readers <= 1) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found - %zu times, expected one file from standard input",
+                    line->command->name, readers);
+}
+
 bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
                      bnn_error *error)
 {
@@ -124,8 +143,9 @@ bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line 
             if (status) return status;
         }
     }
-    const bnn_status status = check_operands(line, error);
-    return status ? status : check_required(line, error);
+    bnn_status status = check_operands(line, error);
+    if (!status) status = check_required(line, error);
+    return status ? status : check_standard_input(line, error);
 }
 
 const char *cmd_value(const cmd_line *line, const char *name)
@@ -192,8 +212,12 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
 bnn_status cmd_read(const char *operand, cmd_file *file, bnn_error *error)
 {
     file->bytes = NULL;
-    const bnn_status status = bnn_model_path(operand, file->path, sizeof file->path, error);
-    return status ? status : bnn_read_file(file->path, BNN_FILE_MOST, &file->bytes, &file->size, error);
+    bnn_status status = bnn_model_path(operand, file->path, sizeof file->path, error);
+    if (!status)
+        status =
+            bnn_read_identified(file->path, BNN_FILE_MOST, &file->bytes, &file->size, file->sha256, error);
+    if (strcmp(operand, "-") == 0) snprintf(file->path, sizeof file->path, "%s", bnn_input_name(operand));
+    return status;
 }
 
 bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetensors **tensors,
@@ -210,15 +234,22 @@ bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetens
     return status;
 }
 
+bnn_status cmd_load_identified(const char *operand, cmd_file *file, bnn_model **model,
+                               bnn_safetensors **tensors, bnn_error *error)
+{
+    *model = NULL;
+    if (tensors) *tensors = NULL;
+    bnn_status status = cmd_read(operand, file, error);
+    if (!status) status = cmd_parse_model(file, model, tensors, error);
+    free(file->bytes);
+    file->bytes = NULL;
+    return status;
+}
+
 bnn_status cmd_load_model(const char *operand, bnn_model **model, bnn_safetensors **file, bnn_error *error)
 {
     cmd_file found;
-    *model = NULL;
-    if (file) *file = NULL;
-    bnn_status status = cmd_read(operand, &found, error);
-    if (!status) status = cmd_parse_model(&found, model, file, error);
-    free(found.bytes);
-    return status;
+    return cmd_load_identified(operand, &found, model, file, error);
 }
 
 /* ---- models made from others --------------------------------------------------------------------------- */
@@ -268,6 +299,13 @@ static bnn_status load_for_change(const cmd_line *line, derivation *d, bnn_error
         d->model->group = group;
     }
     bnn_group_free(trained);
+    if (!status && d->model->calibration.images) {
+        char who[32];
+        snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+        cmd_print_message(
+            who, "the calibration is that of the model before: left out; bnn calibrate makes one anew");
+        bnn_model_uncalibrate(d->model);
+    }
     return status;
 }
 
@@ -285,7 +323,8 @@ static bnn_status save_changed(const cmd_line *line, const derivation *d, bnn_er
             return bnn_no_memory(error, out, 1, 0);
         }
     }
-    const bnn_status status = bnn_model_save(d->model, out, text, NULL, 0, error);
+    const char *const metadata[] = {"training", text};
+    const bnn_status status = bnn_model_save(d->model, out, metadata, text != NULL, NULL, 0, error);
     cJSON_free(text);
     cJSON_Delete(training);
     return status;
@@ -325,8 +364,10 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, con
 {
     const bnn_config *config = &model->config;
     int draws, predictive;
-    *options = (bnn_predict_options){
-        .mean = cmd_flag(line, "mean"), .seed = config->seed, .purpose = BNN_STREAM_EVALUATION_NOISE};
+    *options = (bnn_predict_options){.mean = cmd_flag(line, "mean"),
+                                     .uncalibrated = cmd_flag(line, "no-calibration"),
+                                     .seed = config->seed,
+                                     .purpose = BNN_STREAM_EVALUATION_NOISE};
     bnn_status status = cmd_size(line, "samples", 1, 1 << 20, config->eval.samples, &options->samples, error);
     if (!status) status = cmd_choice(line, "draws", bnn_draws_names, config->eval.draws, &draws, error);
     if (!status)
@@ -339,6 +380,48 @@ bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, con
     return BNN_OK;
 }
 
+/* "16 draws, averaged over C4" */
+static char *predictive_text(size_t samples, const char *group, char *text, size_t size)
+{
+    *text = '\0';
+    if (samples)
+        bnn_append(text, size, "%zu weight draw%s", samples, samples == 1 ? "" : "s");
+    else
+        bnn_append(text, size, "w = mu");
+    if (*group) bnn_append(text, size, ", averaged over %s", group);
+    return text;
+}
+
+void cmd_tell_calibration(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options)
+{
+    const bnn_calibration *c = &model->calibration;
+    const size_t samples = options->mean ? 0 : options->samples;
+    const char *group = options->average_over ? options->average_over->name : "";
+    char who[32], text[BNN_LINE], made[80], used[80];
+    if (!c->images || options->uncalibrated || (c->samples == samples && strcmp(c->group, group) == 0))
+        return;
+    snprintf(who, sizeof who, "bnn %s: ", line->command->name);
+    snprintf(text, sizeof text,
+             "warning: the model was calibrated for %s, and is used with %s: its temperature and its sets "
+             "are for another predictive",
+             predictive_text(c->samples, c->group, made, sizeof made),
+             predictive_text(samples, group, used, sizeof used));
+    cmd_print_message(who, text);
+}
+
+/* Labels are places in a list of names, where both have one: the same list. */
+static bnn_status check_classes(const bnn_model *model, const char *name, const bnn_dataset *data,
+                                bnn_error *error)
+{
+    if (!model->class_names || !data->class_names || !data->labels) return BNN_OK;
+    for (size_t c = 0; c < data->classes && c < model->network->spec.classes; c++)
+        if (*data->class_names[c] && *model->class_names[c] &&
+            strcmp(data->class_names[c], model->class_names[c]) != 0)
+            return bnn_fail(error, BNN_BAD_INPUT, "%s: class %zu is \"%s\", expected the model's \"%s\"",
+                            name, c, data->class_names[c], model->class_names[c]);
+    return BNN_OK;
+}
+
 /* Pads images that are as much smaller than the model's input as its configuration pads; warns of those whose range is
  * unlike that of the training images. `name`: what the user calls them. */
 static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, const char *name,
@@ -347,7 +430,8 @@ static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, con
     const size_t pad = model->config.data.pad, *input = model->network->spec.input;
     const bool smaller = data->height + 2 * pad == input[1] && data->width + 2 * pad == input[2];
     char warning[BNN_LINE];
-    const bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    bnn_status status = pad && smaller ? bnn_dataset_pad(data, pad, error) : BNN_OK;
+    if (!status) status = check_classes(model, name, data, error);
     const bool fits = data->channels == input[0] && data->height == input[1] && data->width == input[2];
     if (!status && fits && bnn_range_warning(name, model->pixels, data->pixels, warning)) {
         char who[32];
@@ -372,18 +456,42 @@ static void tell_unmade(const cmd_line *line, const bnn_model *model, const char
     cmd_print_message(who, text);
 }
 
-/* The test images that the model's configuration names. */
-static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
-                                  bnn_error *error)
+static const char *const split_names[] = {
+    [BNN_TRAIN] = "train", [BNN_VALIDATION] = "validation", [BNN_TEST] = "test", NULL};
+
+/* A split as the model's configuration has it; NULL: it has none. */
+static bnn_status load_split(const bnn_config *config, bnn_split split, bnn_dataset **data, bnn_error *error)
 {
+    bnn_dataset *train = NULL, *validation = NULL;
+    if (split == BNN_TEST) return bnn_test_data(config, data, error);
+    const bnn_status status = bnn_training_data(config, &train, &validation, error);
+    *data = split == BNN_TRAIN ? train : validation;
+    bnn_dataset_free(split == BNN_TRAIN ? validation : train);
+    return status;
+}
+
+bnn_status cmd_split_data(const cmd_line *line, const bnn_model *model, bnn_split split, bnn_dataset **data,
+                          bnn_error *error)
+{
+    static const char *const wanted[] = {"training images", "validation images", "test images"};
     const char *name = model->config.data.paths.name;
-    bnn_status status = *name ? bnn_test_data(&model->config, data, error) : BNN_OK;
+    *data = NULL;
+    bnn_status status = *name ? load_split(&model->config, split, data, error) : BNN_OK;
     if (status) return status;
     if (!*data)
         return bnn_fail(error, BNN_BAD_INPUT,
                         "bnn %s: the model names no %s, expected --images F or --data NAME",
-                        line->command->name, *name ? "test images" : "data set");
+                        line->command->name, *name ? wanted[split] : "data set");
     return fit_to_model(line, model, name, *data, error);
+}
+
+/* The images that the model's configuration names: its test images, unless there is another --split. */
+static bnn_status configured_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data,
+                                  bnn_error *error)
+{
+    int split;
+    const bnn_status status = cmd_choice(line, "split", split_names, BNN_TEST, &split, error);
+    return status ? status : cmd_split_data(line, model, (bnn_split)split, data, error);
 }
 
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error)
@@ -394,6 +502,9 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
     if (images && name)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found --images and --data, expected one of them",
                         line->command->name);
+    if (cmd_value(line, "split") && (images || name))
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: found --split and --%s, expected one of them",
+                        line->command->name, images ? "images" : "data");
     if (labels && !images)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn %s: --labels: expected --images too", line->command->name);
     if (name) return cmd_other_data(line, "data", model, true, data, error);
@@ -410,14 +521,18 @@ static bnn_status read_other(const bnn_model *model, const char *name, bool labe
 {
     const bnn_config *config = &model->config;
     bnn_data_options options = bnn_config_data_options(config);
-    bnn_data_paths paths = {0};
+    bnn_config other;
+    bnn_data_paths *paths = &other.data.paths;
+    bnn_config_default(&other);
     *data = NULL;
     if (!labelled) options.classes = 0;
-    if (!bnn_data_source_find(name) && bnn_file_exists(name))
+    const bnn_data_source *of = bnn_data_source_find(name) ? NULL : bnn_data_source_of(name);
+    if (!of && !bnn_data_source_find(name) && bnn_file_exists(name))
         return bnn_dataset_read(name, NULL, &options, data, error);
-    if (strcmp(name, config->data.paths.name) == 0) paths = config->data.paths;
-    snprintf(paths.name, sizeof paths.name, "%s", name);
-    const bnn_status status = bnn_dataset_load(&paths, BNN_TEST, &options, data, error);
+    if (strcmp(of ? of->row.name : name, config->data.paths.name) == 0) *paths = config->data.paths;
+    if (of) snprintf(paths->path, sizeof paths->path, "%s", name);
+    snprintf(paths->name, sizeof paths->name, "%s", of ? of->row.name : name);
+    const bnn_status status = bnn_dataset_load(paths, BNN_TEST, &options, data, error);
     if (!status && !*data)
         return bnn_fail(error, BNN_BAD_INPUT, "%s: names no test images, expected a file", name);
     if (!status && !labelled) {

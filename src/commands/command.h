@@ -11,12 +11,14 @@
 #include "bnn/dataset.h"
 #include "bnn/evaluate.h"
 #include "bnn/group.h"
+#include "bnn/io.h"
 #include "bnn/model.h"
 #include "bnn/splits.h"
 #include "bnn/status.h"
 
 #define CMD_MAX_OPTIONS 48
 #define CMD_MAX_REPEATS 64
+#define CMD_MAX_OPERANDS 256
 
 typedef struct cmd_option {
     const char *name;     /* "--threads" without the dashes */
@@ -26,7 +28,8 @@ typedef struct cmd_option {
 
 typedef struct subcommand {
     const char *name;
-    const char *operands; /* "CONFIG.json": words between spaces count; "[X]" may be left out */
+    const char *
+        operands; /* "CONFIG.json": words between spaces count; "[X]" may be left out, "X..." is one or more */
     const char *summary;
     const char *details;       /* further help, or NULL */
     const cmd_option *options; /* ends with a NULL name */
@@ -35,7 +38,11 @@ typedef struct subcommand {
 } subcommand;
 
 extern const subcommand cmd_train, cmd_eval, cmd_predict, cmd_score, cmd_symmetrize, cmd_expand, cmd_show,
-    cmd_check, cmd_info;
+    cmd_report, cmd_check, cmd_info, cmd_export, cmd_calibrate, cmd_help;
+
+/* All of them (main.c), NULL-terminated, and the one of a name: BNN_BAD_INPUT that offers the nearest when there is none. */
+extern const subcommand *const cmd_all[];
+bnn_status cmd_find(const char *name, const subcommand **command, bnn_error *error);
 
 /* The parsed command line; everything points into argv. */
 typedef struct cmd_line {
@@ -43,7 +50,7 @@ typedef struct cmd_line {
     const char *values[CMD_MAX_OPTIONS]; /* of options[i]: NULL when not given, "" for a flag */
     const char *sets[CMD_MAX_REPEATS];   /* every value of --set */
     size_t set_count;
-    const char *operands[4];
+    const char *operands[CMD_MAX_OPERANDS];
     size_t operand_count;
 } cmd_line;
 
@@ -59,8 +66,12 @@ typedef struct cmd_line {
         {"draws", "shared|independent",                                                                      \
          "the same draws for every element, or new ones (default: eval.draws)"},                             \
     {                                                                                                        \
-        "predictive", "NAME",                                                                                \
-            "posterior, or group-averaged: the mean over the orbit (default: eval.predictive)"               \
+        "predictive", "posterior|group-averaged",                                                            \
+            "F itself, or its mean over the orbit (default: eval.predictive)"                                \
+    }
+#define CMD_OPTION_CALIBRATION                                                                               \
+    {                                                                                                        \
+        "no-calibration", NULL, "without the temperature and the sets that bnn calibrate put into the model" \
     }
 #define CMD_OPTION_GROUP                                                                                     \
     {                                                                                                        \
@@ -68,7 +79,7 @@ typedef struct cmd_line {
     }
 
 /* Options may stand before or after operands, as --name, --name VALUE or --name=VALUE; after -- all words are operands.
- * --help prints the help and sets *done. */
+ * "-" is standard input, which one file may come from, and standard output for --out. --help prints the help and sets *done. */
 bnn_status cmd_parse(const subcommand *command, int argc, char **argv, cmd_line *line, bool *done,
                      bnn_error *error);
 void cmd_print_help(const subcommand *command);
@@ -94,8 +105,9 @@ bnn_status cmd_group(const cmd_line *line, const bnn_model *model, bnn_group **g
 /* What an operand names, read once, so that pipes serve as well as files: `path` is the operand, or the model.bin in it
  * when it is the directory of a run. */
 typedef struct cmd_file {
-    char path[4096];
-    uint8_t *bytes; /* (size) and a zero byte; freed with free() */
+    char path[4096];         /* "standard input" for "-" */
+    char sha256[BNN_SHA256]; /* of the file as it is stored */
+    uint8_t *bytes;          /* (size) and a zero byte; freed with free() */
     size_t size;
 } cmd_file;
 
@@ -105,7 +117,11 @@ bnn_status cmd_read(const char *operand, cmd_file *file, bnn_error *error);
 bnn_status cmd_parse_model(const cmd_file *file, bnn_model **model, bnn_safetensors **tensors,
                            bnn_error *error);
 
-/* The model that an operand names. `file` as in bnn_model_load. */
+/* The model that an operand names, the file's bytes already freed. `tensors` as in bnn_model_load. */
+bnn_status cmd_load_identified(const char *operand, cmd_file *file, bnn_model **model,
+                               bnn_safetensors **tensors, bnn_error *error);
+
+/* The same, where nobody asks which file it was. `file` as in bnn_model_load. */
 bnn_status cmd_load_model(const char *operand, bnn_model **model, bnn_safetensors **file, bnn_error *error);
 
 /* Loads the operand's model, gives it --group, changes it, and writes it to --out with what is known of its training. */
@@ -121,13 +137,20 @@ bnn_status cmd_certify(const bnn_model *model, const bnn_group *group, bnn_certi
 bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file, bnn_group **group,
                              bnn_error *error);
 
-/* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive and --threads, by
- * default those of the model's configuration. `group` is that of a group-averaged predictive. */
+/* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive, --no-calibration and
+ * --threads, by default those of the model's configuration. `group` is that of a group-averaged predictive. */
 bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
                                bnn_predict_options *options, bnn_error *error);
 
+/* Warns on standard error where a calibrated model is used with another predictive than it was calibrated for. */
+void cmd_tell_calibration(const cmd_line *line, const bnn_model *model, const bnn_predict_options *options);
+
+/* A split of the model's configuration, as cmd_data has it. */
+bnn_status cmd_split_data(const cmd_line *line, const bnn_model *model, bnn_split split, bnn_dataset **data,
+                          bnn_error *error);
+
 /* The images a model is asked about: --images (and --labels), --data NAME, or the test set of its
- * configuration; padded as the model wants them. Warns on standard error where their range is unlike that of the training
+ * configuration (or its --split); padded as the model wants them. Warns on standard error where their range is unlike that of the training
  * images. */
 bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **data, bnn_error *error);
 
@@ -142,6 +165,14 @@ void cmd_print_message(const char *who, const char *message);
 /* Prints the JSON on standard output and frees it; NULL means that memory was short. What of a file's name is not valid
  * UTF-8 is replaced. */
 bnn_status cmd_print_json(cJSON *json, bnn_error *error);
+
+/* What tells one file of figures from another. `model`: path, SHA-256, seed and group of the model, and the version of the
+ * program that writes the figures. `config`: a resolved configuration. `data`: the images that cmd_data gives. `prediction`:
+ * how they are predicted. */
+void cmd_add_model(cJSON *object, const cmd_file *file, const bnn_model *model);
+bnn_status cmd_add_config(cJSON *object, const bnn_config *config, bnn_error *error);
+void cmd_add_data(cJSON *object, const cmd_line *line, const bnn_model *model);
+void cmd_add_prediction(cJSON *object, const bnn_predict_options *options);
 
 /* Adds a number, or null where it is not finite. */
 void cmd_add_number(cJSON *object, const char *name, double value);

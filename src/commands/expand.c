@@ -18,7 +18,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 }
 
 static const cmd_option options[] = {
-    {"arrangement", "NAME", "gcnn (default), row_rolled or row_constant"},
+    {"arrangement", "gcnn|row_rolled|row_constant", "how inner kernels are turned (default gcnn)"},
     CMD_OPTION_GROUP,
     {"out", "MODEL", "where to write"},
     {NULL, NULL, NULL},

@@ -7,6 +7,21 @@
 
 #include "commands/command.h"
 
+static void add_error(cJSON *json, const char *name, const char *suffix, double value)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s%s_standard_error", name, suffix);
+    cmd_add_number(json, key, value);
+}
+
+static void add_errors(cJSON *json, const bnn_standard_errors *errors, const char *suffix)
+{
+    add_error(json, "accuracy", suffix, errors->accuracy);
+    add_error(json, "nll", suffix, errors->nll);
+    add_error(json, "ece", suffix, errors->ece);
+    add_error(json, "brier", suffix, errors->brier);
+}
+
 void figures_add_basic(cJSON *json, const bnn_metrics *m)
 {
     cJSON_AddNumberToObject(json, "images", (double)m->images);
@@ -16,6 +31,9 @@ void figures_add_basic(cJSON *json, const bnn_metrics *m)
     cmd_add_number(json, "nll", m->nll);
     cmd_add_number(json, "ece", m->ece);
     cmd_add_number(json, "brier", m->brier);
+    add_errors(json, &m->standard_error, "");
+    cmd_add_number(json, "balanced_accuracy", m->balanced_accuracy);
+    cmd_add_number(json, "auroc", m->auroc);
 }
 
 static void add_elements(cJSON *defect, const bnn_group *group, size_t height, size_t width)
@@ -36,6 +54,9 @@ void figures_add_equivariance(cJSON *json, const bnn_metrics *m, const bnn_group
         cmd_add_number(json, "nll_orbit", m->nll_orbit);
         cmd_add_number(json, "ece_orbit", m->ece_orbit);
         cmd_add_number(json, "brier_orbit", m->brier_orbit);
+        add_errors(json, &m->standard_error_orbit, "_orbit");
+        cmd_add_number(json, "balanced_accuracy_orbit", m->balanced_accuracy_orbit);
+        cmd_add_number(json, "auroc_orbit", m->auroc_orbit);
     }
     cJSON *equivariance = cJSON_AddObjectToObject(json, "equivariance");
     if (group) {
@@ -79,12 +100,24 @@ static void add_reliability(cJSON *json, const char *name, const bnn_reliability
     }
 }
 
+/* Of the entropies of n images, between 0 and log C. */
+static void add_entropy_histogram(cJSON *json, const double *entropies, size_t n, size_t classes)
+{
+    double counts[FIGURES_HISTOGRAM_BINS];
+    const double most = log((double)classes);
+    bnn_histogram(entropies, n, most, FIGURES_HISTOGRAM_BINS, counts);
+    cJSON *histogram = cJSON_AddObjectToObject(json, "entropy_histogram");
+    cmd_add_number(histogram, "width", most / FIGURES_HISTOGRAM_BINS);
+    cmd_add_numbers(histogram, "counts", counts, FIGURES_HISTOGRAM_BINS);
+}
+
 cJSON *figures_add_uncertainty(cJSON *json, const bnn_metrics *m)
 {
     cJSON *uncertainty = cJSON_AddObjectToObject(json, "uncertainty");
     cmd_add_number(uncertainty, "entropy", m->entropy);
     cmd_add_number(uncertainty, "mutual_information", m->mutual_information);
     cmd_add_number(uncertainty, "orbit_mutual_information", m->orbit_mutual_information);
+    add_entropy_histogram(uncertainty, m->image_entropy, m->images, m->classes);
     if (m->labelled) {
         cmd_add_number(uncertainty, "aurc", m->aurc);
         add_reliability(uncertainty, "reliability", m->reliability);
@@ -106,6 +139,7 @@ void figures_add_ood(cJSON *uncertainty, const char *name, const bnn_metrics *in
     cmd_add_number(ood, "auroc_orbit_mutual_information",
                    bnn_auroc(in->image_orbit_mutual_information, in->images,
                              out->image_orbit_mutual_information, out->images));
+    add_entropy_histogram(ood, out->image_entropy, out->images, out->classes);
 }
 
 /* The least-squares slope of log(std) against log(T). */
@@ -185,6 +219,16 @@ static const struct row {
     {"ece_orbit", "expected calibration error, orbit", "%.4f"},
     {"brier", "Brier score", "%.4f"},
     {"brier_orbit", "Brier score, orbit", "%.4f"},
+    {"balanced_accuracy", "balanced accuracy", "%.4f"},
+    {"balanced_accuracy_orbit", "balanced accuracy, orbit", "%.4f"},
+    {"auroc", "AUROC, mean over classes", "%.4f"},
+    {"auroc_orbit", "AUROC, mean over classes, orbit", "%.4f"},
+    {"temperature", "temperature", "%.4f"},
+    {"conformal.wanted", "prediction sets: coverage wanted", "%.4f"},
+    {"conformal.coverage", "  coverage", "%.4f"},
+    {"conformal.mean_size", "  mean size", "%.3f"},
+    {"conformal.empty", "  share of empty sets", "%.4f"},
+    {"conformal.orbit_agreement", "  share of g with the set of x", "%.4f"},
     {"elbo.per_example", "ELBO per example (nats)", "%.4f"},
     {"elbo.total", "ELBO (nats)", "%.1f"},
     {"elbo.expected_log_likelihood", "  expected log-likelihood, an example", "%.4f"},
@@ -210,7 +254,7 @@ static const struct row {
     {"timing.image_samples_per_second", "image-samples a second", "%.0f"},
 };
 
-static const cJSON *find(const cJSON *json, const char *path)
+const cJSON *figures_find(const cJSON *json, const char *path)
 {
     char part[64];
     for (const char *dot; json && (dot = strchr(path, '.')); path = dot + 1) {
@@ -223,9 +267,9 @@ static const cJSON *find(const cJSON *json, const char *path)
 /* The defect of each element, plug-in and unbiased. */
 static void print_elements(const cJSON *json)
 {
-    const cJSON *plugin = find(json, "equivariance.defect.plugin_per_element");
-    const cJSON *unbiased = find(json, "equivariance.defect.per_element");
-    const cJSON *names = find(json, "equivariance.defect.elements");
+    const cJSON *plugin = figures_find(json, "equivariance.defect.plugin_per_element");
+    const cJSON *unbiased = figures_find(json, "equivariance.defect.per_element");
+    const cJSON *names = figures_find(json, "equivariance.defect.elements");
     if (!plugin) return;
     printf("\n%-18s %12s %12s\n", "element", "plug-in", "unbiased");
     for (int g = 0; g < cJSON_GetArraySize(plugin); g++) {
@@ -243,16 +287,16 @@ static void print_elements(const cJSON *json)
 
 static void print_sweep(const cJSON *json, const char *name, const char *title)
 {
-    const cJSON *rows_ = find(json, name), *row;
+    const cJSON *rows_ = figures_find(json, name), *row;
     if (!rows_) return;
-    printf("\n%s (%.0f repeats)\n%8s %12s %12s %12s %12s\n", title, find(rows_, "repeats")->valuedouble,
-           "draws", "plug-in", "std", "unbiased", "std");
-    cJSON_ArrayForEach(row, find(rows_, "rows"))
+    printf("\n%s (%.0f repeats)\n%8s %12s %12s %12s %12s\n", title,
+           figures_find(rows_, "repeats")->valuedouble, "draws", "plug-in", "std", "unbiased", "std");
+    cJSON_ArrayForEach(row, figures_find(rows_, "rows"))
     {
         static const char *const columns[] = {"plugin_mean", "plugin_std", "unbiased_mean", "unbiased_std"};
-        printf("%8.0f", find(row, "samples")->valuedouble);
+        printf("%8.0f", figures_find(row, "samples")->valuedouble);
         for (size_t c = 0; c < 4; c++) {
-            const cJSON *figure = find(row, columns[c]);
+            const cJSON *figure = figures_find(row, columns[c]);
             if (cJSON_IsNumber(figure))
                 printf(" %12.3e", figure->valuedouble);
             else
@@ -260,59 +304,98 @@ static void print_sweep(const cJSON *json, const char *name, const char *title)
         }
         putchar('\n');
     }
-    const cJSON *slope = find(rows_, "plugin_std_slope");
+    const cJSON *slope = figures_find(rows_, "plugin_std_slope");
     if (cJSON_IsNumber(slope)) printf("slope of log std (plug-in) in log draws: %.3f\n", slope->valuedouble);
+}
+
+static void print_parts(const cJSON *json)
+{
+    static const char *const columns[] = {"accuracy", "nll", "ece", "brier"};
+    const cJSON *list = figures_find(json, "parts"), *entry;
+    if (!list) return;
+    printf("\n%-32s %8s %10s %10s %10s %10s\n", "part", "images", "accuracy", "NLL", "ECE", "Brier");
+    cJSON_ArrayForEach(entry, list)
+    {
+        printf("%-32s %8.0f", figures_find(entry, "name")->valuestring,
+               figures_find(entry, "images")->valuedouble);
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+            const cJSON *figure = figures_find(entry, columns[c]);
+            if (cJSON_IsNumber(figure))
+                printf(" %10.4f", figure->valuedouble);
+            else
+                printf(" %10s", "-");
+        }
+        putchar('\n');
+    }
 }
 
 static void print_worst(const cJSON *json)
 {
-    const cJSON *list = find(json, "worst"), *entry;
+    const cJSON *list = figures_find(json, "worst"), *entry;
     if (!list) return;
     printf("\n%8s %12s %26s\n", "image", "defect", "orbit mutual information");
-    cJSON_ArrayForEach(entry, list)
-        printf("%8.0f %12.3e %26.3e\n", find(entry, "image")->valuedouble, find(entry, "defect")->valuedouble,
-               find(entry, "orbit_mutual_information")->valuedouble);
+    cJSON_ArrayForEach(entry, list) printf("%8.0f %12.3e %26.3e\n", figures_find(entry, "image")->valuedouble,
+                                           figures_find(entry, "defect")->valuedouble,
+                                           figures_find(entry, "orbit_mutual_information")->valuedouble);
 }
 
 static void print_reliability(const cJSON *json, const char *path, const char *what)
 {
-    const cJSON *table = find(json, path), *row;
+    const cJSON *table = figures_find(json, path), *row;
     if (!table) return;
     printf("\nreliability, %s\n%12s %8s %12s %10s\n", what, "confidence", "images", "mean", "accuracy");
     cJSON_ArrayForEach(row, table)
     {
-        if (find(row, "count")->valuedouble == 0) continue;
-        printf("    <= %5.3f %8.0f %12.4f %10.4f\n", find(row, "up_to")->valuedouble,
-               find(row, "count")->valuedouble, find(row, "confidence")->valuedouble,
-               find(row, "accuracy")->valuedouble);
+        if (figures_find(row, "count")->valuedouble == 0) continue;
+        printf("    <= %5.3f %8.0f %12.4f %10.4f\n", figures_find(row, "up_to")->valuedouble,
+               figures_find(row, "count")->valuedouble, figures_find(row, "confidence")->valuedouble,
+               figures_find(row, "accuracy")->valuedouble);
     }
 }
 
-void figures_print(const cJSON *json)
+/* What stands beside a figure as its standard error. */
+static void print_error(const cJSON *json, const char *path, const char *format)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s_standard_error", path);
+    const cJSON *figure = figures_find(json, name);
+    if (!cJSON_IsNumber(figure)) return;
+    fputs(" +- ", stdout);
+    printf(format, figure->valuedouble);
+}
+
+void figures_print(const cJSON *json, bool classes)
 {
     static const char *const remarks[][2] = {{"elbo.note", "  likelihood"},
                                              {"no_elbo", "no ELBO"},
                                              {"equivariance.no_certificate", "no certificate"}};
-    const cJSON *group = find(json, "equivariance.group"), *averaged = find(json, "averaged_over");
+    const cJSON *group = figures_find(json, "equivariance.group"),
+                *averaged = figures_find(json, "averaged_over");
     if (averaged) printf("%-38s group-averaged over %s\n", "predictive", averaged->valuestring);
     if (group)
         printf("%-38s %s%s\n", "group", group->valuestring,
-               cJSON_IsTrue(find(json, "equivariance.exact")) ? "" : " (inexact: images are interpolated)");
+               cJSON_IsTrue(figures_find(json, "equivariance.exact"))
+                   ? ""
+                   : " (inexact: images are interpolated)");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const cJSON *figure = find(json, rows[i].path);
+        const cJSON *figure = figures_find(json, rows[i].path);
         if (!cJSON_IsNumber(figure)) continue;
         printf("%-38s ", rows[i].label);
         printf(rows[i].format, figure->valuedouble);
+        print_error(json, rows[i].path, rows[i].format);
         putchar('\n');
     }
     for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++) {
-        const cJSON *remark = find(json, remarks[i][0]);
+        const cJSON *remark = figures_find(json, remarks[i][0]);
         if (remark) printf("%-38s %s\n", remarks[i][1], remark->valuestring);
     }
+    print_parts(json);
     print_elements(json);
     print_reliability(json, "uncertainty.reliability", "F(x)");
     print_reliability(json, "uncertainty.reliability_orbit", "F(g.x) over the orbit");
     print_sweep(json, "sample_sweep", "sample sweep, test images");
     print_sweep(json, "sample_sweep_train", "sample sweep, training images");
     print_worst(json);
+    figures_print_sets(json);
+    if (classes) figures_print_classes(json);
 }

@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,34 +8,20 @@
 #include "base/text.h"
 #include "bnn/blas.h"
 #include "commands/command.h"
+#include "commands/help.h"
 
-static const subcommand *const commands[] = {&cmd_train, &cmd_eval,       &cmd_predict,
-                                             &cmd_score, &cmd_symmetrize, &cmd_expand,
-                                             &cmd_show,  &cmd_check,      &cmd_info};
-static const size_t command_count = sizeof commands / sizeof *commands;
+const subcommand *const cmd_all[] = {&cmd_train,      &cmd_eval,   &cmd_predict, &cmd_score,  &cmd_calibrate,
+                                     &cmd_symmetrize, &cmd_expand, &cmd_show,    &cmd_report, &cmd_check,
+                                     &cmd_info,       &cmd_export, &cmd_help,    NULL};
 
-static void print_usage(FILE *stream)
-{
-    fprintf(stream,
-            "usage: bnn COMMAND [options] ...\n\n"
-            "Trains and evaluates variational Bayesian neural networks and makes them symmetric.\n\n");
-    for (size_t i = 0; i < command_count; i++)
-        fprintf(stream, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(stream, "\nbnn COMMAND --help tells the options of a command; bnn --version the version.\n"
-                    "Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.\n");
-}
-
-static const subcommand *find_command(const char *name)
-{
-    for (size_t i = 0; i < command_count; i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
-    return NULL;
-}
-
-static bnn_status unknown_command(const char *name, bnn_error *error)
+bnn_status cmd_find(const char *name, const subcommand **command, bnn_error *error)
 {
     bnn_choices choices = bnn_choices_for(name);
-    for (size_t i = 0; i < command_count; i++) bnn_choices_add(&choices, commands[i]->name);
+    for (size_t i = 0; cmd_all[i]; i++) {
+        *command = cmd_all[i];
+        if (strcmp(cmd_all[i]->name, name) == 0) return BNN_OK;
+        bnn_choices_add(&choices, cmd_all[i]->name);
+    }
     return bnn_fail(error, BNN_BAD_INPUT, "unknown command '%s'%s%s%s (see bnn --help)", name,
                     choices.nearest ? ", did you mean '" : "", choices.nearest ? choices.nearest : "",
                     choices.nearest ? "'?" : "");
@@ -78,27 +65,30 @@ static int finish(bnn_status status, bnn_error *error)
     return (int)status;
 }
 
+/* The word that stands where a command does, or a command that an option stands for. */
+static const char *command_word(const char *word)
+{
+    const bool help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    return help ? cmd_help.name : word;
+}
+
 int main(int argc, char **argv)
 {
     bnn_error error = {BNN_OK, ""};
+    const subcommand *command;
     restart_with_settings(argv);
+    signal(SIGPIPE, SIG_IGN); /* writing then fails with a message */
+    signal(SIGXFSZ, SIG_IGN);
     cJSON_InitHooks(&(cJSON_Hooks){json_memory, free});
     if (argc < 2) {
-        print_usage(stderr);
+        help_print_usage(stderr);
         return BNN_BAD_INPUT;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        print_usage(stdout);
-        return finish(BNN_OK, &error);
-    }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("bnn %s (%s, OpenBLAS core %s)\n", BNN_VERSION, BNN_REAL_NAME, bnn_blas_core());
         return finish(BNN_OK, &error);
     }
-    const subcommand *command = find_command(argv[1]);
-    if (!command) {
-        return finish(unknown_command(argv[1], &error), &error);
-    }
+    if (cmd_find(command_word(argv[1]), &command, &error)) return finish(error.status, &error);
     bnn_blas_single_thread();
     return finish(command->run(command, argc - 1, argv + 1, &error), &error);
 }

@@ -1,37 +1,36 @@
+#include "commands/show.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "bnn/evaluate.h"
+#include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/picture.h"
+#include "bnn/settings.h"
 #include "commands/command.h"
+#include "commands/terminal.h"
+#include "data/sniff.h"
 
-/* What is drawn: the images of `data` (no more than are shown) over the orbit, and their predictions. */
-typedef struct show {
-    const cmd_line *line;
-    bnn_model *model;
-    bnn_group *group;
-    bnn_dataset *data;
-    size_t first; /* of the images shown, in the data set */
-    bnn_predict_options options;
+/* What is drawn. */
+typedef struct arrays {
+    const orbit_show *show;
+    size_t classes, draws; /* classes 0: nothing is predicted */
     bnn_grid_action *action;
-    size_t draws;
     bnn_real *pixels;                   /* (images, order, C, H, W) */
     double *mean, *deviation;           /* (images, order, classes) */
-    size_t *numbers;                    /* (images) */
     char (*elements)[BNN_PICTURE_NAME]; /* (order) */
-} show;
+} arrays;
 
 /* Means over the draws, and twice their standard errors. */
 static bnn_status gather(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
-    const show *s = context;
-    const size_t order = s->group->order, classes = s->model->network->spec.classes;
+    const arrays *a = context;
+    const size_t order = a->show->group->order, classes = a->classes;
     const size_t stride = order * predictions->images * classes;
-    const double draws = (double)s->draws;
+    const double draws = (double)a->draws;
     (void)error;
     for (size_t i = 0; i < predictions->images; i++)
         for (size_t g = 0; g < order; g++)
@@ -39,156 +38,234 @@ static bnn_status gather(void *context, const bnn_predictions *predictions, bnn_
                 const double *value = predictions->values + (g * predictions->images + i) * classes + c;
                 const size_t at = ((predictions->first + i) * order + g) * classes + c;
                 double sum = 0, squares = 0;
-                for (size_t t = 0; t < s->draws; t++) sum += value[t * stride];
-                for (size_t t = 0; t < s->draws; t++) {
+                for (size_t t = 0; t < a->draws; t++) sum += value[t * stride];
+                for (size_t t = 0; t < a->draws; t++) {
                     const double from_mean = value[t * stride] - sum / draws;
                     squares += from_mean * from_mean;
                 }
-                s->mean[at] = sum / draws;
-                s->deviation[at] = s->draws > 1 ? 2 * sqrt(squares / (draws * (draws - 1))) : 0;
+                a->mean[at] = sum / draws;
+                a->deviation[at] = a->draws > 1 ? 2 * sqrt(squares / (draws * (draws - 1))) : 0;
             }
     return BNN_OK;
 }
 
+static bnn_status make_arrays(arrays *a, bnn_error *error)
+{
+    const bnn_dataset *d = a->show->data;
+    const size_t rows = d->count * a->show->group->order, predicted = rows * a->classes;
+    a->pixels = bnn_alloc(rows * d->channels * d->height * d->width, sizeof *a->pixels);
+    a->mean = bnn_alloc(predicted, sizeof *a->mean);
+    a->deviation = bnn_alloc(predicted, sizeof *a->deviation);
+    a->elements = bnn_alloc(a->show->group->order, sizeof *a->elements);
+    if (!a->pixels || !a->mean || !a->deviation || !a->elements)
+        return bnn_no_memory(error, "a picture", rows, sizeof *a->pixels);
+    return bnn_grid_action_create(a->show->group, d->height, d->width, &a->action, error);
+}
+
+static void turn_images(const arrays *a)
+{
+    const bnn_dataset *d = a->show->data;
+    const size_t order = a->show->group->order, image = d->channels * d->height * d->width;
+    for (size_t g = 0; g < order; g++)
+        bnn_group_element_name(a->show->group, g, d->height, d->width, a->elements[g], sizeof a->elements[g]);
+    for (size_t i = 0; i < d->count; i++)
+        for (size_t g = 0; g < order; g++)
+            bnn_grid_action_apply(a->action, g, d->images + i * image, d->channels, d->background,
+                                  a->pixels + (i * order + g) * image);
+}
+
+static bnn_status draw(const arrays *a, uint8_t **png, size_t *size, bnn_error *error)
+{
+    const bnn_dataset *d = a->show->data;
+    const bnn_orbit_picture picture = {.title = a->show->title,
+                                       .images = d->count,
+                                       .order = a->show->group->order,
+                                       .classes = a->classes,
+                                       .channels = d->channels,
+                                       .height = d->height,
+                                       .width = d->width,
+                                       .pixels = a->pixels,
+                                       .mean = a->mean,
+                                       .deviation = a->deviation,
+                                       .labels = d->labels,
+                                       .numbers = a->show->numbers,
+                                       .elements = (const char(*)[BNN_PICTURE_NAME])a->elements};
+    return bnn_draw_orbits(&picture, png, size, error);
+}
+
+bnn_status show_orbits(const orbit_show *show, uint8_t **png, size_t *size, bnn_error *error)
+{
+    arrays a = {.show = show, .classes = show->model ? show->model->network->spec.classes : 0};
+    bnn_predict_options options = show->options;
+    options.group = show->group;
+    a.draws = options.mean ? 1 : options.samples;
+    *png = NULL;
+    bnn_status status = make_arrays(&a, error);
+    if (!status) turn_images(&a);
+    if (!status && show->model) status = bnn_predict(show->model, show->data, &options, gather, &a, error);
+    if (!status) status = draw(&a, png, size, error);
+    bnn_grid_action_free(a.action);
+    free(a.pixels);
+    free(a.mean);
+    free(a.deviation);
+    free(a.elements);
+    return status;
+}
+
+bnn_status show_certificate(const bnn_model *model, const bnn_group *group, char *text, size_t size,
+                            bnn_error *error)
+{
+    bnn_certificate *certificate = NULL;
+    bnn_error reason = {BNN_OK, ""};
+    const bnn_status status = cmd_certify(model, group, &certificate, &reason);
+    if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
+    *text = '\0';
+    if (certificate)
+        bnn_append(text, size,
+                   "certificate of q: residual %.3g; |F(h.x) - F(x)|_1 is at most %.3g for every image x",
+                   certificate->residual, certificate->l1_bound);
+    else
+        bnn_append(text, size, "no certificate: %s", reason.message);
+    bnn_certificate_free(certificate);
+    return BNN_OK;
+}
+
+/* ---- the command --------------------------------------------------------------------------------------- */
+
+typedef struct command_show {
+    const cmd_line *line;
+    orbit_show show;
+    bnn_dataset *data;
+    size_t numbers[64];
+} command_show;
+
 /* Keeps `count` images from the number `first` on. */
-static bnn_status choose_images(show *s, bnn_error *error)
+static bnn_status choose_images(command_show *s, bnn_error *error)
 {
     const size_t count = s->data->count;
-    size_t shown, indices[64];
+    size_t shown, first;
     bnn_dataset *chosen = NULL;
     bnn_status status = cmd_size(s->line, "count", 1, 64, 4, &shown, error);
-    if (!status) status = cmd_size(s->line, "first", 0, count - 1, 0, &s->first, error);
+    if (!status) status = cmd_size(s->line, "first", 0, count - 1, 0, &first, error);
     if (status) return status;
-    if (shown > count - s->first) shown = count - s->first;
-    for (size_t i = 0; i < shown; i++) indices[i] = s->first + i;
-    status = bnn_dataset_subset(s->data, indices, shown, &chosen, error);
+    if (shown > count - first) shown = count - first;
+    for (size_t i = 0; i < shown; i++) s->numbers[i] = first + i;
+    status = bnn_dataset_subset(s->data, s->numbers, shown, &chosen, error);
     if (status) return status;
     bnn_dataset_free(s->data);
     s->data = chosen;
     return BNN_OK;
 }
 
-static bnn_status make_arrays(show *s, bnn_error *error)
+/* Draws what has been loaded under a title, and writes it. */
+static bnn_status write_picture(command_show *s, const char *title, bnn_error *error)
 {
-    const bnn_dataset *d = s->data;
-    const size_t rows = d->count * s->group->order, predicted = rows * s->model->network->spec.classes;
-    s->pixels = bnn_alloc(rows * d->channels * d->height * d->width, sizeof *s->pixels);
-    s->mean = bnn_alloc(predicted, sizeof *s->mean);
-    s->deviation = bnn_alloc(predicted, sizeof *s->deviation);
-    s->numbers = bnn_alloc(d->count, sizeof *s->numbers);
-    s->elements = bnn_alloc(s->group->order, sizeof *s->elements);
-    if (!s->pixels || !s->mean || !s->deviation || !s->numbers || !s->elements)
-        return bnn_no_memory(error, "a picture", rows, sizeof *s->pixels);
-    return bnn_grid_action_create(s->group, d->height, d->width, &s->action, error);
+    uint8_t *png = NULL;
+    size_t size;
+    s->show.title = title;
+    s->show.numbers = s->numbers;
+    bnn_status status = choose_images(s, error);
+    s->show.data = s->data;
+    if (!status) status = show_orbits(&s->show, &png, &size, error);
+    if (!status) status = bnn_write_file(cmd_value(s->line, "out"), png, size, error);
+    free(png);
+    return status;
 }
 
-static void turn_images(const show *s)
+/* Predictions, and what is known of the symmetry for every image under what is drawn of a few. */
+static bnn_status show_model(command_show *s, const cmd_file *file, bnn_error *error)
 {
-    const bnn_dataset *d = s->data;
-    const size_t order = s->group->order, image = d->channels * d->height * d->width;
-    for (size_t g = 0; g < order; g++)
-        bnn_group_element_name(s->group, g, d->height, d->width, s->elements[g], sizeof s->elements[g]);
-    for (size_t i = 0; i < d->count; i++) {
-        s->numbers[i] = s->first + i;
-        for (size_t g = 0; g < order; g++)
-            bnn_grid_action_apply(s->action, g, d->images + i * image, d->channels, d->background,
-                                  s->pixels + (i * order + g) * image);
-    }
-}
-
-/* What is known of the symmetry for every image, under what is drawn of a few. */
-static bnn_status title(const show *s, char *text, size_t size, bnn_error *error)
-{
-    bnn_certificate *certificate = NULL;
-    bnn_error reason = {BNN_OK, ""};
-    const bnn_config *c = &s->model->config;
-    bnn_status status = cmd_certify(s->model, s->group, &certificate, &reason);
-    if (status == BNN_FAILED) return bnn_fail(error, status, "%s", reason.message);
-    bnn_append(text, size,
-               "%s, mode %s, group %s: F(g.x), the mean over %zu weight draws, and twice its standard error",
-               s->line->operands[0], bnn_mode_of(c)->row.name, s->group->name, s->draws);
-    if (s->options.average_over) bnn_append(text, size, ", averaged over the group");
-    if (certificate)
-        bnn_append(text, size,
-                   "\ncertificate of q: residual %.3g; |F(h.x) - F(x)|_1 is at most %.3g for every image x",
-                   certificate->residual, certificate->l1_bound);
-    else
-        bnn_append(text, size, "\nno certificate: %s", reason.message);
-    bnn_certificate_free(certificate);
-    return BNN_OK;
-}
-
-static bnn_status draw(show *s, bnn_error *error)
-{
-    char text[1024] = "";
-    const bnn_dataset *d = s->data;
-    turn_images(s);
-    bnn_status status = bnn_predict(s->model, d, &s->options, gather, s, error);
-    if (!status) status = title(s, text, sizeof text, error);
+    live_line progress = live_line_open(LIVE_LINE_PATIENCE);
+    char title[1024] = "", certificate[512];
+    orbit_show *show = &s->show;
+    if (s->line->set_count > 0)
+        return bnn_fail(error, BNN_BAD_INPUT, "bnn show: --set is for configurations, and %s is a model",
+                        file->path);
+    bnn_status status = cmd_parse_model(file, &show->model, NULL, error);
+    if (!status) status = cmd_group(s->line, show->model, &show->group, error);
+    if (!status) status = cmd_predict_options(s->line, show->model, show->group, &show->options, error);
+    if (!status) status = cmd_data(s->line, show->model, &s->data, error);
+    if (!status) status = show_certificate(show->model, show->group, certificate, sizeof certificate, error);
     if (status) return status;
-    const bnn_orbit_picture picture = {.title = text,
-                                       .images = d->count,
-                                       .order = s->group->order,
-                                       .classes = s->model->network->spec.classes,
-                                       .channels = d->channels,
-                                       .height = d->height,
-                                       .width = d->width,
-                                       .pixels = s->pixels,
-                                       .mean = s->mean,
-                                       .deviation = s->deviation,
-                                       .labels = d->labels,
-                                       .numbers = s->numbers,
-                                       .elements = (const char(*)[BNN_PICTURE_NAME])s->elements};
-    return bnn_draw_orbits(&picture, cmd_value(s->line, "out"), error);
+    bnn_append(title, sizeof title,
+               "%s, mode %s, group %s: F(g.x), the mean over %zu weight draws, and twice its standard error",
+               s->line->operands[0], bnn_mode_of(&show->model->config)->row.name, show->group->name,
+               show->options.mean ? 1 : show->options.samples);
+    if (show->options.average_over) bnn_append(title, sizeof title, ", averaged over the group");
+    bnn_append(title, sizeof title, "\n%s", certificate);
+    show->options.progress = live_line_fraction;
+    show->options.progress_context = &progress;
+    live_line_begin(&progress, s->line->operands[0]);
+    status = write_picture(s, title, error);
+    live_line_clear(&progress);
+    return status;
+}
+
+/* Of a configuration, the training images before data.augment. What only a model has a use for is refused. */
+static bnn_status show_config(command_show *s, const cmd_file *file, bnn_error *error)
+{
+    static const char *const of_models[] = {"images", "labels", "data",       "samples",
+                                            "mean",   "draws",  "predictive", "group"};
+    const char *const *sets = s->line->sets;
+    char title[1024] = "";
+    bnn_config config;
+    bnn_dataset *validation = NULL;
+    for (size_t i = 0; i < sizeof of_models / sizeof *of_models; i++)
+        if (cmd_flag(s->line, of_models[i]))
+            return bnn_fail(error, BNN_BAD_INPUT, "bnn show: --%s is for models, and %s is a configuration",
+                            of_models[i], file->path);
+    bnn_status status =
+        bnn_settings_read_text(file->path, file->bytes, file->size, sets, s->line->set_count, &config, error);
+    if (status) return status;
+    status = bnn_group_create(config.group, &s->show.group, error);
+    if (!status) status = bnn_training_data(&config, &s->data, &validation, error);
+    bnn_dataset_free(validation);
+    if (status) return bnn_config_blame(file->path, sets, s->line->set_count, status, error);
+    bnn_append(title, sizeof title,
+               "%s: training images over their orbit under %s\n%zu images of %zu x %zu x %zu (C x H x W), %s",
+               s->line->operands[0], s->show.group->name, s->data->count, s->data->channels, s->data->height,
+               s->data->width, s->data->type);
+    return write_picture(s, title, error);
 }
 
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
+    cmd_file file;
     bool done;
-    show s = {.line = &line};
+    command_show s = {.line = &line};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
-    status = cmd_load_model(line.operands[0], &s.model, NULL, error);
-    if (!status) status = cmd_group(&line, s.model, &s.group, error);
-    if (!status) status = cmd_predict_options(&line, s.model, s.group, &s.options, error);
-    if (!status) status = cmd_data(&line, s.model, &s.data, error);
-    if (!status) status = choose_images(&s, error);
-    if (!status) status = make_arrays(&s, error);
-    if (!status) {
-        s.options.group = s.group;
-        s.draws = s.options.mean ? 1 : s.options.samples;
-        status = draw(&s, error);
-    }
-    bnn_grid_action_free(s.action);
-    free(s.pixels);
-    free(s.mean);
-    free(s.deviation);
-    free(s.numbers);
-    free(s.elements);
+    status = cmd_read(line.operands[0], &file, error);
+    if (!status)
+        status = bnn_sniff(file.bytes, file.size) == BNN_FILE_JSON ? show_config(&s, &file, error)
+                                                                   : show_model(&s, &file, error);
+    free(file.bytes);
     bnn_dataset_free(s.data);
-    bnn_group_free(s.group);
-    bnn_model_free(s.model);
+    bnn_group_free(s.show.group);
+    bnn_model_free(s.show.model);
     return status;
 }
 
 static const cmd_option options[] = {
     {"out", "X.png", "where to write"},
+    {"set", "KEY=VALUE", "override a key of the configuration (repeatable)"},
     {"count", "N", "images shown (default 4)"},
     {"first", "I", "the number of the first in its data set (default 0)"},
     {"images", "F", "images from an IDX or .npy file (default: the model's test images)"},
     {"labels", "F", "their labels, whose bars then have another colour"},
-    {"data", "NAME", "the test images of a data set"},
+    {"data", "DATA", "the test images of a data set, .npz file or folder of PNGs"},
     CMD_OPTIONS_PREDICTION,
     CMD_OPTION_GROUP,
     CMD_OPTION_THREADS,
     {NULL, NULL, NULL},
 };
 
-const subcommand cmd_show = {.name = "show",
-                             .operands = "MODEL",
-                             .summary =
-                                 "draw images over their orbit, with predictions and certificate, as a PNG",
-                             .options = options,
-                             .required = "out",
-                             .run = run};
+const subcommand cmd_show = {
+    .name = "show",
+    .operands = "MODEL|CONFIG.json",
+    .summary = "draw images over their orbit, with predictions and certificate, as a PNG",
+    .details = "Of a configuration, the training images are drawn, without predictions.\n",
+    .options = options,
+    .required = "out",
+    .run = run};

@@ -1,7 +1,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "bnn/io.h"
@@ -9,18 +10,31 @@
 #include "bnn/settings.h"
 #include "bnn/train.h"
 #include "commands/command.h"
+#include "commands/terminal.h"
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop; /* the signal that asks for the end */
 
 static void on_signal(int number)
 {
-    (void)number;
-    stop = 1;
+    stop = number;
+}
+
+/* The first of these lets the step finish and writes a checkpoint; the next ends the program at once. SIGUSR1 is Slurm's word
+ * before it takes the machine away. */
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction before;
+        const bool ignored = sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+        if (signals[i] != SIGHUP || !ignored) sigaction(signals[i], &action, NULL); /* nohup means it */
+    }
 }
 
 /* What the callbacks print on: one live line on a terminal, else a line an epoch. */
 typedef struct progress {
-    bool live;
+    live_line line;
     double spent; /* seconds in finished epochs */
     bnn_epoch last;
 } progress;
@@ -29,8 +43,8 @@ static const char *const duration_units[] = {"s", "m", "h"};
 
 static void print_message(void *context, const char *line)
 {
-    const progress *p = context;
-    fprintf(stderr, "%s%s\n", p->live ? "\r\033[K" : "", line);
+    progress *p = context;
+    live_line_print(&p->line, line);
 }
 
 static void format_epoch(const bnn_epoch *e, char *text, size_t size)
@@ -47,16 +61,18 @@ static void format_epoch(const bnn_epoch *e, char *text, size_t size)
 
 static void print_step(void *context, size_t epoch, size_t epochs, double fraction, double nll)
 {
-    const progress *p = context;
-    char left[32];
+    progress *p = context;
+    char text[256] = "", left[32];
     const double done = (double)(epoch - 1);
-    if (!p->live) return;
-    fprintf(stderr, "\r\033[Kepoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
-    if (epoch == 1) return; /* the rest is known from the last epoch */
-    bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
-                      sizeof left);
-    fprintf(stderr, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl, p->last.train_accuracy,
-            p->last.image_samples_per_second, left);
+    if (!p->line.live) return;
+    bnn_append(text, sizeof text, "epoch %zu/%zu %3.0f%%  nll %.4f", epoch, epochs, 100 * fraction, nll);
+    if (epoch > 1) { /* the rest is known from the last epoch */
+        bnn_duration_text(p->spent / done * ((double)epochs - done - fraction), duration_units, left,
+                          sizeof left);
+        bnn_append(text, sizeof text, "  kl %.1f  acc %.4f  %.0f/s  %s left", p->last.kl,
+                   p->last.train_accuracy, p->last.image_samples_per_second, left);
+    }
+    live_line_show(&p->line, text);
 }
 
 static void print_epoch(void *context, const bnn_epoch *epoch)
@@ -66,10 +82,20 @@ static void print_epoch(void *context, const bnn_epoch *epoch)
     p->spent += epoch->seconds;
     p->last = *epoch;
     format_epoch(epoch, line, sizeof line);
-    if (!p->live)
-        fprintf(stderr, "%s\n", line);
-    else if (epoch->epoch == epoch->epochs || epoch->validated)
-        fprintf(stderr, "\r\033[K%s\n", line);
+    if (!p->line.live || epoch->epoch == epoch->epochs || epoch->validated) live_line_print(&p->line, line);
+}
+
+/* --keys. */
+static void print_keys(void)
+{
+    bnn_key_help key;
+    printf("  %-36s %-12s %s\n", "key", "default", "meaning");
+    for (size_t i = 0; bnn_config_help(i, bnn_mode_row, &key); i++) {
+        printf("  %-36s %-12s %s", key.path, key.fallback, key.meaning);
+        if (*key.choices) printf(" (%s)", key.choices);
+        if (*key.readers) printf(" [%s]", key.readers);
+        putchar('\n');
+    }
 }
 
 /* --dry-run. */
@@ -92,43 +118,67 @@ static bool may_write_config(const char *out, const char *config)
     return out ? !bnn_same_file(path, config) : !bnn_file_exists(path);
 }
 
+/* The configuration and the directory of a run; `config` is room for the path of one. A directory in the place of the configuration is
+ * a run to be resumed. */
+static bnn_status find_run(const cmd_line *line, char *config, size_t size, bnn_train_options *options,
+                           bnn_error *error)
+{
+    const char *out = cmd_value(line, "out"), *operand = line->operands[0];
+    struct stat info;
+    const bool directory = stat(operand, &info) == 0 && S_ISDIR(info.st_mode);
+    if (options->resume && (options->overwrite || cmd_flag(line, "dry-run")))
+        return bnn_fail(error, BNN_BAD_INPUT, "--resume: found with %s, expected one of them",
+                        options->overwrite ? "--overwrite" : "--dry-run");
+    if (directory && !options->resume)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: is a directory, expected a configuration, or a run with --resume", operand);
+    if (directory && out && !bnn_same_file(operand, out))
+        return bnn_fail(error, BNN_BAD_INPUT, "--out: found %s, expected the run that is resumed, %s", out,
+                        operand);
+    if (snprintf(config, size, "%s%s", operand, directory ? "/config.json" : "") >= (int)size)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: the path is too long", operand);
+    options->config_name = bnn_input_name(config);
+    options->directory = directory ? operand : out ? out : ".";
+    options->write_config = may_write_config(directory ? operand : out, config);
+    return BNN_OK;
+}
+
 static bnn_status run(const subcommand *command, int argc, char **argv, bnn_error *error)
 {
     cmd_line line;
     bnn_config config;
+    char path[4096];
     bool done;
-    progress p = {.live = isatty(STDERR_FILENO)};
+    progress p = {.line = live_line_open(0)};
     bnn_status status = cmd_parse(command, argc, argv, &line, &done, error);
     if (status || done) return status;
     if (cmd_flag(&line, "keys")) {
-        char *keys = bnn_config_help(bnn_mode_row);
-        if (!keys) return bnn_no_memory(error, "help", 1, 0);
-        printf("  key                                  default      meaning\n%s", keys);
-        free(keys);
+        print_keys();
         return BNN_OK;
     }
     if (line.operand_count == 0)
         return bnn_fail(error, BNN_BAD_INPUT, "bnn train: expected CONFIG.json (see bnn train --help)");
-    const char *out = cmd_value(&line, "out");
+    if (cmd_value(&line, "out") && strcmp(cmd_value(&line, "out"), "-") == 0)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "bnn train: --out: found - (standard output), expected a folder: ./- is one");
     bnn_train_options options = {
-        .config_name = line.operands[0],
         .sets = line.sets,
         .set_count = line.set_count,
-        .directory = out ? out : ".",
-        .write_config = may_write_config(out, line.operands[0]),
         .overwrite = cmd_flag(&line, "overwrite"),
+        .resume = cmd_flag(&line, "resume"),
         .stop = &stop,
     };
     if (!cmd_flag(&line, "quiet"))
         options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
     status = cmd_threads(&line, &options.threads, error);
-    if (!status) status = bnn_settings_read(line.operands[0], line.sets, line.set_count, &config, error);
+    if (!status) status = find_run(&line, path, sizeof path, &options, error);
+    if (!status) status = bnn_settings_read(path, line.sets, line.set_count, &config, error);
     if (status) return status;
     if (cmd_flag(&line, "dry-run")) return print_config(&config, &options, error);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    catch_signals();
     status = bnn_train(&config, &options, error);
+    live_line_clear(&p.line);
+    if (status == BNN_INTERRUPTED && stop) status = (bnn_status)(128 + stop); /* as shells have it */
     if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;
 }
@@ -137,6 +187,8 @@ static const cmd_option options[] = {
     {"set", "KEY=VALUE", "override a key of the configuration (repeatable)"},
     {"out", "DIR", "write config.json, metrics.jsonl, model.bin and checkpoint.bin there (default: .)"},
     {"overwrite", NULL, "replace the run that DIR holds: its files are removed first"},
+    {"resume", NULL,
+     "go on with the run that DIR, or the operand, holds, from its last checkpoint to the same bits"},
     {"dry-run", NULL, "check everything, print the config.json that would be written, and exit"},
     CMD_OPTION_THREADS,
     {"quiet", NULL, "no progress"},
@@ -145,15 +197,17 @@ static const cmd_option options[] = {
 };
 
 const subcommand cmd_train = {.name = "train",
-                              .operands = "[CONFIG.json]",
+                              .operands = "[CONFIG.json|DIR]",
                               .summary = "train a network as a configuration says",
                               .details = "metrics.jsonl has a line an epoch. train_nll: nats, the mean over "
                                          "items and draws, by the mode's own average over\n"
                                          "views; kl: nats, never rescaled; kl_weight: beta; n: items that "
                                          "the objective counts (|G| N0 with augmentation);\n"
                                          "n_base: N0, the base images. objective: -train_nll n - kl, what "
-                                         "the mode maximises where beta is 1/n. elbo:\n"
-                                         "-train_nll n_base - kl, the same at N0 whatever the mode, as `bnn "
+                                         "the mode maximises where beta is 1/n. data_nll:\n"
+                                         "that of every image once, the same unless data.balance weighs or "
+                                         "samples. elbo:\n"
+                                         "-data_nll n_base - kl, the same at N0 whatever the mode, as `bnn "
                                          "eval` reports it; elbo_per_example: elbo / n_base.\n"
                                          "Both pair the mean train_nll of the epoch's steps, which q has "
                                          "left behind, with the kl at its end. map: whether it\n"
@@ -162,6 +216,11 @@ const subcommand cmd_train = {.name = "train",
                                          "and objective are null, since neither is an expectation under q. "
                                          "layers: kl, and sigma_over_prior, the mean of\n"
                                          "sigma/s (1 at the prior, near 0 where the variance vanishes).\n"
+                                         "symmetrization, where the epoch began with the mode's step on a "
+                                         "trained q: elbo_before and elbo_after "
+                                         "it (at N0, on\n"
+                                         "`images` training images with eval.samples draws), "
+                                         "elbo_change_per_example, kl_before and kl_after.\n"
                                          "With data.augment, train_nll, train_accuracy and elbo are about "
                                          "the warped images; `bnn eval` warps none.\n",
                               .options = options,

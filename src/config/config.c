@@ -385,7 +385,7 @@ bnn_status bnn_config_read(const char *path, const char *const *sets, size_t set
     size_t size;
     bnn_status status = bnn_read_file(path, (size_t)16 << 20, &text, &size, error);
     if (status) return status;
-    status = bnn_config_read_text(path, text, size, sets, set_count, modes, config, error);
+    status = bnn_config_read_text(bnn_input_name(path), text, size, sets, set_count, modes, config, error);
     free(text);
     return status;
 }
@@ -422,8 +422,8 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     cJSON *root = cJSON_CreateObject();
     for (size_t i = 0; root && i < config_key_count; i++) {
         const char *last;
-        cJSON *object = object_for(root, config_keys[i].path, &last);
         if (config->unread[i]) continue;
+        cJSON *object = object_for(root, config_keys[i].path, &last);
         if (config_is_text(&config_keys[i]) && !*((const char *)config + config_keys[i].offset))
             continue; /* unset */
         cJSON_AddItemToObject(object, last, config_get_value(&config_keys[i], config));
@@ -433,31 +433,35 @@ char *bnn_config_dump(const bnn_config *config, bool pretty)
     return text;
 }
 
-enum { HELP_LINE = 1024 }; /* bytes at most */
-
-/* Appends a key's line of help: path, default, meaning, and the choices or what decides whether it is read. */
-static void append_key(char *text, size_t size, const config_key *key, bnn_registry *modes)
+void bnn_config_differences(const bnn_config *a, const bnn_config *b, const char *const *but, char *text,
+                            size_t size)
 {
-    config_key named = *key;
-    char list[256], fallback[64];
-    if (key->type == KEY_NAME && !named.registry) named.registry = modes;
-    const char *first = key->type == KEY_NAME && !key->optional ? config_name_at(&named, 0) : NULL;
-    snprintf(fallback, sizeof fallback, "\"%s\"", first ? first : "");
-    bnn_append(text, size, "  %-36s %-12s %s", key->path, first ? fallback : key->fallback, key->meaning);
-    if (*config_list_names(&named, list, sizeof list)) bnn_append(text, size, " (%s)", list);
-    const config_key *owner = key->owner ? config_find_key(key->owner) : NULL;
-    if (owner && owner->type == KEY_PATH) bnn_append(text, size, " [%s]", owner->path);
-    if (owner && owner->type != KEY_PATH) {
-        list_readers(key, owner->registry ? owner->registry : modes, list, sizeof list);
-        bnn_append(text, size, " [%s]", list);
+    *text = '\0';
+    for (size_t i = 0; i < config_key_count; i++) {
+        const char *const *left_out = but;
+        while (*left_out && strcmp(*left_out, config_keys[i].path) != 0) left_out++;
+        if (*left_out || (a->unread[i] && b->unread[i])) continue;
+        cJSON *first = config_get_value(&config_keys[i], a), *second = config_get_value(&config_keys[i], b);
+        if (a->unread[i] != b->unread[i] || !cJSON_Compare(first, second, true))
+            bnn_append(text, size, "%s%s", *text ? ", " : "", config_keys[i].path);
+        cJSON_Delete(first);
+        cJSON_Delete(second);
     }
-    bnn_append(text, size, "\n");
 }
 
-char *bnn_config_help(bnn_registry *modes)
+bool bnn_config_help(size_t i, bnn_registry *modes, bnn_key_help *help)
 {
-    const size_t size = config_key_count * HELP_LINE;
-    char *text = bnn_alloc(size, 1);
-    for (size_t i = 0; text && i < config_key_count; i++) append_key(text, size, &config_keys[i], modes);
-    return text;
+    if (i >= config_key_count) return false;
+    const config_key *key = &config_keys[i], *owner = key->owner ? config_find_key(key->owner) : NULL;
+    config_key named = *key;
+    if (key->type == KEY_NAME && !named.registry) named.registry = modes;
+    const char *first = key->type == KEY_NAME && !key->optional ? config_name_at(&named, 0) : NULL;
+    *help = (bnn_key_help){.path = key->path, .meaning = key->meaning};
+    snprintf(help->fallback, sizeof help->fallback, first ? "\"%s\"" : "%s", first ? first : key->fallback);
+    config_list_names(&named, help->choices, sizeof help->choices);
+    if (owner && owner->type == KEY_PATH)
+        snprintf(help->readers, sizeof help->readers, "%s", owner->path);
+    else if (owner)
+        list_readers(key, owner->registry ? owner->registry : modes, help->readers, sizeof help->readers);
+    return true;
 }

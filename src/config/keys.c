@@ -8,6 +8,7 @@ const char *const bnn_draws_names[] = {"shared", "independent", NULL};
 static const char *const padding_names[] = {"zero", "circular", NULL};
 static const char *const representation_names[] = {"auto", "trivial", "regular", NULL};
 static const char *const prior_mean_names[] = {"zero", "random", NULL};
+const char *const bnn_balance_names[] = {"none", "weights", "sampling", NULL};
 const char *const bnn_augmentation_names[] = {"none", "full", "random", NULL};
 static const char *const prior_scale_names[] = {"fan-in", "learned", NULL}; /* after BNN_PRIOR_NUMBERS */
 static const char *const rotation_names[] = {"none", "uniform", NULL};
@@ -41,6 +42,9 @@ static const char *const select_names[] = {"validation", "last", NULL};
 #define SIZES(path, member, to, fallback_, meaning_, ...)                                                    \
     KEY(path, KEY_SIZES, member, .least = 1, .most = to, .fallback = fallback_, .meaning = meaning_,         \
         __VA_ARGS__)
+#define NUMBERS(path, member, from, to, fallback_, meaning_, ...)                                            \
+    KEY(path, KEY_NUMBERS, member, .least = from, .most = to, .fallback = fallback_, .meaning = meaning_,    \
+        __VA_ARGS__)
 /* A row of a registry, by its name. */
 #define ROW(path, member, registry_, meaning_)                                                               \
     KEY(path, KEY_NAME, member, .registry = registry_, .fallback = "\"\"", .meaning = meaning_)
@@ -56,6 +60,7 @@ const config_key config_keys[] = {
     SIZE("seed", seed, 0, CONFIG_ANY, "0", "seed of every random stream"),
     KEY("data.name", KEY_NAME, data.paths.name, .registry = bnn_data_row, .fallback = "\"\"", .meaning = "the data set", .optional = true),
     PATH("data.dir", data.paths.dir, "folder of its files; otherwise data/NAME, then the system's"),
+    PATH("data.path", data.paths.path, "the one file or folder that holds all splits"),
     PATH("data.train_images", data.paths.train_images, "file of images"),
     PATH("data.train_labels", data.paths.train_labels, "file of labels"),
     PATH("data.validation_images", data.paths.validation_images, "file of images, instead of data.validation_size"),
@@ -63,6 +68,15 @@ const config_key config_keys[] = {
     PATH("data.test_images", data.paths.test_images, "file of images; without it, bnn eval needs --images"),
     PATH("data.test_labels", data.paths.test_labels, "file of labels"),
     CHOICE("data.labels", data.paths.labels, bnn_label_names, "\"fine\"", "classes, or superclasses of them", OF_DATA),
+    NUMBERS("data.resize", data.paths.resize, 1, 65536, "[]", "[height, width] in pixels, or one number for both, that every image is brought to; []: none", .whole = true, OF_DATA),
+    SIZE("data.ising.size", data.paths.ising.size, 3, 1024, "40", "sites on a side of the periodic lattice", OF_DATA),
+    NUMBERS("data.ising.temperatures", data.paths.ising.temperatures, 0.01, 1000,
+            "[0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0]", "of training images, in J/k_B; class 1, ordered, below 2.269", OF_DATA),
+    NUMBERS("data.ising.test_temperatures", data.paths.ising.test_temperatures, 0.01, 1000, "[]", "of test images; []: the same", OF_DATA),
+    NUMBERS("data.ising.window", data.paths.ising.window, 0.01, 1000, "[2.0, 2.5]",
+            "[from, to]: eval tells its figures within and outside of these temperatures apart; []: at each temperature", OF_DATA),
+    SIZE("data.ising.train_per_temperature", data.paths.ising.train_per_temperature, 1, 1000000, "500", "training images at each temperature", OF_DATA),
+    SIZE("data.ising.test_per_temperature", data.paths.ising.test_per_temperature, 0, 1000000, "100", "test images at each", OF_DATA),
     SIZE("data.train_size", data.train_size, 0, CONFIG_ANY, "0", "training images, a seeded subset; 0 for all"),
     SIZE("data.validation_size", data.validation_size, 0, CONFIG_ANY, "0", "validation images, cut from the rest of the training set"),
     SIZE("data.test_size", data.test_size, 0, CONFIG_ANY, "0", "the first so many test images; 0 for all"),
@@ -79,7 +93,9 @@ const config_key config_keys[] = {
     CHOICE("data.rotate.test", data.rotate.test, rotation_names, "\"none\"", "the same of the test images; those of eval --images and --data are never turned"),
     SIZE("data.repartition", data.repartition, 0, CONFIG_ANY, "0",
          "images drawn anew for training and validation from training and test images together; the others are for testing; 0: as the data set has it"),
-    SIZE("data.seed", data.seed, 0, CONFIG_ANY, "1", "seed of data.rotate and data.repartition, so that runs of any seed have the same data"),
+    SIZE("data.seed", data.paths.seed, 0, CONFIG_ANY, "1", "seed of data.rotate, data.repartition and images that are drawn, so that runs of any seed have the same data"),
+    CHOICE("data.balance", data.balance, bnn_balance_names, "\"none\"",
+           "weights: every class weighs the same in the likelihood, its images N0 / (C n_c) each, in the mean 1; sampling: every class has as many of an epoch's items; N stays"),
     TEXT("group", group, "\"C1\"", "C<n> rotations, D<n> rotations and flips, T<k> translations; C1: no symmetry"),
     KEY("model.type", KEY_CHOICE, model.type, .registry = bnn_network_type_row, .fallback = "\"fcnn\"", .meaning = "architecture"),
     SIZES("model.input", model.input, 65536, "[]", "[C, H, W]; from the data when left out"),
@@ -122,6 +138,8 @@ const config_key config_keys[] = {
     FLAG("symmetrization.keep_optimizer_state", symmetrization.keep_optimizer_state, "false",
          "keep momentum across the trigger", OF_MODE),
     SIZE("train.epochs", train.epochs, 1, CONFIG_ANY, "10", "epochs in all"),
+    REAL("train.checkpoint_minutes", train.checkpoint_minutes, 0, 1e6, "5.0",
+         "minutes after which a checkpoint is written within an epoch too; 0: after each step"),
     SIZE("train.map_epochs", train.map_epochs, 0, CONFIG_ANY, "0",
          "of these, the first so many at w = mu, without noise; sigma is trained afterwards, from posterior.rho_init on"),
     SIZE("train.batch_size", train.batch_size, 1, 1048576, "128", "items a step"),

@@ -20,6 +20,7 @@ typedef enum key_type {
     KEY_NAME,         /* char[size], the name of a registry's row; empty: its first */
     KEY_CHOICE,       /* int, an index into names, or into the rows of a registry */
     KEY_SIZES,        /* bnn_sizes */
+    KEY_NUMBERS,      /* bnn_numbers: a list of numbers, or one */
     KEY_STD,          /* bnn_prior_std: a number, a list of them, or one of names */
     KEY_FLAGS,        /* bnn_flags */
     KEY_NAMES         /* bnn_names */
@@ -35,6 +36,7 @@ typedef struct config_key {
     const char *fallback;   /* the default, as JSON */
     const char *unsaid;     /* what a model file means that does not say it; NULL: the default */
     const char *meaning;
+    bool whole;    /* of numbers in a list: integers */
     bool optional; /* of a KEY_NAME: empty, it is the name of no row, and with no modes at hand that of any */
     const char *
         owner; /* path of the key that decides whether this one is read: by its registry's chosen row, or a path by

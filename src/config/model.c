@@ -9,9 +9,10 @@
 
 #include "base/text.h"
 #include "bnn/io.h"
+#include "config/calibration.h"
 #include "config/warm_start.h"
 
-static const char scales_key[] = "prior_std";
+static const char scales_key[] = "prior_std", classes_key[] = "classes";
 
 void bnn_model_free(bnn_model *model)
 {
@@ -19,7 +20,23 @@ void bnn_model_free(bnn_model *model)
     bnn_posterior_free(model->posterior);
     bnn_network_free(model->network);
     bnn_group_free(model->group);
+    free(model->class_names);
     free(model);
+}
+
+void bnn_model_uncalibrate(bnn_model *model)
+{
+    model->calibration = (bnn_calibration){.temperature = 1};
+}
+
+bnn_status bnn_model_name_classes(bnn_model *model, const bnn_dataset *train, bnn_error *error)
+{
+    const size_t classes = model->network->spec.classes;
+    if (!train->class_names || train->classes != classes) return BNN_OK;
+    model->class_names = bnn_alloc(classes, sizeof *model->class_names);
+    if (!model->class_names) return bnn_no_memory(error, "names", classes, sizeof *model->class_names);
+    memcpy(model->class_names, train->class_names, classes * sizeof *model->class_names);
+    return BNN_OK;
 }
 
 /* Group, network and an unset posterior. */
@@ -30,6 +47,7 @@ static bnn_status make_model(const bnn_config *config, const bnn_network_spec *s
     if (!result) return bnn_no_memory(error, "a model", 1, sizeof *result);
     result->config = *config;
     result->pixels = (bnn_range){NAN, NAN};
+    bnn_model_uncalibrate(result);
     bnn_config_set_network(&result->config, spec);
     bnn_status status = bnn_group_create(config->group, &result->group, error);
     if (!status) status = bnn_network_create(spec, &result->network, error);
@@ -250,6 +268,32 @@ static bnn_status load_pixels(const bnn_safetensors *file, bnn_range *pixels, bn
                     file->path, text);
 }
 
+/* The names of the classes, which most models have not. */
+static bnn_status load_names(const bnn_safetensors *file, bnn_model *model, bnn_error *error)
+{
+    const size_t classes = model->network->spec.classes;
+    const char *text = bnn_safetensors_metadata(file, classes_key);
+    if (!text) return BNN_OK;
+    cJSON *json = cJSON_ParseWithOpts(text, NULL, 1);
+    const cJSON *entry = cJSON_IsArray(json) ? json->child : NULL;
+    bnn_status status = BNN_OK;
+    model->class_names = bnn_alloc(classes, sizeof *model->class_names);
+    if (!model->class_names) status = bnn_no_memory(error, "names", classes, sizeof *model->class_names);
+    for (size_t c = 0; !status && c < classes; c++, entry = entry ? entry->next : NULL) {
+        const char *name = cJSON_GetStringValue(entry);
+        if (!name || strlen(name) >= sizeof *model->class_names)
+            status = bnn_fail(
+                error, BNN_BAD_INPUT,
+                "%s: __metadata__: %s: found no name of class %zu, expected a list of %zu strings of at "
+                "most %d bytes",
+                file->path, classes_key, c, classes, BNN_LABEL_NAME - 1);
+        else
+            memcpy(model->class_names[c], name, strlen(name) + 1);
+    }
+    cJSON_Delete(json);
+    return status;
+}
+
 static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_error *error)
 {
     bnn_config config;
@@ -276,6 +320,8 @@ static bnn_status load_from(const bnn_safetensors *file, bnn_model **model, bnn_
     if (status) return status;
     q->random_prior = config.prior.mean == 1;
     status = load_pixels(file, &(*model)->pixels, error);
+    if (!status) status = config_load_calibration(file, &(*model)->calibration, error);
+    if (!status) status = load_names(file, *model, error);
     if (!status) status = bnn_posterior_tensors(q, load_tensor, &state, error);
     return status ? status : check_known(file, state.found, error);
 }
@@ -364,31 +410,57 @@ static char *scales_text(const bnn_posterior *q)
     return NULL;
 }
 
-bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *training,
-                          const bnn_tensor *extra, size_t extra_count, bnn_error *error)
+/* Adds a key and its value, unless that is NULL. */
+static void add_pair(const char **metadata, size_t *pairs, const char *key, const char *value)
+{
+    if (!value) return;
+    metadata[2 * *pairs] = key;
+    metadata[2 * (*pairs)++ + 1] = value;
+}
+
+/* The names of the classes as JSON, freed with cJSON_free(); NULL when there are none, or memory is short. */
+static char *names_text(const bnn_model *model)
+{
+    cJSON *list = model->class_names ? cJSON_CreateArray() : NULL;
+    for (size_t c = 0; list && c < model->network->spec.classes; c++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(model->class_names[c]));
+    char *text = list ? cJSON_PrintUnformatted(list) : NULL;
+    cJSON_Delete(list);
+    return text;
+}
+
+bnn_status bnn_model_save(const bnn_model *model, const char *path, const char *const *metadata,
+                          size_t metadata_count, const bnn_tensor *extra, size_t extra_count,
+                          bnn_error *error)
 {
     const size_t most = model->network->layer_count * 8 + extra_count;
     const bool numbers = model->config.prior.std.scale == BNN_PRIOR_NUMBERS;
     char *config = bnn_config_dump(&model->config, false);
-    char *scales = numbers ? NULL : scales_text(model->posterior);
+    char *scales = numbers ? NULL : scales_text(model->posterior), *names = names_text(model);
     saving state = {path, bnn_alloc(most, sizeof(bnn_tensor)), 0};
     bnn_status status = BNN_OK;
-    if (!config || !state.tensors || (!numbers && !scales))
+    if (!config || !state.tensors || (!numbers && !scales) || (model->class_names && !names))
         status = bnn_no_memory(error, "a model file", most, sizeof(bnn_tensor));
     if (!status) status = bnn_posterior_tensors(model->posterior, save_tensor, &state, error);
     for (size_t i = 0; !status && i < extra_count; i++) status = save_tensor(&state, &extra[i], error);
     if (!status) {
-        const char *metadata[2 * 5] = {"format", "bnn", "config", config}; /* and up to three pairs more */
-        char pixels[80];
+        const char *pair[2 * (6 + BNN_MODEL_METADATA_MOST)] = {"format", "bnn", "config", config};
+        char pixels[80], calibration[CONFIG_CALIBRATION_TEXT];
         size_t pairs = 2;
         snprintf(pixels, sizeof pixels, "{\"least\":%.17g,\"most\":%.17g}", model->pixels.least,
                  model->pixels.most);
-        if (!isnan(model->pixels.least)) metadata[2 * pairs] = "pixels", metadata[2 * pairs++ + 1] = pixels;
-        if (scales) metadata[2 * pairs] = scales_key, metadata[2 * pairs++ + 1] = scales;
-        if (training) metadata[2 * pairs] = "training", metadata[2 * pairs++ + 1] = training;
-        status = bnn_safetensors_write(path, state.tensors, state.count, metadata, pairs, error);
+        if (!isnan(model->pixels.least)) add_pair(pair, &pairs, "pixels", pixels);
+        add_pair(pair, &pairs, scales_key, scales);
+        add_pair(pair, &pairs, classes_key, names);
+        if (model->calibration.images)
+            add_pair(pair, &pairs, CONFIG_CALIBRATION_KEY,
+                     config_calibration_text(&model->calibration, calibration));
+        for (size_t i = 0; i < metadata_count; i++)
+            add_pair(pair, &pairs, metadata[2 * i], metadata[2 * i + 1]);
+        status = bnn_safetensors_write(path, state.tensors, state.count, pair, pairs, error);
     }
     free(state.tensors);
+    cJSON_free(names);
     free(scales);
     free(config);
     return status;

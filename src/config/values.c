@@ -53,6 +53,10 @@ bnn_status config_wrong_value(const char *name, const config_key *row, const cJS
         snprintf(expected, sizeof expected, "a list of at most %d integers from %.0f to %.0f", BNN_MAX_WIDTHS,
                  row->least, row->most);
         break;
+    case KEY_NUMBERS:
+        snprintf(expected, sizeof expected, "%s from %g to %g, or a list of at most %d of them",
+                 row->whole ? "an integer" : "a number", row->least, row->most, BNN_NUMBERS);
+        break;
     case KEY_FLAGS:
         snprintf(expected, sizeof expected, "\"auto\" or a list of at most %d of true and false",
                  BNN_MAX_WIDTHS);
@@ -90,6 +94,18 @@ static bool set_sizes(const config_key *row, const cJSON *value, bnn_sizes *size
         list.value[list.count++] = (size_t)entry->valuedouble;
     }
     *sizes = list;
+    return true;
+}
+
+static bool set_numbers(const config_key *row, const cJSON *value, bnn_numbers *numbers)
+{
+    const cJSON *entry = cJSON_IsArray(value) ? value->child : value;
+    bnn_numbers list = {0, {0}};
+    for (; entry; entry = cJSON_IsArray(value) ? entry->next : NULL) {
+        if (list.count == BNN_NUMBERS || !is_number(entry, row, row->whole)) return false;
+        list.value[list.count++] = entry->valuedouble;
+    }
+    *numbers = list;
     return true;
 }
 
@@ -186,6 +202,8 @@ bool config_set_value(const config_key *row, const cJSON *value, bnn_config *con
         return set_std(row, value, at);
     case KEY_SIZES:
         return set_sizes(row, value, at);
+    case KEY_NUMBERS:
+        return set_numbers(row, value, at);
     case KEY_FLAGS:
         return set_flags(value, at);
     case KEY_NAMES:
@@ -229,6 +247,11 @@ cJSON *config_get_value(const config_key *row, const bnn_config *config)
         list = cJSON_CreateArray();
         for (size_t i = 0; list && i < ((const bnn_sizes *)at)->count; i++)
             cJSON_AddItemToArray(list, cJSON_CreateNumber((double)((const bnn_sizes *)at)->value[i]));
+        return list;
+    case KEY_NUMBERS:
+        list = cJSON_CreateArray();
+        for (size_t i = 0; list && i < ((const bnn_numbers *)at)->count; i++)
+            cJSON_AddItemToArray(list, exact_number(((const bnn_numbers *)at)->value[i]));
         return list;
     case KEY_FLAGS:
         if (((const bnn_flags *)at)->automatic) return cJSON_CreateString("auto");

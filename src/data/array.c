@@ -14,6 +14,7 @@ bnn_status bnn_array_read(const char *path, bnn_array *array, bnn_error *error)
     uint8_t *bytes;
     size_t size;
     char known[128] = "";
+    const char *name = bnn_input_name(path);
     *array = (bnn_array){0};
     bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
     if (status) return status;
@@ -21,10 +22,10 @@ bnn_status bnn_array_read(const char *path, bnn_array *array, bnn_error *error)
     for (; *format && !(*format)->sniff(bytes, size); format++)
         bnn_append(known, sizeof known, "%s%s", *known ? ", " : "", (*format)->name);
     if (*format)
-        status = (*format)->parse(path, bytes, size, array, error);
+        status = (*format)->parse(name, bytes, size, array, error);
     else
         status = bnn_fail(error, BNN_BAD_INPUT,
-                          "%s: is of no known format by its first bytes, expected one of %s", path, known);
+                          "%s: is of no known format by its first bytes, expected one of %s", name, known);
     if (status || array->memory)
         free(bytes);
     else

@@ -20,6 +20,7 @@ typedef struct bnn_array {
     size_t count;           /* product of the shape */
     char kind;              /* 'f' float, 'i' signed, 'u' unsigned, 'b' bool */
     size_t width;           /* bytes an item: 1, 2, 4 or 8 */
+    bool intensities;       /* from 0, black, to the largest of its type, white, as uint8 is without this */
     bool big_endian;        /* order of an item's bytes */
     const uint8_t *items;   /* borrowed, or within `memory` */
     uint8_t *memory;        /* NULL, or what bnn_array_free releases */

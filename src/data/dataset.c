@@ -1,6 +1,7 @@
 #include "bnn/dataset.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,9 @@
 void bnn_dataset_free(bnn_dataset *dataset)
 {
     if (!dataset) return;
+    free(dataset->parts);
+    free(dataset->part_names);
+    free(dataset->class_names);
     free(dataset->labels);
     free(dataset->images);
     free(dataset);
@@ -45,7 +49,31 @@ bnn_status bnn_dataset_create(const char *name, size_t count, size_t channels, s
 /* ---- derived data sets ------------------------------------------------------------------------------------
  */
 
-/* What is known of all images of `from`. */
+/* *copy <- `count` names, or NULL where there are none. */
+static bnn_status copy_names(char (*names)[BNN_LABEL_NAME], size_t count, char (**copy)[BNN_LABEL_NAME],
+                             bnn_error *error)
+{
+    *copy = NULL;
+    if (!names) return BNN_OK;
+    *copy = bnn_alloc(count, sizeof **copy);
+    if (!*copy) return bnn_no_memory(error, "names", count, sizeof **copy);
+    memcpy(*copy, names, count * sizeof **copy);
+    return BNN_OK;
+}
+
+bnn_status bnn_dataset_name_classes(bnn_dataset *dataset, const char *const *names, bnn_error *error)
+{
+    size_t count = 0;
+    while (names[count]) count++;
+    if (count != dataset->classes) return BNN_OK;
+    dataset->class_names = bnn_alloc(count, sizeof *dataset->class_names);
+    if (!dataset->class_names) return bnn_no_memory(error, "names", count, sizeof *dataset->class_names);
+    for (size_t i = 0; i < count; i++)
+        snprintf(dataset->class_names[i], sizeof dataset->class_names[i], "%s", names[i]);
+    return BNN_OK;
+}
+
+/* What is known of all images of `from`, but for names. */
 static void describe_as(bnn_dataset *dataset, const bnn_dataset *from)
 {
     dataset->classes = from->classes;
@@ -53,6 +81,20 @@ static void describe_as(bnn_dataset *dataset, const bnn_dataset *from)
     dataset->pixels = from->pixels;
     dataset->background = from->background;
     memcpy(dataset->type, from->type, sizeof dataset->type);
+}
+
+/* Names and parts of the images `indices` (n) of `from`. */
+static bnn_status take_names(bnn_dataset *dataset, const bnn_dataset *from, const size_t *indices, size_t n,
+                             bnn_error *error)
+{
+    bnn_status status = copy_names(from->class_names, from->classes, &dataset->class_names, error);
+    if (!status) status = copy_names(from->part_names, from->part_count, &dataset->part_names, error);
+    if (status || !from->part_count) return status;
+    dataset->parts = bnn_alloc(n, sizeof *dataset->parts);
+    if (!dataset->parts) return bnn_no_memory(error, "parts", n, sizeof *dataset->parts);
+    dataset->part_count = from->part_count;
+    for (size_t i = 0; i < n; i++) dataset->parts[i] = from->parts[indices[i]];
+    return BNN_OK;
 }
 
 bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, size_t n, bnn_dataset **dataset,
@@ -64,9 +106,14 @@ bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, si
         if (indices[i] >= from->count)
             return bnn_fail(error, BNN_BAD_INPUT, "a subset asks for image %zu, expected one below %zu",
                             indices[i], from->count);
-    const bnn_status status = bnn_dataset_create("a subset", n, from->channels, from->height, from->width,
-                                                 from->labels, dataset, error);
-    if (status) return status;
+    bnn_status status = bnn_dataset_create("a subset", n, from->channels, from->height, from->width,
+                                           from->labels, dataset, error);
+    if (!status) status = take_names(*dataset, from, indices, n, error);
+    if (status) {
+        bnn_dataset_free(*dataset);
+        *dataset = NULL;
+        return status;
+    }
     bnn_dataset *result = *dataset;
     describe_as(result, from);
     for (size_t i = 0; i < n; i++) {
@@ -85,10 +132,16 @@ bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second,
     if (strcmp(first->type, second->type) != 0)
         return bnn_fail(error, BNN_BAD_INPUT, "found images of %s and of %s, expected one type", first->type,
                         second->type);
-    const bnn_status status =
+    const bnn_dataset *named = second->classes > first->classes ? second : first;
+    bnn_status status =
         bnn_dataset_create("joined images", first->count + second->count, first->channels, first->height,
                            first->width, first->labels && second->labels, dataset, error);
-    if (status) return status;
+    if (!status) status = copy_names(named->class_names, named->classes, &(*dataset)->class_names, error);
+    if (status) {
+        bnn_dataset_free(*dataset);
+        *dataset = NULL;
+        return status;
+    }
     bnn_dataset *result = *dataset;
     describe_as(result, first);
     if (second->classes > result->classes) result->classes = second->classes;
@@ -100,6 +153,42 @@ bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second,
     memcpy(result->labels, first->labels, first->count * sizeof *first->labels);
     memcpy(result->labels + first->count, second->labels, second->count * sizeof *second->labels);
     return BNN_OK;
+}
+
+/* Hashes (count) of the images' bytes: FNV-1a (Fowler, Noll and Vo; RFC 9923). */
+static uint64_t *hash_images(const bnn_dataset *dataset)
+{
+    const size_t bytes = dataset->channels * dataset->height * dataset->width * sizeof *dataset->images;
+    uint64_t *hashes = bnn_alloc(dataset->count, sizeof *hashes);
+    for (size_t i = 0; hashes && i < dataset->count; i++) {
+        const uint8_t *at = (const uint8_t *)dataset->images + i * bytes;
+        uint64_t hash = 0xcbf29ce484222325;
+        for (size_t k = 0; k < bytes; k++) hash = (hash ^ at[k]) * 0x100000001b3;
+        hashes[i] = hash;
+    }
+    return hashes;
+}
+
+static int by_value(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+bnn_status bnn_dataset_shared(const bnn_dataset *a, const bnn_dataset *b, size_t *shared, bnn_error *error)
+{
+    *shared = 0;
+    if (a->channels != b->channels || a->height != b->height || a->width != b->width) return BNN_OK;
+    uint64_t *own = hash_images(a), *others = hash_images(b);
+    if (own && others) {
+        qsort(others, b->count, sizeof *others, by_value);
+        for (size_t i = 0; i < a->count; i++)
+            *shared += bsearch(&own[i], others, b->count, sizeof *others, by_value) != NULL;
+    }
+    const bool whole = own && others;
+    free(own);
+    free(others);
+    return whole ? BNN_OK : bnn_no_memory(error, "hashes of images", a->count + b->count, sizeof *own);
 }
 
 bnn_status bnn_dataset_pad(bnn_dataset *dataset, size_t pad, bnn_error *error)

@@ -80,8 +80,17 @@ static void fill_scale(bnn_real table[256])
     for (int x = 0; x < 256; x++) table[x] = (bnn_real)((x / 255.0 - 0.5) / 0.5);
 }
 
-/* images of *dataset from `first` on <- the array, channels first, through `scale` where that is not NULL; the range of
- * *dataset is widened to hold them. */
+/* An item as a pixel: through `scale` where that is not NULL and has it, and else by the same formula. */
+static bnn_real pixel_of(const bnn_array *array, const bnn_real *scale, size_t at)
+{
+    if (!scale) return (bnn_real)bnn_array_item(array, at);
+    if (array->width == 1) return scale[array->items[at]];
+    const double white = ldexp(1, (int)(8 * array->width)) - 1;
+    return (bnn_real)((bnn_array_item(array, at) / white - 0.5) / 0.5);
+}
+
+/* images of *dataset from `first` on <- the array, channels first, scaled where `scale` is not NULL; the range of *dataset is
+ * widened to hold them. */
 static bnn_status fill_images(const bnn_array *array, const image_axes *axes, const bnn_real *scale,
                               size_t first, bnn_dataset *dataset, bnn_error *error)
 {
@@ -93,8 +102,7 @@ static bnn_status fill_images(const bnn_array *array, const image_axes *axes, co
             for (size_t y = 0; y < axes->height; y++) {
                 size_t at = i * axes->image_step + c * axes->channel_step + y * axes->row_step;
                 for (size_t x = 0; x < axes->width; x++, at += axes->pixel_step, out++) {
-                    const bnn_real value =
-                        scale ? scale[array->items[at]] : (bnn_real)bnn_array_item(array, at);
+                    const bnn_real value = pixel_of(array, scale, at);
                     if (!isfinite(value))
                         return bnn_fail(error, BNN_BAD_INPUT,
                                         "%s: image %zu, channel %zu, row %zu, column %zu is %g, expected a "
@@ -120,7 +128,8 @@ static bnn_status fill_parts(const bnn_array *images, const bnn_array *labels, s
     dataset->classes = options->classes;
     dataset->pixels = (bnn_range){INFINITY, -INFINITY};
     for (size_t p = 0, first = 0; !status && p < parts; p++, first += axes.count) {
-        const bool scaled = options->scale == BNN_SCALE_AUTO && images[p].kind == 'u' && images[p].width == 1;
+        const bool intensities = images[p].intensities || images[p].width == 1;
+        const bool scaled = options->scale == BNN_SCALE_AUTO && images[p].kind == 'u' && intensities;
         size_t largest;
         status = find_axes(&images[p], options, &axes, error);
         if (status) break;

@@ -201,7 +201,7 @@ bnn_status bnn_npy_read(const char *path, bnn_npy **array, bnn_error *error)
     *array = NULL;
     bnn_status status = bnn_read_file(path, BNN_FILE_MOST, &bytes, &size, error);
     if (status) return status;
-    status = bnn_npy_parse(path, bytes, size, array, error);
+    status = bnn_npy_parse(bnn_input_name(path), bytes, size, array, error);
     free(bytes);
     return status;
 }
@@ -227,8 +227,8 @@ static size_t write_header(uint8_t header_bytes[512], const bnn_array *array)
     char shape[200], dictionary[300];
     const size_t start = MAGIC_SIZE + VERSION_SIZE + 2;
     const int length =
-        snprintf(dictionary, sizeof dictionary, "{'descr': '<f%zu', 'fortran_order': False, 'shape': %s, }",
-                 array->width, bnn_array_shape_text(array, shape));
+        snprintf(dictionary, sizeof dictionary, "{'descr': '%s%zu', 'fortran_order': False, 'shape': %s, }",
+                 array->kind == 'b' ? "|b" : "<f", array->width, bnn_array_shape_text(array, shape));
     const size_t total = (start + (size_t)length + 1 + 63) / 64 * 64;
     memset(header_bytes, ' ', total);
     memcpy(header_bytes, magic, MAGIC_SIZE);
@@ -240,21 +240,39 @@ static size_t write_header(uint8_t header_bytes[512], const bnn_array *array)
     return total;
 }
 
+/* Writes an array whose items are floats of `data`, or where that is NULL the bytes of `flags`. */
+static bnn_status write_array(const char *path, const double *data, const uint8_t *flags, bnn_array *array,
+                              const size_t *shape, bnn_error *error)
+{
+    const size_t width = array->width;
+    uint8_t header_bytes[512];
+    if (array->rank > BNN_NPY_MAX_RANK || (data && width != 4 && width != 8))
+        return bnn_fail(error, BNN_FAILED, "%s: cannot write %zu dimensions of %zu-byte items", path,
+                        array->rank, width);
+    array->count = 1;
+    for (size_t d = 0; d < array->rank; d++) array->count *= array->shape[d] = shape[d];
+    const size_t start = write_header(header_bytes, array);
+    uint8_t *bytes = bnn_alloc(start + array->count * width, 1);
+    if (!bytes) return bnn_no_memory(error, path, array->count, width);
+    memcpy(bytes, header_bytes, start);
+    for (size_t i = 0; data && i < array->count; i++)
+        bnn_store_float(bytes + start + i * width, width, data[i]);
+    if (flags) memcpy(bytes + start, flags, array->count);
+    const bnn_status status = bnn_write_file(path, bytes, start + array->count * width, error);
+    free(bytes);
+    return status;
+}
+
 bnn_status bnn_npy_write(const char *path, const double *data, size_t rank, const size_t *shape, size_t width,
                          bnn_error *error)
 {
-    bnn_array array = {.rank = rank, .count = 1, .width = width};
-    uint8_t header_bytes[512];
-    if (rank > BNN_NPY_MAX_RANK || (width != 4 && width != 8))
-        return bnn_fail(error, BNN_FAILED, "%s: cannot write %zu dimensions of %zu-byte items", path, rank,
-                        width);
-    for (size_t d = 0; d < rank; d++) array.count *= array.shape[d] = shape[d];
-    const size_t start = write_header(header_bytes, &array);
-    uint8_t *bytes = bnn_alloc(start + array.count * width, 1);
-    if (!bytes) return bnn_no_memory(error, path, array.count, width);
-    memcpy(bytes, header_bytes, start);
-    for (size_t i = 0; i < array.count; i++) bnn_store_float(bytes + start + i * width, width, data[i]);
-    const bnn_status status = bnn_write_file(path, bytes, start + array.count * width, error);
-    free(bytes);
-    return status;
+    bnn_array array = {.rank = rank, .kind = 'f', .width = width};
+    return write_array(path, data, NULL, &array, shape, error);
+}
+
+bnn_status bnn_npy_write_flags(const char *path, const uint8_t *flags, size_t rank, const size_t *shape,
+                               bnn_error *error)
+{
+    bnn_array array = {.rank = rank, .kind = 'b', .width = 1};
+    return write_array(path, NULL, flags, &array, shape, error);
 }

@@ -9,13 +9,9 @@
 
 const char *const bnn_label_names[] = {"fine", "coarse", NULL};
 
-const bnn_data_source *const bnn_data_sources[] = {&bnn_source_fashion_mnist,
-                                                   &bnn_source_mnist,
-                                                   &bnn_source_cifar10,
-                                                   &bnn_source_cifar100,
-                                                   &bnn_source_idx,
-                                                   &bnn_source_npy,
-                                                   NULL};
+const bnn_data_source *const bnn_data_sources[] = {
+    &bnn_source_fashion_mnist, &bnn_source_mnist, &bnn_source_cifar10, &bnn_source_cifar100, &bnn_source_idx,
+    &bnn_source_npy,           &bnn_source_npz,   &bnn_source_png,     &bnn_source_ising,    NULL};
 
 const bnn_row *bnn_data_row(size_t i)
 {
@@ -25,6 +21,13 @@ const bnn_row *bnn_data_row(size_t i)
 const bnn_data_source *bnn_data_source_find(const char *name)
 {
     return (const bnn_data_source *)bnn_row_find(bnn_data_row, name); /* a source begins with its row */
+}
+
+const bnn_data_source *bnn_data_source_of(const char *path)
+{
+    for (size_t i = 0; bnn_data_sources[i]; i++)
+        if (bnn_data_sources[i]->reads && bnn_data_sources[i]->reads(path)) return bnn_data_sources[i];
+    return NULL;
 }
 
 bnn_status bnn_dataset_load(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,

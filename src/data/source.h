@@ -11,7 +11,7 @@
 
 /* The rows of bnn_data_sources. */
 extern const bnn_data_source bnn_source_fashion_mnist, bnn_source_mnist, bnn_source_cifar10,
-    bnn_source_cifar100, bnn_source_idx, bnn_source_npy;
+    bnn_source_cifar100, bnn_source_idx, bnn_source_npy, bnn_source_npz, bnn_source_png, bnn_source_ising;
 
 /* The files of a split that a known data set comes in. */
 typedef struct bnn_data_files {
@@ -33,6 +33,16 @@ bnn_data_options bnn_data_options_within(const bnn_data_options *options, size_t
  * is taken for images and for labels: see bnn_dataset_read. The parts have to agree on C, H and W. */
 bnn_status bnn_dataset_from_arrays(const bnn_array *images, const bnn_array *labels, size_t parts,
                                    const bnn_data_options *options, bnn_dataset **dataset, bnn_error *error);
+
+/* Gives the classes these names (NULL-terminated), where there are as many. */
+bnn_status bnn_dataset_name_classes(bnn_dataset *dataset, const char *const *names, bnn_error *error);
+
+/* Whether `packed` bytes can be `size` bytes once they are inflated: deflate makes of a byte at most 1032 (zlib's technical
+ * notes, "Maximum Compression Factor"). What says otherwise in its header is not believed before memory is taken for it. */
+static inline bool bnn_can_inflate_to(size_t packed, size_t size)
+{
+    return size / 1032 <= packed;
+}
 
 /* An empty data set of this shape: images zero, labels zero or, unless `labelled`, NULL. `name` is for
  * messages. */

@@ -10,6 +10,7 @@ enum { SIDE = 32, PIXELS = 3 * SIDE * SIDE, FILES_MOST = 5 };
 typedef struct cifar {
     size_t classes, label_bytes, label; /* label: which of the label bytes is taken */
     bnn_data_files files;
+    const char *const *names; /* of the classes, or NULL */
 } cifar;
 
 /* Reads a file of records: *images and *labels <- arrays that lie in it; those of *images own it. */
@@ -55,6 +56,7 @@ static bnn_status load(const cifar *kind, const bnn_data_paths *paths, const bnn
     for (; !status && kind->files.names[parts]; parts++)
         status = read_records(kind, found[parts], &images[parts], &labels[parts], error);
     if (!status) status = bnn_dataset_from_arrays(images, labels, parts, &known, dataset, error);
+    if (!status && kind->names) status = bnn_dataset_name_classes(*dataset, kind->names, error);
     for (size_t p = 0; p < parts; p++) bnn_array_free(&images[p]);
     return status;
 }
@@ -65,10 +67,13 @@ static bnn_status load_cifar10(const bnn_data_paths *paths, bnn_split split, con
     static const char *const train[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                         "data_batch_4.bin", "data_batch_5.bin", NULL};
     static const char *const test[] = {"test_batch.bin", NULL};
+    static const char *const names[] = {"airplane", "automobile", "bird", "cat",   "deer", "dog",
+                                        "frog",     "horse",      "ship", "truck", NULL};
     const cifar kind = {.classes = 10,
                         .label_bytes = 1,
+                        .names = names,
                         .files = {split == BNN_TRAIN ? train : test, "cifar-10-batches-bin/",
-                                  "unpack cifar-10-binary.tar.gz there or name its folder in data.dir"}};
+                                  "data/get.sh cifar10 gets it; or name its folder in data.dir"}};
     *dataset = NULL;
     return split == BNN_VALIDATION ? BNN_OK : load(&kind, paths, options, dataset, error);
 }

@@ -17,14 +17,18 @@ static bnn_status load(const bnn_data_paths *paths, bnn_split split, const char 
     return status ? status : bnn_dataset_read(found[0], found[1], &known, dataset, error);
 }
 
+static const char *const clothes[] = {"T-shirt/top", "trouser", "pullover", "dress",      "coat", "sandal",
+                                      "shirt",       "sneaker", "bag",      "ankle boot", NULL};
+
 static bnn_status load_fashion_mnist(const bnn_data_paths *paths, bnn_split split,
                                      const bnn_data_options *options, bnn_dataset **dataset, bnn_error *error)
 {
-    return load(
+    const bnn_status status = load(
         paths, split,
         "data/get.sh fashion-mnist gets them, on Debian also apt-get install dataset-fashion-mnist; or name "
         "their folder in data.dir",
         options, dataset, error);
+    return status || !*dataset ? status : bnn_dataset_name_classes(*dataset, clothes, error);
 }
 
 static bnn_status load_mnist(const bnn_data_paths *paths, bnn_split split, const bnn_data_options *options,

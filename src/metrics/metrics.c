@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bnn/calibration.h"
 #include "bnn/numeric.h"
 #include "metrics/defect.h"
+#include "metrics/figures.h"
 
 #define SYMMETRIC_KL_EPSILON 1e-8
 
@@ -24,7 +26,10 @@ struct bnn_metrics_accumulator {
     size_t draws, order, classes;
     size_t count, capacity;
     bool labelled;
+    double temperature;
     struct image_figures *images; /* (capacity), the first `count` used */
+    double *predictive;           /* (capacity, order, classes), and (capacity) */
+    uint32_t *labels;
     bnn_defect *defect;
     double *orbit;         /* (draws, order, classes): p_t(g.x) of one image */
     double *mean, *rest;   /* (order, classes): F(g.x), and what its sum over draws lost by rounding */
@@ -48,7 +53,7 @@ bnn_status bnn_metrics_begin(size_t draws, size_t order, size_t classes,
         return bnn_no_memory(error, "the probabilities of an image", draws, order);
     bnn_metrics_accumulator *a = bnn_alloc(1, sizeof *a);
     if (!a) return bnn_no_memory(error, "metrics", 1, sizeof *a);
-    a->draws = draws, a->order = order, a->classes = classes;
+    a->draws = draws, a->order = order, a->classes = classes, a->temperature = 1;
     a->orbit = bnn_alloc(items, sizeof *a->orbit);
     a->mean = bnn_alloc(plane, sizeof *a->mean);
     a->rest = bnn_alloc(plane, sizeof *a->rest);
@@ -77,8 +82,15 @@ void bnn_metrics_discard(bnn_metrics_accumulator *accumulator)
     free(accumulator->rest);
     free(accumulator->mean);
     free(accumulator->orbit);
+    free(accumulator->labels);
+    free(accumulator->predictive);
     free(accumulator->images);
     free(accumulator);
+}
+
+void bnn_metrics_set_temperature(bnn_metrics_accumulator *accumulator, double temperature)
+{
+    accumulator->temperature = temperature;
 }
 
 static bnn_status check_row(const bnn_metrics_accumulator *a, const double *row, size_t t, size_t g, size_t i,
@@ -126,19 +138,34 @@ static bnn_status check_chunk(const bnn_metrics_accumulator *a, const double *pr
 
 static bnn_status reserve(bnn_metrics_accumulator *a, size_t images, bnn_error *error)
 {
-    const size_t wanted = a->count + images;
+    const size_t wanted = a->count + images, plane = a->order * a->classes;
     if (wanted <= a->capacity) return BNN_OK;
     const size_t capacity = wanted > 2 * a->capacity ? wanted : 2 * a->capacity;
     struct image_figures *grown = bnn_alloc(capacity, sizeof *grown);
-    if (!grown) return bnn_no_memory(error, "the figures of the images", capacity, sizeof *grown);
-    if (a->count) memcpy(grown, a->images, a->count * sizeof *grown);
+    double *predictive = bnn_alloc(capacity, plane * sizeof *predictive);
+    uint32_t *labels = bnn_alloc(capacity, sizeof *labels);
+    if (!grown || !predictive || !labels) {
+        free(grown);
+        free(predictive);
+        free(labels);
+        return bnn_no_memory(error, "the figures of the images", capacity, sizeof *grown);
+    }
+    if (a->count) {
+        memcpy(grown, a->images, a->count * sizeof *grown);
+        memcpy(predictive, a->predictive, a->count * plane * sizeof *predictive);
+        memcpy(labels, a->labels, a->count * sizeof *labels);
+    }
     free(a->images);
+    free(a->predictive);
+    free(a->labels);
     a->images = grown;
+    a->predictive = predictive;
+    a->labels = labels;
     a->capacity = capacity;
     return BNN_OK;
 }
 
-static size_t largest(const double *p, size_t classes)
+size_t bnn_metrics_largest(const double *p, size_t classes)
 {
     size_t best = 0;
     for (size_t c = 1; c < classes; c++)
@@ -155,22 +182,19 @@ static double symmetric_kl(const double *a, const double *b, size_t classes)
     return sum;
 }
 
-static void add_to_bin(bnn_reliability_bin *bins, double confidence, double correct)
+size_t bnn_metrics_bin(double confidence)
 {
     size_t b = 0;
     while (b < BNN_ECE_BINS - 1 && confidence > (double)(b + 1) / BNN_ECE_BINS) b++;
+    return b;
+}
+
+static void add_to_bin(bnn_reliability_bin *bins, double confidence, double correct)
+{
+    const size_t b = bnn_metrics_bin(confidence);
     bins[b].count++;
     bins[b].accuracy += correct;
     bins[b].confidence += confidence;
-}
-
-/* *sum + *rest <- *sum + *rest + x, but for the last bits of *rest (Knuth, The Art of Computer Programming 2, 4.2.2,
- * theorem B). */
-static void add_exactly(double *sum, double *rest, double x)
-{
-    const double total = *sum + x, of_x = total - *sum;
-    *rest += (*sum - (total - of_x)) + (x - of_x);
-    *sum = total;
 }
 
 /* orbit (T, G, C) and mean (G, C), orbit_average (C), predicted (G) <- those of image i of a chunk. The
@@ -187,13 +211,14 @@ static void load_image(bnn_metrics_accumulator *a, const double *probabilities, 
         for (size_t g = 0; g < a->order; g++)
             memcpy(orbit + g * classes, probabilities + ((t * a->order + g) * images + i) * classes,
                    classes * sizeof *orbit);
-        for (size_t k = 0; k < plane; k++) add_exactly(&a->mean[k], &a->rest[k], orbit[k]);
+        for (size_t k = 0; k < plane; k++) bnn_add_exactly(&a->mean[k], &a->rest[k], orbit[k]);
     }
     for (size_t k = 0; k < plane; k++) {
         a->mean[k] = (a->mean[k] + a->rest[k]) / (double)a->draws;
         a->orbit_average[k % classes] += a->mean[k] / (double)a->order;
     }
-    for (size_t g = 0; g < a->order; g++) a->predicted[g] = largest(a->mean + g * classes, classes);
+    for (size_t g = 0; g < a->order; g++)
+        a->predicted[g] = bnn_metrics_largest(a->mean + g * classes, classes);
 }
 
 /* conditional_entropy: the mean over the members of the predictive of their entropy, or NULL: the members are the draws. */
@@ -243,12 +268,13 @@ static double brier(const double *p, size_t classes, size_t label)
     return sum;
 }
 
-/* What needs the label, and the confidences beside it; label NULL leaves the former NaN. */
+/* What needs the label, and the confidences beside it, of the image that comes next; label NULL leaves the former NaN. */
 static void add_label(bnn_metrics_accumulator *a, const uint32_t *label, struct image_figures *image)
 {
     const size_t classes = a->classes, order = a->order;
     for (size_t g = 0; g < order; g++) {
-        const double *p = a->mean + g * classes;
+        double *p = a->predictive + (a->count * order + g) * classes;
+        bnn_temper(a->mean + g * classes, classes, a->temperature, p);
         const double correct = label ? (double)(a->predicted[g] == *label) : NAN;
         const double score = label ? brier(p, classes, *label) : NAN;
         add_to_bin(a->reliability_orbit, p[a->predicted[g]], correct);
@@ -260,11 +286,24 @@ static void add_label(bnn_metrics_accumulator *a, const uint32_t *label, struct 
         image->correct = correct;
         image->brier = score;
     }
+    if (label) a->labels[a->count] = *label;
 }
 
 static double clamped_log(double p)
 {
     return log(fmax(p, DBL_MIN));
+}
+
+/* log F_T(y) = log F(y)/T - log sum_c F(c)^(1/T), with a log F(y) that may be more exact than F(y). */
+static double tempered_likelihood(const bnn_metrics_accumulator *a, const double *p, size_t label,
+                                  double log_likelihood)
+{
+    const double most = clamped_log(p[bnn_metrics_largest(p, a->classes)]);
+    double sum = 0;
+    if (a->temperature == 1) return log_likelihood;
+    for (size_t c = 0; c < a->classes; c++)
+        sum += exp(((c == label ? log_likelihood : clamped_log(p[c])) - most) / a->temperature);
+    return (log_likelihood - most) / a->temperature - log(sum);
 }
 
 /* The likelihoods of image i of a chunk: those of `terms`, else the logs of the probabilities; label NULL: NaN. */
@@ -277,8 +316,10 @@ static void add_likelihood(const bnn_metrics_accumulator *a, const uint32_t *lab
         return;
     }
     for (size_t g = 0; g < order; g++) {
-        const double log_likelihood = terms->log_likelihood ? terms->log_likelihood[g * images + i]
-                                                            : clamped_log(a->mean[g * classes + *label]);
+        const double *p = a->mean + g * classes;
+        const double of_mean =
+            terms->log_likelihood ? terms->log_likelihood[g * images + i] : clamped_log(p[*label]);
+        const double log_likelihood = tempered_likelihood(a, p, *label, of_mean);
         if (g == 0) image->nll = -log_likelihood;
         image->nll_orbit -= log_likelihood / (double)order;
     }
@@ -373,32 +414,91 @@ static void fill_means(const bnn_metrics_accumulator *a, double *scratch, bnn_me
     m->defect_standard_error = bnn_defect_standard_error(a->defect, scratch);
 }
 
+/* Metrics of a's shape with all arrays zero; NULL when memory is short. */
+static bnn_metrics *make_metrics(const bnn_metrics_accumulator *a)
+{
+    const size_t n = a->count, pairs = a->labelled ? a->classes * a->classes : 0;
+    bnn_metrics *m = bnn_alloc(1, sizeof *m);
+    if (!m) return NULL;
+    m->draws = a->draws, m->order = a->order, m->images = n, m->classes = a->classes;
+    m->labelled = a->labelled;
+    m->predictive = bnn_alloc(n, a->order * a->classes * sizeof(double));
+    m->confusion = bnn_alloc(pairs, sizeof(size_t));
+    m->confusion_orbit = bnn_alloc(pairs, sizeof(size_t));
+    bool whole = m->predictive && m->confusion && m->confusion_orbit;
+    if (a->labelled) {
+        m->labels = bnn_alloc(n, sizeof *m->labels);
+        m->of_class = bnn_alloc(a->classes, sizeof *m->of_class);
+        whole = whole && m->labels && m->of_class;
+    }
+    const struct {
+        double **array;
+        size_t count;
+    } wanted[] = {{&m->defect_plugin_per_element, a->order},
+                  {&m->defect_unbiased_per_element, a->order},
+                  {&m->image_entropy, n},
+                  {&m->image_mutual_information, n},
+                  {&m->image_orbit_mutual_information, n},
+                  {&m->image_defect, n}};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        whole = (*wanted[i].array = bnn_alloc(wanted[i].count, sizeof(double))) && whole;
+    if (whole) return m;
+    bnn_metrics_free(m);
+    return NULL;
+}
+
+static void copy_images(const bnn_metrics_accumulator *a, bnn_metrics *m)
+{
+    memcpy(m->predictive, a->predictive, a->count * a->order * a->classes * sizeof *m->predictive);
+    if (m->labels) memcpy(m->labels, a->labels, a->count * sizeof *m->labels);
+    copy_figure(a, FIGURE(entropy), m->image_entropy);
+    copy_figure(a, FIGURE(mutual_information), m->image_mutual_information);
+    copy_figure(a, FIGURE(orbit_mutual_information), m->image_orbit_mutual_information);
+    copy_figure(a, FIGURE(defect_plugin), m->image_defect);
+}
+
+static double error_of(const bnn_metrics_accumulator *a, size_t offset, double *scratch)
+{
+    copy_figure(a, offset, scratch);
+    return bnn_mean_error(scratch, a->count);
+}
+
+/* What needs labels: standard errors, and the figures of classes. */
+static bnn_status fill_labelled(const bnn_metrics_accumulator *a, double *scratch, bnn_metrics *m,
+                                bnn_error *error)
+{
+    m->standard_error =
+        (bnn_standard_errors){error_of(a, FIGURE(correct), scratch), error_of(a, FIGURE(nll), scratch),
+                              bnn_ece_error(a->predictive, a->labels, a->count, a->order, 1, a->classes),
+                              error_of(a, FIGURE(brier), scratch)};
+    m->standard_error_orbit = (bnn_standard_errors){
+        error_of(a, FIGURE(correct_orbit), scratch), error_of(a, FIGURE(nll_orbit), scratch),
+        bnn_ece_error(a->predictive, a->labels, a->count, a->order, a->order, a->classes),
+        error_of(a, FIGURE(brier_orbit), scratch)};
+    copy_figure(a, FIGURE(nll), scratch);
+    return bnn_measure_classes(scratch, m, error);
+}
+
+static void fill_unlabelled(bnn_metrics *m)
+{
+    m->standard_error = m->standard_error_orbit = (bnn_standard_errors){NAN, NAN, NAN, NAN};
+    m->balanced_accuracy = m->balanced_nll = m->auroc = NAN;
+    m->balanced_accuracy_orbit = m->auroc_orbit = NAN;
+}
+
 bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **metrics, bnn_error *error)
 {
     const bnn_metrics_accumulator *a = accumulator;
     const size_t n = a->count;
-    bnn_status status = BNN_OK;
     *metrics = NULL;
     if (!n) return bnn_fail(error, BNN_BAD_INPUT, "probabilities: found no image, expected at least 1");
     double *confidence = bnn_alloc(n, sizeof *confidence), *scratch = bnn_alloc(n, sizeof *scratch);
-    bnn_metrics *m = bnn_alloc(1, sizeof *m);
-    if (m) {
-        m->defect_plugin_per_element = bnn_alloc(a->order, sizeof(double));
-        m->defect_unbiased_per_element = bnn_alloc(a->order, sizeof(double));
-        m->image_entropy = bnn_alloc(n, sizeof(double));
-        m->image_mutual_information = bnn_alloc(n, sizeof(double));
-        m->image_orbit_mutual_information = bnn_alloc(n, sizeof(double));
-        m->image_defect = bnn_alloc(n, sizeof(double));
-    }
-    if (!confidence || !scratch || !m || !m->defect_plugin_per_element || !m->defect_unbiased_per_element ||
-        !m->image_entropy || !m->image_mutual_information || !m->image_orbit_mutual_information ||
-        !m->image_defect) {
+    bnn_metrics *m = make_metrics(a);
+    bnn_status status = BNN_OK;
+    if (!confidence || !scratch || !m) {
         status = bnn_no_memory(error, "metrics", n, sizeof(double));
-        bnn_metrics_free(m);
         goto done;
     }
-    m->draws = a->draws, m->order = a->order, m->images = n, m->classes = a->classes;
-    m->labelled = a->labelled;
     fill_means(a, scratch, m);
     m->ece = calibrate(a->reliability, n, m->reliability);
     m->ece_orbit = calibrate(a->reliability_orbit, n * a->order, m->reliability_orbit);
@@ -409,20 +509,29 @@ bnn_status bnn_metrics_end(bnn_metrics_accumulator *accumulator, bnn_metrics **m
         m->defect_plugin_per_element[g] = a->defect->plugin_per_element[g] / (double)n;
         m->defect_unbiased_per_element[g] = a->defect->unbiased_per_element[g] / (double)n;
     }
-    copy_figure(a, FIGURE(entropy), m->image_entropy);
-    copy_figure(a, FIGURE(mutual_information), m->image_mutual_information);
-    copy_figure(a, FIGURE(orbit_mutual_information), m->image_orbit_mutual_information);
-    copy_figure(a, FIGURE(defect_plugin), m->image_defect);
-    *metrics = m;
+    copy_images(a, m);
+    if (m->labelled)
+        status = fill_labelled(a, scratch, m, error);
+    else
+        fill_unlabelled(m);
 done:
     free(scratch);
     free(confidence);
+    if (!status)
+        *metrics = m;
+    else
+        bnn_metrics_free(m);
     return status;
 }
 
 void bnn_metrics_free(bnn_metrics *metrics)
 {
     if (!metrics) return;
+    free(metrics->labels);
+    free(metrics->predictive);
+    free(metrics->confusion_orbit);
+    free(metrics->confusion);
+    free(metrics->of_class);
     free(metrics->image_defect);
     free(metrics->image_orbit_mutual_information);
     free(metrics->image_mutual_information);

@@ -71,3 +71,13 @@ double bnn_auroc(const double *in_distribution, size_t n, const double *out_of_d
     free(in);
     return result;
 }
+
+void bnn_histogram(const double *values, size_t n, double most, size_t bins, double *counts)
+{
+    for (size_t b = 0; b < bins; b++) counts[b] = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double place = values[i] / most * (double)bins;
+        if (isnan(place)) continue;
+        counts[place < 0 ? 0 : place < (double)bins ? (size_t)place : bins - 1]++;
+    }
+}

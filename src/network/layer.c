@@ -64,3 +64,21 @@ double layer_scale_of_sum(const bnn_group *group, const bnn_layer *layer)
     if (layer->in_representation == BNN_TRIVIAL) return 1;
     return layer->out_representation == BNN_TRIVIAL ? 1 / order : 1 / sqrt(order);
 }
+
+const char *layer_onnx_name(const bnn_layer *layer, const bnn_onnx_part *part, const char *suffix)
+{
+    return bnn_onnx_name(part->graph, "%s%s%s", part->prefix, layer->name, suffix);
+}
+
+const char *layer_onnx_weights(const bnn_layer *layer, const bnn_onnx_part *part, size_t rank,
+                               const size_t *shape)
+{
+    return bnn_onnx_reals(part->graph, layer_onnx_name(layer, part, ".weight"), rank, shape,
+                          part->weights + layer->weight_offset);
+}
+
+const char *layer_onnx_bias(const bnn_layer *layer, const bnn_onnx_part *part)
+{
+    return bnn_onnx_reals(part->graph, layer_onnx_name(layer, part, ".bias"), 1, &layer->bias_count,
+                          part->weights + layer->bias_offset);
+}

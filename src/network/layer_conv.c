@@ -1,5 +1,6 @@
 /* Convolution: its arithmetic is in the kernels' room. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "network/layers.h"
 
@@ -51,6 +52,42 @@ static bool commutes(const bnn_group *group, const bnn_network *network, const b
     return false;
 }
 
+/* The input with `margin` rows and columns of its other sides around it, by one Gather an axis: Pad has wrapped only since
+ * opset 19. */
+static const char *wrap(const bnn_layer *layer, const bnn_onnx_part *part, const char *input, size_t axis,
+                        size_t side, size_t margin)
+{
+    static const char *const source[] = {".rows", ".columns"}, *const output[] = {".down", ".across"};
+    const size_t count = side + 2 * margin;
+    int64_t *from = bnn_alloc(count, sizeof *from);
+    if (!from) return NULL;
+    for (size_t i = 0; i < count; i++) from[i] = (int64_t)((i + margin * side - margin) % side);
+    const char *indices =
+        bnn_onnx_integers(part->graph, layer_onnx_name(layer, part, source[axis]), 1, &count, from);
+    free(from);
+    return bnn_onnx_node(part->graph, "Gather", layer_onnx_name(layer, part, output[axis]),
+                         BNN_ONNX_INPUTS(input, indices),
+                         BNN_ONNX_ATTRIBUTES({"axis", 0, {(int64_t)axis + 2}}));
+}
+
+static const char *onnx(const bnn_layer *layer, const bnn_onnx_part *part, const char *const *inputs)
+{
+    const bnn_kernel_shape *s = &layer->shape;
+    const size_t margin = s->kernel / 2;
+    const int64_t zeros = s->circular ? 0 : (int64_t)margin;
+    const char *in = inputs[0];
+    if (s->circular && margin) {
+        in = wrap(layer, part, in, 0, s->in.height, margin);
+        if (in) in = wrap(layer, part, in, 1, s->in.width, margin);
+        if (!in) return NULL;
+    }
+    return bnn_onnx_node(
+        part->graph, "Conv", layer_onnx_name(layer, part, ""),
+        BNN_ONNX_INPUTS(in, layer_onnx_weights(layer, part, layer->weight_rank, layer->weight_shape),
+                        layer_onnx_bias(layer, part)),
+        BNN_ONNX_ATTRIBUTES({"pads", 4, {zeros, zeros, zeros, zeros}}));
+}
+
 const bnn_layer_type bnn_layer_conv = {
     .row = {.name = "conv", .summary = "convolution at stride 1 with \"same\" padding, and a bias"},
     .inputs = 1,
@@ -60,6 +97,7 @@ const bnn_layer_type bnn_layer_conv = {
     .small_blocks = true,
     .bilinear = true,
     .initial = layer_kaiming,
+    .onnx = onnx,
     .place_action = place_action,
     .commutes = commutes,
     .expansion_scale = layer_scale_of_sum,

@@ -66,6 +66,19 @@ static bnn_status place_action(const bnn_group *group, const bnn_layer *layer, u
     return status;
 }
 
+static const char *onnx(const bnn_layer *layer, const bnn_onnx_part *part, const char *const *inputs)
+{
+    const size_t matrix[] = {layer->weight_shape[0], layer->weight_count / layer->weight_shape[0]};
+    const char *in = inputs[0];
+    if (layer->shape.in.layout != BNN_LAYOUT_FLAT)
+        in = bnn_onnx_node(part->graph, "Flatten", layer_onnx_name(layer, part, ".flat"), BNN_ONNX_INPUTS(in),
+                           NULL);
+    return bnn_onnx_node(
+        part->graph, "Gemm", layer_onnx_name(layer, part, ""),
+        BNN_ONNX_INPUTS(in, layer_onnx_weights(layer, part, 2, matrix), layer_onnx_bias(layer, part)),
+        BNN_ONNX_ATTRIBUTES({"transB", 0, {1}}));
+}
+
 const bnn_layer_type bnn_layer_dense = {
     .row = {.name = "dense", .summary = "W x + b over the whole input"},
     .inputs = 1,
@@ -75,6 +88,7 @@ const bnn_layer_type bnn_layer_dense = {
     .bilinear = true,
     .weights_used_once = true,
     .initial = layer_kaiming,
+    .onnx = onnx,
     .place_action = place_action,
     .commutes = layer_commutes,
     .expansion_scale = layer_scale_of_sum,

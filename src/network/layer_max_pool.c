@@ -134,10 +134,17 @@ static bool commutes(const bnn_group *group, const bnn_network *network, const b
     return false;
 }
 
+static const char *onnx(const bnn_layer *layer, const bnn_onnx_part *part, const char *const *inputs)
+{
+    return bnn_onnx_node(part->graph, "MaxPool", layer_onnx_name(layer, part, ""), inputs,
+                         BNN_ONNX_ATTRIBUTES({"kernel_shape", 2, {2, 2}}, {"strides", 2, {2, 2}}));
+}
+
 const bnn_layer_type bnn_layer_max_pool = {
     .row = {.name = "max-pool", .summary = "the largest of each 2 x 2 pixels, at stride 2"},
     .inputs = 1,
     .kernels = kernels,
     .infer = infer,
+    .onnx = onnx,
     .commutes = commutes,
 };

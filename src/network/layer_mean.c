@@ -47,10 +47,17 @@ static bnn_status infer(const bnn_network *network, bnn_layer *layer, bnn_error 
     return BNN_OK;
 }
 
+static const char *onnx(const bnn_layer *layer, const bnn_onnx_part *part, const char *const *inputs)
+{
+    return bnn_onnx_node(part->graph, "ReduceMean", layer_onnx_name(layer, part, ""), inputs,
+                         BNN_ONNX_ATTRIBUTES({"axes", 2, {2, 3}}, {"keepdims", 0, {0}}));
+}
+
 const bnn_layer_type bnn_layer_mean = {
     .row = {.name = "mean", .summary = "the mean over all pixels"},
     .inputs = 1,
     .kernels = kernels,
     .infer = infer,
+    .onnx = onnx,
     .commutes = layer_commutes,
 };

@@ -27,10 +27,16 @@ static bnn_status infer(const bnn_network *network, bnn_layer *layer, bnn_error 
     return BNN_OK;
 }
 
+static const char *onnx(const bnn_layer *layer, const bnn_onnx_part *part, const char *const *inputs)
+{
+    return bnn_onnx_node(part->graph, "Relu", layer_onnx_name(layer, part, ""), inputs, NULL);
+}
+
 const bnn_layer_type bnn_layer_relu = {
     .row = {.name = "relu", .summary = "max(0, x)"},
     .inputs = 1,
     .kernels = kernels,
     .infer = infer,
+    .onnx = onnx,
     .commutes = layer_commutes,
 };

@@ -39,10 +39,16 @@ static bnn_status infer(const bnn_network *network, bnn_layer *layer, bnn_error 
     return BNN_OK;
 }
 
+static const char *onnx(const bnn_layer *layer, const bnn_onnx_part *part, const char *const *inputs)
+{
+    return bnn_onnx_node(part->graph, "Add", layer_onnx_name(layer, part, ""), inputs, NULL);
+}
+
 const bnn_layer_type bnn_layer_sum = {
     .row = {.name = "sum", .summary = "the sum of two inputs"},
     .inputs = 2,
     .kernels = kernels,
     .infer = infer,
+    .onnx = onnx,
     .commutes = layer_commutes,
 };

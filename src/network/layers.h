@@ -22,4 +22,11 @@ bool layer_commutes(const bnn_group *group, const bnn_network *network, const bn
  * the mean over the orbit. */
 double layer_scale_of_sum(const bnn_group *group, const bnn_layer *layer);
 
+/* onnx: a name of the layer's, by what stands behind the layer's own ("": its output); and a tensor of its parameters, the
+ * weights in `shape`, whose product is theirs, or the bias. */
+const char *layer_onnx_name(const bnn_layer *layer, const bnn_onnx_part *part, const char *suffix);
+const char *layer_onnx_weights(const bnn_layer *layer, const bnn_onnx_part *part, size_t rank,
+                               const size_t *shape);
+const char *layer_onnx_bias(const bnn_layer *layer, const bnn_onnx_part *part);
+
 #endif

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bnn/io.h"
+#include "bnn/picture.h"
 
 extern char **environ;
 
@@ -81,28 +81,40 @@ static bnn_status run_in(const streams *s, bnn_error *error)
     return waited || status == 0 ? waited : complaint(s->err, status, error);
 }
 
-/* Copies what was drawn to its place. */
-static bnn_status keep(FILE *drawn, const char *path, bnn_error *error)
+/* All that was drawn, and a zero byte. */
+static bnn_status take(FILE *drawn, uint8_t **bytes, size_t *size, bnn_error *error)
 {
-    const long size = fseek(drawn, 0, SEEK_END) ? -1 : ftell(drawn);
-    if (size <= 0) return bnn_fail(error, BNN_FAILED, "gnuplot: drew nothing");
+    const long length = fseek(drawn, 0, SEEK_END) ? -1 : ftell(drawn);
+    if (length <= 0) return bnn_fail(error, BNN_FAILED, "gnuplot: drew nothing");
     rewind(drawn);
-    uint8_t *bytes = bnn_alloc((size_t)size, 1);
-    if (!bytes) return bnn_no_memory(error, path, (size_t)size, 1);
-    bnn_status status = BNN_OK;
-    if (fread(bytes, 1, (size_t)size, drawn) != (size_t)size)
-        status = bnn_fail(error, BNN_FAILED, "gnuplot: cannot read what it drew");
-    if (!status) status = bnn_write_file(path, bytes, (size_t)size, error);
-    free(bytes);
+    uint8_t *copy = bnn_alloc((size_t)length + 1, 1);
+    if (!copy) return bnn_no_memory(error, "a picture", (size_t)length, 1);
+    if (fread(copy, 1, (size_t)length, drawn) != (size_t)length) {
+        free(copy);
+        return bnn_fail(error, BNN_FAILED, "gnuplot: cannot read what it drew");
+    }
+    *bytes = copy;
+    *size = (size_t)length;
+    return BNN_OK;
+}
+
+bnn_status gnuplot_run(const char *script, size_t size, uint8_t **drawn, size_t *drawn_size, bnn_error *error)
+{
+    streams s;
+    *drawn = NULL;
+    bnn_status status = open_streams(&s, script, size, error);
+    if (!status) status = run_in(&s, error);
+    if (!status) status = take(s.out, drawn, drawn_size, error);
+    close_streams(&s);
     return status;
 }
 
-bnn_status gnuplot_run(const char *script, size_t size, const char *path, bnn_error *error)
+bnn_status bnn_pictures_check(bnn_error *error)
 {
-    streams s;
-    bnn_status status = open_streams(&s, script, size, error);
-    if (!status) status = run_in(&s, error);
-    if (!status) status = keep(s.out, path, error);
-    close_streams(&s);
+    static const char script[] = "set print '-'\nprint GPVAL_VERSION\n";
+    uint8_t *version;
+    size_t size;
+    const bnn_status status = gnuplot_run(script, strlen(script), &version, &size, error);
+    free(version);
     return status;
 }

@@ -2,6 +2,7 @@
 #ifndef BNN_SRC_GNUPLOT_H
 #define BNN_SRC_GNUPLOT_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "bnn/status.h"
@@ -9,7 +10,8 @@
 /* Writes a text as gnuplot quotes it, in which no character is special. */
 void gnuplot_quote(FILE *script, const char *text);
 
-/* Runs a script, which draws on standard output, and writes what it drew to `path` as bnn_write_file does. */
-bnn_status gnuplot_run(const char *script, size_t size, const char *path, bnn_error *error);
+/* Runs a script, which draws on standard output: *drawn (*drawn_size and a zero byte; freed with free()) <- what it drew. */
+bnn_status gnuplot_run(const char *script, size_t size, uint8_t **drawn, size_t *drawn_size,
+                       bnn_error *error);
 
 #endif

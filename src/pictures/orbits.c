@@ -19,6 +19,11 @@ typedef struct page {
     double least, most;   /* of the pixel values */
 } page;
 
+static double row_height(const bnn_orbit_picture *o)
+{
+    return CELL + (o->classes ? BARS + 2 * GAP : GAP);
+}
+
 /* The plot that follows fills this rectangle; `top` in pixels from the upper edge. */
 static void place(const page *p, double left, double top, double width, double height)
 {
@@ -77,7 +82,7 @@ static void put_row(const page *p, size_t image)
 {
     const bnn_orbit_picture *o = p->picture;
     const size_t count = o->channels * o->height * o->width;
-    const double top = TITLE + HEADER + (double)image * (CELL + BARS + 2 * GAP);
+    const double top = TITLE + HEADER + (double)image * row_height(o);
     for (size_t g = 0; g < o->order; g++) {
         const double left = LEFT + (double)g * (CELL + GAP);
         char text[64];
@@ -92,6 +97,7 @@ static void put_row(const page *p, size_t image)
         }
         place(p, left, top, CELL, CELL);
         put_image(p, o->pixels + (image * o->order + g) * count);
+        if (o->classes == 0) continue;
         place(p, left, top + CELL + GAP / 3.0, CELL, BARS);
         put_bars(p, image, g);
     }
@@ -115,7 +121,7 @@ static void put_page(page *p)
     const bnn_orbit_picture *o = p->picture;
     const size_t pixels = o->images * o->order * o->channels * o->height * o->width;
     p->width = LEFT + (double)o->order * (CELL + GAP);
-    p->height = TITLE + HEADER + (double)o->images * (CELL + BARS + 2 * GAP);
+    p->height = TITLE + HEADER + (double)o->images * row_height(o);
     p->least = INFINITY;
     p->most = -INFINITY;
     for (size_t i = 0; i < pixels; i++) {
@@ -132,16 +138,18 @@ static void put_page(page *p)
     fprintf(p->script, "unset multiplot\n");
 }
 
-bnn_status bnn_draw_orbits(const bnn_orbit_picture *picture, const char *path, bnn_error *error)
+bnn_status bnn_draw_orbits(const bnn_orbit_picture *picture, uint8_t **png, size_t *png_size,
+                           bnn_error *error)
 {
     char *text = NULL;
     size_t size = 0;
     page p = {.picture = picture, .script = open_memstream(&text, &size)};
-    if (!p.script) return bnn_no_memory(error, path, 1, 0);
+    *png = NULL;
+    if (!p.script) return bnn_no_memory(error, "a picture", 1, 0);
     put_page(&p);
     bnn_status status = BNN_OK;
-    if (ferror(p.script) | fclose(p.script)) status = bnn_no_memory(error, path, size, 1);
-    if (!status) status = gnuplot_run(text, size, path, error);
+    if (ferror(p.script) | fclose(p.script)) status = bnn_no_memory(error, "a picture", size, 1);
+    if (!status) status = gnuplot_run(text, size, png, png_size, error);
     free(text);
     return status;
 }

@@ -35,6 +35,7 @@ struct bnn_engine {
     bnn_real *logit_gradient; /* (threads, block, classes) */
     double *probabilities;    /* (samples, items, classes) */
     double *nll;              /* (samples, items) */
+    double *item_weights;     /* (items) */
 };
 
 /* The layer that a run of parameters belongs to. */
@@ -99,9 +100,11 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     engine->probabilities = bnn_alloc(o->samples * o->items * engine->classes, sizeof(double));
     engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
     engine->kl_factors = bnn_alloc(engine->posterior->network->layer_count, sizeof(double));
-    if (!engine->probabilities || !engine->nll || !engine->kl_factors)
+    engine->item_weights = bnn_alloc(o->items, sizeof(double));
+    if (!engine->probabilities || !engine->nll || !engine->kl_factors || !engine->item_weights)
         return bnn_no_memory(error, "predictions", o->samples * o->items * engine->classes, sizeof(double));
     for (size_t l = 0; l < engine->posterior->network->layer_count; l++) engine->kl_factors[l] = 1;
+    for (size_t i = 0; i < o->items; i++) engine->item_weights[i] = 1;
     return BNN_OK;
 }
 
@@ -180,6 +183,7 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->logits);
     free(engine->logit_gradient);
     free(engine->probabilities);
+    free(engine->item_weights);
     free(engine->nll);
     free(engine);
 }
@@ -289,9 +293,10 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
         memcpy(engine->logits + (s * o->items + i) * o->views * classes, logits,
                rows * classes * sizeof *logits);
         for (size_t k = 0; k < items; k++)
-            engine->nll[s * o->items + i + k] = bnn_objective(
-                o->average, logits + k * o->views * classes, o->views, classes, labels[i + k], scale,
-                gradient + k * o->views * classes, engine->probabilities + (s * o->items + i + k) * classes);
+            engine->nll[s * o->items + i + k] =
+                bnn_objective(o->average, logits + k * o->views * classes, o->views, classes, labels[i + k],
+                              scale * engine->item_weights[i + k], gradient + k * o->views * classes,
+                              engine->probabilities + (s * o->items + i + k) * classes);
         bnn_workspace_backward(workspace, gradient);
     }
     bnn_workspace_end(workspace);
@@ -371,7 +376,8 @@ static bnn_step summarise(const bnn_engine *engine, const uint32_t *labels)
         }
         result.correct += best == labels[i];
     }
-    for (size_t k = 0; k < o->samples * o->items; k++) result.nll += engine->nll[k];
+    for (size_t k = 0; k < o->samples * o->items; k++)
+        result.nll += engine->item_weights[k % o->items] * engine->nll[k];
     result.nll /= (double)(o->samples * o->items);
     return result;
 }
@@ -398,6 +404,19 @@ bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t 
 double *bnn_engine_kl_factors(bnn_engine *engine)
 {
     return engine->kl_factors;
+}
+
+double *bnn_engine_item_weights(bnn_engine *engine)
+{
+    return engine->item_weights;
+}
+
+double bnn_engine_item_nll(const bnn_engine *engine, size_t item)
+{
+    const size_t samples = engine->options.samples, items = engine->options.items;
+    double sum = 0;
+    for (size_t s = 0; s < samples; s++) sum += engine->nll[s * items + item];
+    return sum / (double)samples;
 }
 
 bnn_real *bnn_engine_mu_gradient(bnn_engine *engine)

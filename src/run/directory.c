@@ -80,22 +80,74 @@ static bnn_status remove_run(bnn_run_directory *directory, const bool *found, bn
     return BNN_OK;
 }
 
-bnn_status bnn_run_directory_open(const char *path, const char *config, bool overwrite,
-                                  bnn_run_directory *directory, bnn_error *error)
+/* A run that died before its first checkpoint begins anew: all that it has is made again. */
+static bnn_status check_same_run(const bnn_run_directory *directory, const char *path, const char *config,
+                                 bnn_error *error)
+{
+    uint8_t *text = NULL;
+    size_t size;
+    const bool same = !bnn_read_file(directory->config, BNN_FILE_MOST, &text, &size, NULL) &&
+                      strcmp((const char *)text, config) == 0;
+    free(text);
+    if (same) return BNN_OK;
+    return bnn_fail(
+        error, BNN_BAD_INPUT,
+        "%s: found no checkpoint.bin to resume from, nor a config.json of this very run, expected "
+        "--overwrite to replace what is there, or another --out",
+        path);
+}
+
+/* A run to be resumed is left as it is, but where it has not begun. */
+static bnn_status make_room(bnn_run_directory *directory, const char *path, const char *config,
+                            bool write_config, bnn_run_found wanted, bool *resumed, bnn_error *error)
 {
     bool found[FILES] = {false}, any = false;
+    const bnn_status status = look_for_run(directory, write_config ? FILES : FILES - 1, found, error);
+    if (status) return status;
+    for (size_t i = 0; i < FILES; i++) any = any || found[i];
+    *resumed = wanted == BNN_RUN_RESUME && found[1];
+    if (*resumed || !any) return BNN_OK;
+    switch (wanted) {
+    case BNN_RUN_REPLACE:
+        return remove_run(directory, found, error);
+    case BNN_RUN_RESUME:
+        return check_same_run(directory, path, config, error);
+    default:
+        return holds_a_run(path, found, error);
+    }
+}
+
+bnn_status bnn_run_directory_open(const char *path, const char *config, bool write_config,
+                                  bnn_run_found found, bnn_run_directory *directory, bool *resumed,
+                                  bnn_error *error)
+{
+    *resumed = false;
     directory->descriptor = -1;
     bnn_status status = make_paths(directory, path, error);
     if (!status) status = bnn_make_directory(path, error);
     if (!status) status = lock(directory, path, error);
-    if (!status) status = look_for_run(directory, config ? FILES : FILES - 1, found, error);
-    for (size_t i = 0; i < FILES; i++) any = any || found[i];
-    if (!status && any && !overwrite) status = holds_a_run(path, found, error);
-    if (!status) status = remove_run(directory, found, error);
-    if (!status && config) status = bnn_write_file(directory->config, config, strlen(config), error);
-    if (!status) status = bnn_write_file(directory->metrics, "", 0, error);
+    if (!status) bnn_remove_leftovers(path);
+    if (!status) status = make_room(directory, path, config, write_config, found, resumed, error);
+    if (!status && !*resumed && write_config)
+        status = bnn_write_file(directory->config, config, strlen(config), error);
+    if (!status && !*resumed) status = bnn_write_file(directory->metrics, "", 0, error);
     if (status) bnn_run_directory_close(directory);
     return status;
+}
+
+bnn_status bnn_run_directory_resume(const bnn_run_directory *directory, size_t lines, const char *before,
+                                    const char *config, bnn_error *error)
+{
+    uint8_t *text;
+    size_t size;
+    bnn_status status = bnn_keep_lines(directory->metrics, lines, error);
+    if (status || !bnn_file_exists(directory->config)) return status;
+    status = bnn_read_file(directory->config, BNN_FILE_MOST, &text, &size, error);
+    if (status) return status;
+    const bool own = strcmp((const char *)text, before) == 0;
+    free(text);
+    if (!own || strcmp(before, config) == 0) return BNN_OK;
+    return bnn_write_file(directory->config, config, strlen(config), error);
 }
 
 void bnn_run_directory_close(bnn_run_directory *directory)

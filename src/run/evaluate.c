@@ -41,6 +41,7 @@ typedef struct predictor {
     double *values;             /* (draws, order, chunk, classes) means over the views; empty without */
     double *log_likelihood;     /* (order, chunk) of the predictive */
     double *expected, *entropy; /* (chunk) means over the members of the predictive at g = e */
+    size_t units;               /* of the pass that are done; atomic */
     size_t broken;              /* the place of the first logit that is not finite, or SIZE_MAX */
     double broken_logit;
 } predictor;
@@ -223,13 +224,18 @@ static void run_block(predictor *p, size_t t, size_t view, size_t at, size_t ima
     }
 }
 
+static bool is_stopped(const predictor *p)
+{
+    return p->options->stop && *p->options->stop;
+}
+
 /* Draw t over one part of the images, every view. */
 static void run_unit(predictor *p, size_t unit, int thread)
 {
     const size_t t = unit / p->parts, part = unit % p->parts;
     const size_t begin = part * p->images / p->parts, end = (part + 1) * p->images / p->parts;
     const bool independent = p->options->draws == BNN_DRAWS_INDEPENDENT;
-    if (begin == end) return;
+    if (begin == end || is_stopped(p)) return;
     for (size_t view = 0; view < p->views; view++) {
         if (view == 0 || independent) begin_draw(p, t, independent ? p->pass * p->views + view : 0, thread);
         for (size_t at = begin; at < end; at += p->block)
@@ -282,9 +288,22 @@ static void repeat_over_orbit(predictor *p)
     }
 }
 
+/* Counts a unit of the pass as done; the calling thread says so. */
+static void count_unit(predictor *p, int thread)
+{
+    size_t done;
+#pragma omp atomic capture
+    done = ++p->units;
+    if (thread > 0 || !p->options->progress) return;
+    const double of_pass = (double)done / (double)(p->draws * p->parts);
+    const double images = (double)p->images * ((double)p->pass + of_pass) / (double)p->passes;
+    p->options->progress(p->options->progress_context, ((double)p->first + images) / (double)p->data->count);
+}
+
 static bnn_status run_pass(predictor *p, bnn_error *error)
 {
     p->broken = SIZE_MAX;
+    p->units = 0;
 #pragma omp parallel num_threads(p->options->threads)
     {
 #pragma omp for schedule(static)
@@ -292,13 +311,17 @@ static bnn_status run_pass(predictor *p, bnn_error *error)
 #pragma omp for schedule(static)
         for (size_t row = 0; row < p->views * p->images; row++) move_image(p, row);
 #pragma omp for schedule(dynamic, 1)
-        for (size_t unit = 0; unit < p->draws * p->parts; unit++) run_unit(p, unit, omp_get_thread_num());
+        for (size_t unit = 0; unit < p->draws * p->parts; unit++) {
+            run_unit(p, unit, omp_get_thread_num());
+            count_unit(p, omp_get_thread_num());
+        }
 #pragma omp for schedule(static)
         for (size_t i = 0; i < p->images; i++) {
             if (p->average) average_members(p, i);
             if (p->options->labels) gather_likelihoods(p, i);
         }
     }
+    if (is_stopped(p)) return bnn_fail(error, BNN_INTERRUPTED, "interrupted while predicting");
     if (p->broken == SIZE_MAX) return BNN_OK;
     char logit[BNN_NUMBER_TEXT];
     return bnn_fail(
@@ -366,6 +389,8 @@ bnn_status bnn_evaluate(const bnn_model *model, const bnn_dataset *data, const b
     *metrics = NULL;
     with_labels.labels = data->labels;
     bnn_status status = bnn_metrics_begin(draws, order, model->network->spec.classes, &e.accumulator, error);
+    if (!status && !options->uncalibrated)
+        bnn_metrics_set_temperature(e.accumulator, model->calibration.temperature);
     if (!status) status = bnn_predict(model, data, &with_labels, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
     bnn_metrics_discard(e.accumulator);

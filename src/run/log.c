@@ -2,6 +2,20 @@
 
 #include <cjson/cJSON.h>
 
+static void add_change(cJSON *line, const bnn_epoch *epoch)
+{
+    const bnn_change *change = &epoch->change;
+    const double n = (double)epoch->n_base;
+    if (change->images == 0) return;
+    cJSON *entry = cJSON_AddObjectToObject(line, "symmetrization");
+    cJSON_AddNumberToObject(entry, "images", (double)change->images);
+    cJSON_AddNumberToObject(entry, "elbo_before", change->elbo_before);
+    cJSON_AddNumberToObject(entry, "elbo_after", change->elbo_after);
+    cJSON_AddNumberToObject(entry, "elbo_change_per_example", (change->elbo_after - change->elbo_before) / n);
+    cJSON_AddNumberToObject(entry, "kl_before", change->kl_before);
+    cJSON_AddNumberToObject(entry, "kl_after", change->kl_after);
+}
+
 char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
 {
     cJSON *line = cJSON_CreateObject();
@@ -13,6 +27,7 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
         {"stage", (double)epoch->stage},
         {"train_nll", epoch->train_nll},
         {"train_nll_total", epoch->train_nll * (double)epoch->n},
+        {"data_nll", epoch->data_nll},
         {"kl", epoch->kl},
         {"kl_weight", epoch->kl_weight},
         {"n", (double)epoch->n},
@@ -34,7 +49,10 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
     if (epoch->validated) {
         cJSON_AddNumberToObject(line, "validation_accuracy", epoch->validation_accuracy);
         cJSON_AddNumberToObject(line, "validation_nll", epoch->validation_nll);
+        cJSON_AddNumberToObject(line, "validation_balanced_accuracy", epoch->validation_balanced_accuracy);
+        cJSON_AddNumberToObject(line, "validation_balanced_nll", epoch->validation_balanced_nll);
     }
+    add_change(line, epoch);
     cJSON *layers = cJSON_AddArrayToObject(line, "layers");
     for (size_t l = 0; l < model->network->layer_count; l++) {
         const bnn_layer *layer = &model->network->layers[l];

@@ -1,5 +1,6 @@
 #include "bnn/settings.h"
 
+#include "bnn/io.h"
 #include "bnn/mode.h"
 
 /* What the table of keys loaded, judged by the modes. */
@@ -30,5 +31,5 @@ bnn_status bnn_settings_read(const char *path, const char *const *sets, size_t s
                              bnn_error *error)
 {
     const bnn_status status = bnn_config_read(path, sets, set_count, bnn_mode_row, config, error);
-    return check(path, sets, set_count, status, config, error);
+    return check(bnn_input_name(path), sets, set_count, status, config, error);
 }

@@ -85,7 +85,7 @@ static bnn_status find_images(const bnn_config *config, bnn_split split, const b
     if (!*order) return bnn_no_memory(error, "the split", *count, sizeof **order);
     for (size_t i = 0; i < *count; i++) (*order)[i] = i;
     if (drawn == 0) return BNN_OK;
-    shuffle(config->data.seed, BNN_STREAM_REPARTITION, *order, *count);
+    shuffle(config->data.paths.seed, BNN_STREAM_REPARTITION, *order, *count);
     *count = split == BNN_TRAIN ? drawn : *count - drawn;
     if (split == BNN_TEST) memmove(*order, *order + drawn, *count * sizeof **order);
     return BNN_OK;
@@ -102,8 +102,8 @@ static bnn_status turn(const bnn_config *config, bnn_split split, const size_t *
     if (!still) return bnn_no_memory(error, "an image", image, sizeof *still);
     for (size_t i = 0; i < data->count; i++) {
         bnn_real *at = data->images + i * image;
-        const bnn_warp warp = bnn_warp_turn(
-            bnn_stream_of(config->data.seed, BNN_STREAM_TURN, (uint64_t)split, indices ? indices[i] : i, 0));
+        const bnn_warp warp = bnn_warp_turn(bnn_stream_of(config->data.paths.seed, BNN_STREAM_TURN,
+                                                          (uint64_t)split, indices ? indices[i] : i, 0));
         memcpy(still, at, image * sizeof *still);
         bnn_warp_apply(&warp, still, data->channels, data->height, data->width, data->background, at);
     }
@@ -271,10 +271,10 @@ static void warn_of_pixels(const bnn_dataset *data, const speech *to)
     const double least = data->pixels.least, most = data->pixels.most;
     if (data->scaled && most - least < 0.1)
         say(to,
-            "warning: uint8 pixels span no more than %.3g after scaling to -1..1; data.scale: none takes "
-            "them as they "
+            "warning: %s pixels span no more than %.3g after scaling to -1..1; data.scale: none takes them "
+            "as they "
             "are",
-            most - least);
+            data->type, most - least);
     if (!data->scaled && (least < -4 || most > 4))
         say(to,
             "warning: pixels from %.4g to %.4g (%s, taken as they are) lie outside -4..4; initial weights "
@@ -291,6 +291,16 @@ static void warn_of_missing(const size_t *counts, size_t classes, const speech *
     for (size_t c = 0; c < classes; c++)
         if (!counts[c]) bnn_append(list, sizeof list, "%s%zu", missing++ ? ", " : "", c);
     if (missing) say(to, "warning: %zu of %zu classes have no training image: %s", missing, classes, list);
+}
+
+/* What the classes are called, and how many images each has. */
+static void tell_names(const bnn_dataset *train, const size_t *counts, const speech *to)
+{
+    char list[BNN_LINE - 16] = "";
+    if (!train->class_names) return;
+    for (size_t c = 0; c < train->classes; c++)
+        bnn_append(list, sizeof list, "%s%zu %s (%zu)", c ? ", " : "", c, train->class_names[c], counts[c]);
+    say(to, "classes: %s", list);
 }
 
 bnn_status bnn_describe_training_data(const bnn_dataset *train, size_t classes,
@@ -315,6 +325,7 @@ bnn_status bnn_describe_training_data(const bnn_dataset *train, size_t classes,
         "of %s images",
         train->channels, train->height, train->width, train->pixels.least, train->pixels.most, train->type,
         train->scaled ? ", scaled" : "", (double)train->background, classes, each);
+    tell_names(train, counts, &to);
     warn_of_pixels(train, &to);
     warn_of_missing(counts, classes, &to);
     free(counts);
@@ -331,7 +342,7 @@ static void describe_making(const bnn_config *config, const speech *to)
             "data.repartition: %zu images for training and validation, drawn by data.seed %zu from training "
             "and "
             "test images together; the test images are among the others",
-            config->data.repartition, config->data.seed);
+            config->data.repartition, config->data.paths.seed);
     if (train || test)
         say(to,
             "data.rotate: each image of %s is turned once, by an angle uniform over 360 degrees (data.seed "
@@ -339,8 +350,9 @@ static void describe_making(const bnn_config *config, const speech *to)
             !test    ? "training and validation"
             : !train ? "the test set"
                      : "training, validation and test",
-            config->data.seed);
-    if (!train && !test && !config->data.repartition && bnn_config_gives(config, "data.seed"))
+            config->data.paths.seed);
+    if (!train && !test && !config->data.repartition && bnn_config_gives(config, "data.seed") &&
+        !bnn_row_reads(&bnn_data_source_find(config->data.paths.name)->row, "data.seed"))
         say(to, "data.seed is set, but nothing that is chosen reads it");
 }
 

@@ -25,6 +25,9 @@
 /* Images predicted before a checkpoint where there is no validation split: enough to see what the largest weights do. */
 #define PROBE_IMAGES 16
 
+/* Training images at most that tell the ELBO before and after a trigger. */
+#define CHANGE_IMAGES 1000
+
 /* How long steps are timed before the user is told what the epochs will cost. */
 #define PACE_SECONDS 2.0
 
@@ -43,13 +46,12 @@ typedef struct run {
     bnn_engine *engine;
     bnn_optimizer *optimizer;
 
-    bool map;           /* in train.map_epochs: at w = mu */
-    bool sigma_trained; /* some step has moved sigma, here or in posterior.init_from */
-    bool told;          /* what the epochs cost with this network and this noise */
-    bool triggered;
+    bnn_progress at;
+    char *line;        /* of the last finished epoch, without times; NULL before the first */
+    char *config_text; /* as config.json has it */
+    double saved;      /* when the last checkpoint was, in bnn_seconds */
+    bool told;         /* what the epochs cost with this network and this noise */
     bool keep_best;
-    double best_nll; /* on the validation split, since the trigger; infinite before the first */
-    uint64_t step;   /* since the beginning */
     bool checkpointed;
     bnn_run_directory directory;
 } run;
@@ -64,6 +66,11 @@ static void say(const run *r, const char *format, ...)
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     r->options->callbacks.message(r->options->callbacks.context, line);
+}
+
+static bool is_stopped(const run *r)
+{
+    return r->options->stop && *r->options->stop;
 }
 
 /* ---- set-up -------------------------------------------------------------------------------------------- */
@@ -102,7 +109,7 @@ static void unequip(run *r)
 /* The draws of a step. Without noise, all are alike. */
 static size_t samples_of(const run *r)
 {
-    return r->map ? 1 : r->config->train.samples;
+    return r->at.map ? 1 : r->config->train.samples;
 }
 
 /* Builds what depends on the current network, and on whether there is noise: engine, optimiser, and the action where it is
@@ -115,14 +122,14 @@ static bnn_status equip(run *r, bnn_error *error)
                                         .items = c->train.batch_size,
                                         .views = r->plan.views,
                                         .average = r->plan.average,
-                                        .estimator = r->map ? NULL : bnn_estimators[c->train.estimator],
+                                        .estimator = r->at.map ? NULL : bnn_estimators[c->train.estimator],
                                         .threads = r->options->threads,
                                         .gradient = rule->gradient,
                                         .likelihood_only = rule->likelihood_only};
     bnn_status status = BNN_OK;
     unequip(r);
     r->told = false;
-    if (r->mode->needs_action || (bnn_mode_holds(c) && r->triggered)) {
+    if (r->mode->needs_action || (bnn_mode_holds(c) && r->at.triggered)) {
         status = bnn_symmetry_create(r->model->group, r->model->network, &r->symmetry, error);
         if (status) return bnn_fail_in(error, status, "symmetrization.mode");
     }
@@ -130,7 +137,7 @@ static bnn_status equip(run *r, bnn_error *error)
     if (!status)
         status = bnn_optimizer_create(rule, &c->train.optimizer.options, r->model->posterior->count,
                                       &r->optimizer, error);
-    if (!status) r->optimizer->trained = r->sigma_trained;
+    if (!status) r->optimizer->trained = r->at.sigma_trained;
     return status;
 }
 
@@ -158,18 +165,21 @@ static bnn_status prepare(run *r, const bnn_config *config, bnn_config *resolved
     r->config = resolved;
     r->mode = bnn_mode_of(config);
     r->keep_best = r->validation && config->train.select == BNN_SELECT_VALIDATION;
-    r->best_nll = INFINITY;
-    r->map = config->train.map_epochs > 0;
-    r->sigma_trained = *config->posterior.init_from && config->posterior.init_rho;
+    r->at.best_nll = INFINITY;
+    r->at.map = config->train.map_epochs > 0;
+    r->at.sigma_trained = *config->posterior.init_from && config->posterior.init_rho;
     bnn_config_network(resolved, bnn_mode_representation(resolved), &spec);
     status = bnn_model_create(resolved, &spec, &r->model, error);
     if (status) return status;
     r->model->pixels = r->train->pixels;
+    status = bnn_model_name_classes(r->model, r->train, error);
+    if (status) return status;
     status = bnn_grid_action_create(r->model->group, r->train->height, r->train->width, &r->action, error);
     if (status) return bnn_fail_in(error, status, "group");
     r->mode->plan(resolved, r->model->group->order, &r->plan);
     status = bnn_batches_create(r->train, r->action, &r->plan, &config->data.augment,
                                 config->train.batch_size, config->seed, &r->batches, error);
+    if (!status) status = bnn_batches_balance(r->batches, (bnn_balance)config->data.balance, error);
     if (!status) status = bnn_check_test_data(resolved, r->train, &r->test_pixels, error);
     if (!status && r->mode->replaces_network) status = rehearse(r, error);
     return status ? status : equip(r, error);
@@ -191,18 +201,86 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
 
 /* ---- the trigger --------------------------------------------------------------------------------------- */
 
+/* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
+static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
+{
+    return bnn_fail(error, BNN_FAILED, "%s in epoch %zu, step %zu%s%s; last good checkpoint: %s", what, epoch,
+                    r->at.step, *where ? ": " : "", where,
+                    r->checkpointed ? r->directory.checkpoint : "none so far");
+}
+
+static bnn_predict_options validation_options(const run *r)
+{
+    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
+    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
+                                 .samples = r->at.map ? 1 : r->config->eval.samples,
+                                 .mean = r->at.map,
+                                 .draws = (bnn_draws)r->config->eval.draws,
+                                 .seed = r->config->seed,
+                                 .purpose = BNN_STREAM_VALIDATION_NOISE,
+                                 .threads = r->options->threads,
+                                 .stop = r->options->stop};
+}
+
+/* Predictions, or the memory for them, have failed. */
+static bnn_status unpredictable(const run *r, const char *reason, bnn_error *error)
+{
+    char where[256];
+    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
+    return stopped(r, r->at.epoch + 1, reason, where, error);
+}
+
+/* The ELBO at N0 as q is now, on some training images. */
+static bnn_status measure_elbo(const run *r, const bnn_dataset *some, double *elbo, double *kl,
+                               bnn_error *error)
+{
+    bnn_predict_options options = validation_options(r);
+    bnn_metrics *metrics;
+    bnn_error reason;
+    options.average_over = NULL;
+    options.stop = NULL; /* q is symmetrized as a whole */
+    if (bnn_evaluate(r->model, some, &options, &metrics, &reason))
+        return unpredictable(r, reason.message, error);
+    *kl = bnn_posterior_kl(r->model->posterior);
+    *elbo = -metrics->expected_nll * (double)r->train->count - *kl;
+    bnn_metrics_free(metrics);
+    return BNN_OK;
+}
+
+/* Symmetrizes q; what that changed of a trained one goes into the log. */
+static bnn_status symmetrize(run *r, size_t epochs_done, bnn_error *error)
+{
+    const size_t count = r->train->count, images = count < CHANGE_IMAGES ? count : CHANGE_IMAGES;
+    const bool measured = epochs_done > 0 && !r->at.map;
+    bnn_change change = {.images = measured ? images : 0};
+    bnn_dataset *some = NULL;
+    size_t indices[CHANGE_IMAGES];
+    for (size_t i = 0; i < images; i++) indices[i] = i * count / images;
+    bnn_status status = bnn_dataset_subset(r->train, indices, images, &some, error);
+    if (!status && measured) status = measure_elbo(r, some, &change.elbo_before, &change.kl_before, error);
+    if (!status) status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
+    if (!status && measured) status = measure_elbo(r, some, &change.elbo_after, &change.kl_after, error);
+    bnn_dataset_free(some);
+    r->at.change = change;
+    return status;
+}
+
 static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 {
+    const bnn_change *change = &r->at.change;
     if (r->mode->replaces_network) unequip(r);
-    bnn_status status = r->mode->symmetrize(r->symmetry, epochs_done == 0, r->model, error);
+    const bnn_status status = symmetrize(r, epochs_done, error);
     if (status) return status;
-    r->triggered = true;
-    r->best_nll = INFINITY; /* earlier models were not symmetrized */
+    r->at.triggered = true;
+    r->at.best_nll = INFINITY; /* earlier models were not symmetrized */
     say(r, "symmetrized (%s) after %zu epochs, %zu parameters", r->mode->row.name, epochs_done,
         r->model->posterior->count);
+    if (change->images)
+        say(r, "ELBO at N0 %.1f before it and %.1f after it, KL %.1f and %.1f", change->elbo_before,
+            change->elbo_after, change->kl_before, change->kl_after);
     if (r->mode->replaces_network) return equip(r, error);
     if (!r->config->symmetrization.keep_optimizer_state) bnn_optimizer_reset(r->optimizer);
-    r->optimizer->trained = r->sigma_trained;
+    r->optimizer->trained = r->at.sigma_trained;
     r->optimizer->begins = true;
     return BNN_OK;
 }
@@ -210,14 +288,14 @@ static bnn_status trigger(run *r, size_t epochs_done, bnn_error *error)
 /* After train.map_epochs sigma enters, with an optimiser that remembers nothing. */
 static bnn_status end_map(run *r, bnn_error *error)
 {
-    r->map = false;
+    r->at.map = false;
     say(r, "sigma enters after %zu epochs at w = mu", r->config->train.map_epochs);
     return equip(r, error);
 }
 
 static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
 {
-    if (!r->mode->trigger_epoch || r->triggered) return false;
+    if (!r->mode->trigger_epoch || r->at.triggered) return false;
     const size_t epoch = r->mode->trigger_epoch(r->config);
     const double wanted = r->config->symmetrization.trigger_accuracy;
     return (epoch != SIZE_MAX && epochs_done >= epoch) || (wanted > 0 && accuracy >= wanted);
@@ -228,8 +306,8 @@ static bool trigger_is_due(const run *r, size_t epochs_done, double accuracy)
 /* The epoch (from 0) at which a step will cost something else, or train.epochs. */
 static size_t end_of_pace(const run *r)
 {
-    size_t end = r->map ? r->config->train.map_epochs : r->config->train.epochs;
-    if (r->mode->replaces_network && !r->triggered && r->mode->trigger_epoch(r->config) < end)
+    size_t end = r->at.map ? r->config->train.map_epochs : r->config->train.epochs;
+    if (r->mode->replaces_network && !r->at.triggered && r->mode->trigger_epoch(r->config) < end)
         end = r->mode->trigger_epoch(r->config);
     return end;
 }
@@ -259,19 +337,11 @@ static void tell_cost(run *r, size_t epoch, size_t steps, double seconds)
         r->options->threads, r->options->threads == 1 ? "" : "s", r->validation ? "; validations apart" : "");
 }
 
-/* ---- an epoch ------------------------------------------------------------------------------------------ */
+/* ---- failures ------------------------------------------------------------------------------------------ */
 
 static double whole_kl_weight(const run *r, size_t n)
 {
     return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
-}
-
-/* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
-static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
-{
-    return bnn_fail(error, BNN_FAILED, "%s in epoch %zu, step %llu%s%s; last good checkpoint: %s", what,
-                    epoch, (unsigned long long)r->step, *where ? ": " : "", where,
-                    r->checkpointed ? r->directory.checkpoint : "none so far");
 }
 
 /* A figure has become NaN or infinite; `gradient`: that of this step is at hand. */
@@ -285,115 +355,17 @@ static bnn_status diverged(const run *r, size_t epoch, const char *figure, doubl
     return stopped(r, epoch, what, where, error);
 }
 
-static double learning_rate_scale(const run *r, size_t epoch, size_t step)
-{
-    const bnn_config *c = r->config;
-    return bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs) *
-           bnn_warmup_scale(step, c->train.lr_warmup_steps);
-}
-
-static bnn_status run_step(run *r, size_t epoch, size_t index, bnn_epoch *log, bnn_error *error)
-{
-    const double beta = whole_kl_weight(r, log->n);
-    bnn_batches_fill(r->batches, index, r->options->threads);
-    if (r->map)
-        bnn_engine_centre(r->engine);
-    else
-        bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->step);
-    r->step++;
-    if (index == 0 || r->config->train.free_bits > 0)
-        bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
-    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
-    bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
-    bnn_real *scale_gradient = r->map ? NULL : bnn_engine_scale_gradient(r->engine);
-    if (r->triggered && bnn_mode_holds(r->config)) {
-        bnn_symmetry_project(r->symmetry, mu_gradient);
-        if (scale_gradient) bnn_symmetry_project(r->symmetry, scale_gradient);
-    }
-    const double norm =
-        bnn_gradient_norm(mu_gradient, scale_gradient, r->model->posterior->count, r->options->threads);
-    if (!isfinite(step.nll)) return diverged(r, epoch + 1, "the loss", step.nll, true, error);
-    if (!isfinite(norm)) return diverged(r, epoch + 1, "the norm of the gradient", norm, true, error);
-    const bnn_descent descent = {.lr_scale = learning_rate_scale(r, epoch, r->step - 1),
-                                 .gradient_factor = bnn_clip_factor(norm, r->config->train.clip_norm),
-                                 .mu_gradient = mu_gradient,
-                                 .scale_gradient = scale_gradient,
-                                 .kl_weight = bnn_engine_kl_weight(r->engine),
-                                 .sigma = bnn_engine_sigma(r->engine),
-                                 .threads = r->options->threads};
-    bnn_optimizer_step(r->optimizer, &descent, r->model->posterior);
-    r->sigma_trained = r->sigma_trained || !r->map;
-    bnn_posterior_learn_prior(r->model->posterior);
-    log->train_nll += step.nll;
-    log->gradient_norm += norm;
-    log->train_accuracy += (double)step.correct;
-    return BNN_OK;
-}
-
-static bnn_status run_epoch(run *r, size_t epoch, bnn_epoch *log, bnn_error *error)
-{
-    const bnn_config *c = r->config;
-    const size_t batches = r->batches->batches;
-    const double start = bnn_seconds();
-    *log = (bnn_epoch){.epoch = epoch + 1,
-                       .epochs = c->train.epochs,
-                       .stage = r->triggered ? 2 : 1,
-                       .map = r->map,
-                       .n = r->plan.count_factor * r->train->count,
-                       .n_base = r->train->count};
-    log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
-    log->learning_rate = c->train.optimizer.options.lr * learning_rate_scale(r, epoch, r->step + batches - 1);
-    bnn_posterior_learn_prior(r->model->posterior); /* a new one, or one that was symmetrized */
-    bnn_batches_shuffle(r->batches, epoch);
-    for (size_t b = 0; b < batches; b++) {
-        if (r->options->stop && *r->options->stop) return BNN_INTERRUPTED;
-        bnn_status status = run_step(r, epoch, b, log, error);
-        if (status) return status;
-        tell_cost(r, epoch, b + 1, bnn_seconds() - start);
-        if (r->options->callbacks.step)
-            r->options->callbacks.step(r->options->callbacks.context, epoch + 1, c->train.epochs,
-                                       (double)(b + 1) / (double)batches, log->train_nll / (double)(b + 1));
-    }
-    log->seconds = bnn_seconds() - start;
-    log->train_nll /= (double)batches;
-    log->gradient_norm /= (double)batches;
-    log->train_accuracy /= (double)(batches * c->train.batch_size);
-    log->image_samples_per_second = images_per_step(r) * (double)batches / log->seconds;
-    log->kl = bnn_posterior_kl(r->model->posterior);
-    log->objective = r->map ? NAN : -log->train_nll * (double)log->n - log->kl;
-    log->elbo = r->map ? NAN : -log->train_nll * (double)log->n_base - log->kl;
-    return BNN_OK;
-}
-
-/* ---- the end of an epoch ---------------------------------------------------------------------------------- */
-
-static bnn_predict_options validation_options(const run *r)
-{
-    const bool group_averaged = r->config->eval.predictive == BNN_PREDICT_GROUP_AVERAGED;
-    return (bnn_predict_options){.average_over = group_averaged ? r->model->group : NULL,
-                                 .samples = r->map ? 1 : r->config->eval.samples,
-                                 .mean = r->map,
-                                 .draws = (bnn_draws)r->config->eval.draws,
-                                 .seed = r->config->seed,
-                                 .purpose = BNN_STREAM_VALIDATION_NOISE,
-                                 .threads = r->options->threads};
-}
-
-/* Predictions, or the memory for them, have failed. */
-static bnn_status unpredictable(const run *r, size_t epoch, const char *reason, bnn_error *error)
-{
-    char where[256];
-    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
-    return stopped(r, epoch, reason, where, error);
-}
+/* ---- what is kept ------------------------------------------------------------------------------------------ */
 
 /* Predicts some images: the parameters that an epoch ends with are seen by no step, and finite ones may predict NaN. */
-static bnn_status probe(const run *r, const bnn_dataset *data, size_t images, size_t epoch, bnn_error *error)
+static bnn_status probe(const run *r, size_t images, bool stoppable, bnn_error *error)
 {
-    const bnn_predict_options options = validation_options(r);
+    bnn_predict_options options = validation_options(r);
     bnn_error reason;
-    if (!bnn_check_predictions(r->model, data, images, &options, &reason)) return BNN_OK;
-    return unpredictable(r, epoch, reason.message, error);
+    if (!stoppable) options.stop = NULL;
+    const bnn_status status = bnn_check_predictions(r->model, r->train, images, &options, &reason);
+    if (!status || status == BNN_INTERRUPTED) return status;
+    return unpredictable(r, reason.message, error);
 }
 
 /* By the predictive that the model will be used with: the best model is that of the best predictions. At w = mu there is none to
@@ -403,86 +375,230 @@ static bnn_status validate(const run *r, bnn_epoch *log, bnn_error *error)
     const bnn_predict_options options = validation_options(r);
     bnn_error reason;
     bnn_metrics *metrics;
-    if (bnn_evaluate(r->model, r->validation, &options, &metrics, &reason))
-        return unpredictable(r, log->epoch, reason.message, error);
+    const bnn_status status = bnn_evaluate(r->model, r->validation, &options, &metrics, &reason);
+    if (status == BNN_INTERRUPTED) return status;
+    if (status) return unpredictable(r, reason.message, error);
     log->validated = true;
     log->validation_accuracy = metrics->accuracy;
     log->validation_nll = metrics->nll;
+    log->validation_balanced_accuracy = metrics->balanced_accuracy;
+    log->validation_balanced_nll = metrics->balanced_nll;
     bnn_metrics_free(metrics);
     if (isfinite(log->validation_nll)) return BNN_OK;
     return diverged(r, log->epoch, "the validation loss", log->validation_nll, false, error);
 }
 
 /* Every parameter, and the KL that they give. */
-static bnn_status check_posterior(const run *r, const bnn_epoch *log, bnn_error *error)
+static bnn_status check_posterior(const run *r, bnn_error *error)
 {
+    const double kl = bnn_posterior_kl(r->model->posterior);
     bnn_error reason;
     if (bnn_check_parameters(r->model, r->optimizer, &reason))
-        return stopped(r, log->epoch, reason.message, "", error);
-    return isfinite(log->kl) ? BNN_OK : diverged(r, log->epoch, "the KL", log->kl, false, error);
+        return stopped(r, r->at.epoch + 1, reason.message, "", error);
+    return isfinite(kl) ? BNN_OK : diverged(r, r->at.epoch + 1, "the KL", kl, false, error);
 }
 
-static bnn_status save_checkpoint(run *r, const bnn_epoch *log, bnn_error *error)
+static bnn_status save_checkpoint(run *r, bnn_error *error)
 {
-    bnn_status status = bnn_checkpoint_save(r->model, r->optimizer, log, r->directory.checkpoint, error);
+    const bnn_status status = bnn_checkpoint_save(r->directory.checkpoint, r->model, r->optimizer, &r->at,
+                                                  r->line, r->config_text, error);
     r->checkpointed = r->checkpointed || !status;
+    r->saved = bnn_seconds();
     return status;
 }
 
+/* A checkpoint within an epoch. Nothing is saved before it has been found finite: the parameters, and the predictions of some
+ * images, which a stop does not keep from being made. */
+static bnn_status save_midway(run *r, bnn_error *error)
+{
+    bnn_status status = check_posterior(r, error);
+    if (!status) status = probe(r, PROBE_IMAGES, false, error);
+    return status ? status : save_checkpoint(r, error);
+}
+
+/* ---- an epoch ------------------------------------------------------------------------------------------ */
+
+static double learning_rate_scale(const run *r, size_t epoch, size_t step)
+{
+    const bnn_config *c = r->config;
+    return bnn_schedule_scale((bnn_schedule)c->train.schedule, epoch, c->train.epochs) *
+           bnn_warmup_scale(step, c->train.lr_warmup_steps);
+}
+
+/* What the step's items tell of the mean NLL of the data as it is, which data.balance weights or samples otherwise. */
+static double data_nll(const run *r)
+{
+    const size_t items = r->config->train.batch_size;
+    double sum = 0;
+    for (size_t i = 0; i < items; i++) sum += r->batches->counts[i] * bnn_engine_item_nll(r->engine, i);
+    return sum / (double)items;
+}
+
+/* Batch `index` of an epoch; `first`: none of it has been run before. */
+static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_error *error)
+{
+    const double beta = whole_kl_weight(r, r->plan.count_factor * r->train->count);
+    bnn_batches_fill(r->batches, index, r->options->threads);
+    if (r->at.map)
+        bnn_engine_centre(r->engine);
+    else
+        bnn_engine_draw(r->engine, r->config->seed, BNN_STREAM_TRAIN_NOISE, r->at.step);
+    r->at.step++;
+    if (first || r->config->train.free_bits > 0)
+        bnn_kl_factors(r->config, r->model->posterior, epoch, bnn_engine_kl_factors(r->engine));
+    memcpy(bnn_engine_item_weights(r->engine), r->batches->weights,
+           r->config->train.batch_size * sizeof *r->batches->weights);
+    const bnn_step step = bnn_engine_step(r->engine, r->batches->images, r->batches->labels, beta);
+    bnn_real *mu_gradient = bnn_engine_mu_gradient(r->engine);
+    bnn_real *scale_gradient = r->at.map ? NULL : bnn_engine_scale_gradient(r->engine);
+    if (r->at.triggered && bnn_mode_holds(r->config)) {
+        bnn_symmetry_project(r->symmetry, mu_gradient);
+        if (scale_gradient) bnn_symmetry_project(r->symmetry, scale_gradient);
+    }
+    const double norm =
+        bnn_gradient_norm(mu_gradient, scale_gradient, r->model->posterior->count, r->options->threads);
+    if (!isfinite(step.nll)) return diverged(r, epoch + 1, "the loss", step.nll, true, error);
+    if (!isfinite(norm)) return diverged(r, epoch + 1, "the norm of the gradient", norm, true, error);
+    const bnn_descent descent = {.lr_scale = learning_rate_scale(r, epoch, r->at.step - 1),
+                                 .gradient_factor = bnn_clip_factor(norm, r->config->train.clip_norm),
+                                 .mu_gradient = mu_gradient,
+                                 .scale_gradient = scale_gradient,
+                                 .kl_weight = bnn_engine_kl_weight(r->engine),
+                                 .sigma = bnn_engine_sigma(r->engine),
+                                 .threads = r->options->threads};
+    bnn_optimizer_step(r->optimizer, &descent, r->model->posterior);
+    r->at.sigma_trained = r->at.sigma_trained || !r->at.map;
+    bnn_posterior_learn_prior(r->model->posterior);
+    r->at.nll += step.nll;
+    r->at.data_nll += data_nll(r);
+    r->at.gradient_norm += norm;
+    r->at.correct += (double)step.correct;
+    r->at.batch = index + 1;
+    return BNN_OK;
+}
+
+/* The batches of an epoch that are left. */
+static bnn_status run_batches(run *r, size_t epoch, bnn_error *error)
+{
+    const size_t batches = r->batches->batches, first = r->at.batch;
+    const double start = bnn_seconds(), before = r->at.seconds;
+    bnn_posterior_learn_prior(r->model->posterior); /* a new one, or one that was symmetrized */
+    bnn_batches_shuffle(r->batches, epoch);
+    for (size_t b = first; b < batches; b++) {
+        if (is_stopped(r)) return BNN_INTERRUPTED;
+        bnn_status status = run_step(r, epoch, b, b == first, error);
+        r->at.seconds = before + bnn_seconds() - start;
+        if (!status && b + 1 < batches &&
+            bnn_seconds() - r->saved >= 60 * r->config->train.checkpoint_minutes)
+            status = save_midway(r, error);
+        if (status) return status;
+        tell_cost(r, epoch, b + 1 - first, bnn_seconds() - start);
+        if (r->options->callbacks.step)
+            r->options->callbacks.step(r->options->callbacks.context, epoch + 1, r->config->train.epochs,
+                                       (double)(b + 1) / (double)batches, r->at.nll / (double)(b + 1));
+    }
+    return BNN_OK;
+}
+
+/* The figures of an epoch whose batches are done. */
+static void fill_log(const run *r, size_t epoch, bnn_epoch *log)
+{
+    const bnn_config *c = r->config;
+    const double batches = (double)r->batches->batches;
+    *log = (bnn_epoch){.epoch = epoch + 1,
+                       .epochs = c->train.epochs,
+                       .stage = r->at.triggered ? 2 : 1,
+                       .map = r->at.map,
+                       .n = r->plan.count_factor * r->train->count,
+                       .n_base = r->train->count,
+                       .train_nll = r->at.nll / batches,
+                       .data_nll = r->at.data_nll / batches,
+                       .gradient_norm = r->at.gradient_norm / batches,
+                       .train_accuracy = r->at.correct / (batches * (double)c->train.batch_size),
+                       .seconds = r->at.seconds,
+                       .image_samples_per_second = images_per_step(r) * batches / r->at.seconds,
+                       .kl = bnn_posterior_kl(r->model->posterior),
+                       .change = r->at.change};
+    log->kl_weight = whole_kl_weight(r, log->n) * bnn_kl_ramp(c, epoch);
+    log->learning_rate = c->train.optimizer.options.lr * learning_rate_scale(r, epoch, r->at.step - 1);
+    log->objective = r->at.map ? NAN : -log->train_nll * (double)log->n - log->kl;
+    if (r->batches->balance == BNN_BALANCE_NONE) log->data_nll = log->train_nll; /* to the last bit */
+    log->elbo = r->at.map ? NAN : -log->data_nll * (double)log->n_base - log->kl;
+}
+
+/* ---- the end of an epoch ---------------------------------------------------------------------------------- */
+
 /* Nothing is saved before it has been found finite: the parameters and, on the images at hand, the predictions. */
-static bnn_status finish_epoch(run *r, bnn_epoch *log, bnn_error *error)
+static bnn_status judge(run *r, bnn_epoch *log, bnn_error *error)
 {
     const bool last = log->epoch == log->epochs;
     const bool due = last || log->epoch % r->config->eval.every == 0;
-    bnn_status status = check_posterior(r, log, error);
-    if (!status && due)
-        status = r->validation ? validate(r, log, error)
-                               : probe(r, r->train, last ? r->config->train.batch_size : PROBE_IMAGES,
-                                       log->epoch, error);
-    const bool better = log->validated && !log->map && log->validation_nll < r->best_nll;
-    if (!status && (r->keep_best ? better : last)) {
-        if (better) r->best_nll = log->validation_nll;
-        status = bnn_checkpoint_save(r->model, NULL, log, r->directory.model, error);
-    }
-    if (!status && due) status = save_checkpoint(r, log, error);
+    const bnn_status status = check_posterior(r, error);
     if (status) return status;
-    char *line = bnn_log_line(log, r->model, true);
-    status =
-        line ? bnn_append_line(r->directory.metrics, line, error) : bnn_no_memory(error, "a log line", 1, 0);
-    free(line);
-    if (!status && r->options->callbacks.epoch)
-        r->options->callbacks.epoch(r->options->callbacks.context, log);
+    if (due && r->validation) return validate(r, log, error);
+    return probe(r, last ? r->config->train.batch_size : PROBE_IMAGES, true, error);
+}
+
+/* What the best model has least of: classes count as in training. */
+static double validation_loss(const run *r, const bnn_epoch *log)
+{
+    return r->config->data.balance == BNN_BALANCE_NONE ? log->validation_nll : log->validation_balanced_nll;
+}
+
+/* The model, where it is the best so far, then the log's line, then the checkpoint that counts on both: a run that dies in
+ * between does the epoch again. */
+static bnn_status keep(run *r, const bnn_epoch *log, bnn_error *error)
+{
+    const bool better = log->validated && !log->map && validation_loss(r, log) < r->at.best_nll;
+    char *line = bnn_log_line(log, r->model, false), *timed = bnn_log_line(log, r->model, true);
+    bnn_status status = line && timed ? BNN_OK : bnn_no_memory(error, "a log line", 1, 0);
+    free(r->line);
+    r->line = line;
+    if (!status && (r->keep_best ? better : log->epoch == log->epochs)) {
+        const char *const metadata[] = {"training", line};
+        status = bnn_model_save(r->model, r->directory.model, metadata, 1, NULL, 0, error);
+    }
+    if (!status) status = bnn_append_line(r->directory.metrics, timed, error);
+    if (!status) {
+        r->at.epoch = log->epoch;
+        r->at.batch = 0;
+        r->at.accuracy = log->train_accuracy;
+        r->at.change = (bnn_change){0};
+        r->at.nll = r->at.data_nll = r->at.gradient_norm = r->at.correct = r->at.seconds = 0;
+        if (better) r->at.best_nll = validation_loss(r, log);
+        status = save_checkpoint(r, error);
+    }
+    free(timed);
     return status;
 }
 
-/* Leaves a checkpoint in the midst of the epoch after `log`'s. */
-static bnn_status interrupt(run *r, const bnn_epoch *log, bnn_error *error)
+static bnn_status run_epoch(run *r, bnn_error *error)
 {
-    const size_t epoch = log->epoch + 1;
-    bnn_epoch now = {.epoch = epoch, .kl = bnn_posterior_kl(r->model->posterior)};
-    bnn_status status = check_posterior(r, &now, error);
-    if (!status) status = probe(r, r->train, PROBE_IMAGES, epoch, error);
-    if (!status) status = save_checkpoint(r, log, error);
+    const size_t epoch = r->at.epoch;
+    bnn_epoch log;
+    bnn_status status = BNN_OK;
+    if (r->at.map && epoch == r->config->train.map_epochs) status = end_map(r, error);
+    if (!status && trigger_is_due(r, epoch, r->at.accuracy)) status = trigger(r, epoch, error);
+    if (!status) status = run_batches(r, epoch, error);
     if (status) return status;
-    return bnn_fail(error, BNN_INTERRUPTED, "interrupted in epoch %zu; checkpoint: %s", epoch,
-                    r->directory.checkpoint);
+    fill_log(r, epoch, &log);
+    status = judge(r, &log, error);
+    if (!status) status = keep(r, &log, error);
+    if (!status && r->options->callbacks.epoch)
+        r->options->callbacks.epoch(r->options->callbacks.context, &log);
+    return status;
 }
 
 static bnn_status train_epochs(run *r, bnn_error *error)
 {
-    bnn_epoch log = {0};
-    for (size_t epoch = 0; epoch < r->config->train.epochs; epoch++) {
-        bnn_status status = BNN_OK;
-        bnn_epoch next;
-        if (r->map && epoch == r->config->train.map_epochs) status = end_map(r, error);
-        if (!status && trigger_is_due(r, epoch, log.train_accuracy)) status = trigger(r, epoch, error);
-        if (!status) status = run_epoch(r, epoch, &next, error);
-        if (status == BNN_INTERRUPTED) return interrupt(r, &log, error);
-        if (!status) status = finish_epoch(r, &next, error);
-        if (status) return status;
-        log = next;
-    }
-    return BNN_OK;
+    bnn_status status = BNN_OK;
+    while (!status && r->at.epoch < r->config->train.epochs) status = run_epoch(r, error);
+    if (status != BNN_INTERRUPTED) return status;
+    status = save_midway(r, error);
+    if (status) return status;
+    return bnn_fail(error, BNN_INTERRUPTED,
+                    "interrupted in epoch %zu; checkpoint: %s; the same command with --resume goes on",
+                    r->at.epoch + 1, r->directory.checkpoint);
 }
 
 /* ---- a run --------------------------------------------------------------------------------------------- */
@@ -511,6 +627,25 @@ static void introduce(const run *r)
             r->options->directory);
 }
 
+/* What data.balance does, and what is then claimed. */
+static void describe_balance(const run *r)
+{
+    const bnn_batches *b = r->batches;
+    double least = INFINITY, most = 0;
+    if (b->balance == BNN_BALANCE_NONE) return;
+    for (size_t c = 0; c < b->classes; c++) {
+        const double weight = bnn_batches_class_weight(b, c);
+        if (weight > 0) least = fmin(least, weight);
+        most = fmax(most, weight);
+    }
+    say(r, "data.balance %s: an image counts %.3g to %.3g times by its class, in the mean once: N stays %zu",
+        bnn_balance_names[b->balance], least, most, r->plan.count_factor * r->train->count);
+    say(r, "train_nll and objective are those of the balanced likelihood, which bounds no evidence; elbo is "
+           "that of "
+           "the data as it is");
+    if (r->keep_best) say(r, "the best epoch has the least validation NLL averaged over classes");
+}
+
 /* What the data is like, as training begins. */
 static bnn_status describe_data(const run *r, bnn_error *error)
 {
@@ -524,8 +659,77 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
         say(r, "%s", line);
     if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
+    describe_balance(r);
     if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
     return status;
+}
+
+const char *const bnn_resume_free_keys[] = {"train.epochs", NULL};
+
+/* Whether a run of one configuration may go on under another. */
+static bnn_status check_same_run(const run *r, const bnn_checkpoint *checkpoint, bnn_error *error)
+{
+    bnn_config before;
+    char differences[1024];
+    const char *path = r->directory.checkpoint;
+    bnn_status status = bnn_config_parse(path, checkpoint->config, NULL, 0, bnn_mode_row, &before, error);
+    if (status) return status;
+    bnn_config_differences(&before, r->config, bnn_resume_free_keys, differences, sizeof differences);
+    if (*differences)
+        return bnn_fail(
+            error, BNN_BAD_INPUT,
+            "%s: the run has another configuration (%s), expected the same but for train.epochs, or "
+            "--overwrite",
+            path, differences);
+    if (r->config->train.epochs < before.train.epochs)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.epochs: found %zu, expected at least the run's %zu",
+                        path, r->config->train.epochs, before.train.epochs);
+    if (checkpoint->progress.epoch <= before.train.epochs &&
+        checkpoint->progress.batch <= r->batches->batches)
+        return BNN_OK;
+    return bnn_fail(
+        error, BNN_BAD_INPUT, "%s: found epoch %zu, batch %zu, expected %zu epochs of %zu batches", path,
+        checkpoint->progress.epoch, checkpoint->progress.batch, before.train.epochs, r->batches->batches);
+}
+
+/* Model, optimiser and progress <- the checkpoint's. */
+static bnn_status take_over(run *r, bnn_checkpoint *checkpoint, bnn_error *error)
+{
+    const char *path = r->directory.checkpoint;
+    unequip(r);
+    bnn_model_free(r->model);
+    r->model = checkpoint->model;
+    checkpoint->model = NULL;
+    r->model->config.train.epochs = r->config->train.epochs;
+    r->at = checkpoint->progress;
+    r->line = checkpoint->line ? strdup(checkpoint->line) : NULL;
+    if (checkpoint->line && !r->line) return bnn_no_memory(error, path, strlen(checkpoint->line), 1);
+    bnn_status status = bnn_mode_restore(path, r->model, error);
+    if (!status) status = equip(r, error);
+    if (!status) status = bnn_checkpoint_restore(checkpoint, r->optimizer, error);
+    return status;
+}
+
+/* Goes on where the directory's checkpoint left off. */
+static bnn_status resume(run *r, bnn_error *error)
+{
+    bnn_checkpoint checkpoint;
+    bnn_status status = bnn_checkpoint_load(r->directory.checkpoint, &checkpoint, error);
+    if (!status) status = check_same_run(r, &checkpoint, error);
+    if (!status) status = take_over(r, &checkpoint, error);
+    if (!status)
+        status =
+            bnn_run_directory_resume(&r->directory, r->at.epoch, checkpoint.config, r->config_text, error);
+    bnn_checkpoint_free(&checkpoint);
+    if (status) return status;
+    r->checkpointed = true;
+    r->saved = bnn_seconds();
+    if (r->at.epoch == r->config->train.epochs)
+        say(r, "%s: the run has all its %zu epochs already", r->options->directory, r->at.epoch);
+    else
+        say(r, "resumed after %zu epochs and %zu of %zu batches", r->at.epoch, r->at.batch,
+            r->batches->batches);
+    return BNN_OK;
 }
 
 static void tear_down(run *r)
@@ -537,25 +741,30 @@ static void tear_down(run *r)
     bnn_model_free(r->model);
     bnn_dataset_free(r->validation);
     bnn_dataset_free(r->train);
+    free(r->config_text);
+    free(r->line);
 }
 
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
 {
-    run r = {.options = options, .directory = {.descriptor = -1}};
+    run r = {.options = options, .directory = {.descriptor = -1}, .saved = bnn_seconds()};
     bnn_config resolved;
-    char *text = NULL;
-    bnn_status status = set_up(&r, config, &resolved, &text, error);
+    bool resumed = false;
+    const bnn_run_found found = options->resume      ? BNN_RUN_RESUME
+                                : options->overwrite ? BNN_RUN_REPLACE
+                                                     : BNN_RUN_REFUSE;
+    bnn_status status = set_up(&r, config, &resolved, &r.config_text, error);
     if (!status)
-        status = bnn_run_directory_open(options->directory, options->write_config ? text : NULL,
-                                        options->overwrite, &r.directory, error);
-    free(text);
+        status = bnn_run_directory_open(options->directory, r.config_text, options->write_config, found,
+                                        &r.directory, &resumed, error);
+    if (!status && resumed) status = resume(&r, error);
     if (!status) {
         introduce(&r);
         status = describe_data(&r, error);
     }
     if (!status) {
         status = train_epochs(&r, error);
-        if (!status && r.mode->symmetrize && !r.triggered)
+        if (!status && r.mode->symmetrize && !r.at.triggered)
             say(&r, "symmetrization.trigger_accuracy %g was never reached: the posterior is not symmetrized",
                 config->symmetrization.trigger_accuracy);
     }

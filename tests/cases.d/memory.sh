@@ -41,6 +41,13 @@ every info 7 "$BNN" info $model
 every info-json 7 "$BNN" info --json $model
 every symmetrize 7 "$BNN" symmetrize --project $model --out m.bin
 every predict 7 "$BNN" predict $model --images x.npy --out p.npy
+every export 7 "$BNN" export $model --onnx --samples 2 --group-average --out x.onnx
+{ head -c 128 x.npy; tail -c +129 x.npy | tr '\000-\376' '\001-\377'; } > z.npy # others, nearly the same
+{ head -c 128 y.npy; tail -c +129 y.npy | tr '\000\001\002\003' '\002\003\000\001'; } > l.npy # which predict something
+every calibrate 7 "$BNN" calibrate $model --images z.npy --labels l.npy --out m.bin
+"$BNN" calibrate $model --images z.npy --labels l.npy --out m.bin > /dev/null
+every info-calibrated 7 "$BNN" info m.bin
+every predict-sets 7 "$BNN" predict m.bin --sets --images x.npy --out p.npy
 cp shim.so ../check-other-group
 cd ../check-other-group || exit 1
 every check-config 1 "$BNN" check config.json

@@ -57,7 +57,7 @@ second_run_at_once_is_refused() (
     kill $first
     wait $first
     code=$?
-    [ $code -eq 130 ] || echo "the first run ended with exit $code, expected 130: $(cat first.txt)"
+    [ $code -eq 143 ] || echo "the first run ended with exit $code, expected 143: $(cat first.txt)"
 )
 
 diverged_with_validation() (
