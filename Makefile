@@ -184,13 +184,13 @@ clean:
 
 # ---- what has to be installed -------------------------------------------------------------------------------
 debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev libmd-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
-debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx
+debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx chromium
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
-	    echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, libmd, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka and NumPy:' \
+	    echo 'bnn needs OpenBLAS, cJSON, libzip, libpng, zlib, libmd, protobuf-c, OpenMP, gnuplot for pictures and, for its tests, cmocka, NumPy and Chromium:' \
 	        'dnf install openblas-devel cjson-devel libzip-devel libpng-devel zlib-devel libmd-devel protobuf-c-devel protobuf-c-compiler gnuplot libcmocka-devel' \
 	        'python3-numpy (Fedora), pacman -S openblas cjson libzip libpng zlib libmd protobuf-c gnuplot cmocka python-numpy (Arch),' \
 	        'brew install gcc openblas cjson libzip libpng zlib libmd protobuf-c gnuplot cmocka numpy (macOS);' \

@@ -71,4 +71,12 @@ static inline const char *small_config(char *text, size_t size)
     return text;
 }
 
+/* The same as a file, config.json; its path. */
+static inline const char *put_small_config(void)
+{
+    char text[1024];
+    small_config(text, sizeof text);
+    return put_file("config.json", text, strlen(text));
+}
+
 #endif

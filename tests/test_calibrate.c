@@ -223,10 +223,8 @@ static void a_wrong_calibration_is_refused(void **state)
 static int set_up(void **state)
 {
     static char paths[2][128];
-    char text[1024];
     if (set_up_trainings(state)) return -1;
-    small_config(text, sizeof text);
-    put_file("config.json", text, strlen(text));
+    put_small_config();
     snprintf(paths[0], sizeof paths[0], "%s", in_temporary("run"));
     snprintf(paths[1], sizeof paths[1], "%s", in_temporary("calibrated.bin"));
     model = paths[0], calibrated = paths[1];

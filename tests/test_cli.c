@@ -20,9 +20,7 @@ static bool exists(const char *name)
 
 static const char *config(void)
 {
-    char text[1024];
-    small_config(text, sizeof text);
-    return put_file("config.json", text, strlen(text));
+    return put_small_config();
 }
 
 /* ---- train ------------------------------------------------------------------------------------------------- */

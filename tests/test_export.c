@@ -196,10 +196,8 @@ static void other_settings_of_the_model_are_told(void **state)
 
 static int set_up(void **state)
 {
-    char text[1024];
     if (set_up_trainings(state)) return -1;
-    small_config(text, sizeof text);
-    put_file("config.json", text, strlen(text));
+    put_small_config();
     return bnn_run("train", in_temporary("config.json"), "--out", in_temporary("run"))->code;
 }
 

@@ -7,9 +7,7 @@
 
 static const char *config(void)
 {
-    char text[1024];
-    small_config(text, sizeof text);
-    return put_file("config.json", text, strlen(text));
+    return put_small_config();
 }
 
 /* mean_i 1/T sum_t log softmax(logits_t(x_i))_y of an array (T, 1, N, CLASSES), labels i % CLASSES. */

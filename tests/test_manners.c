@@ -75,10 +75,8 @@ static void figures_tell_their_model(void **state)
 /* A short training's configuration, and its data. */
 static const char *training(void)
 {
-    char text[1024];
     put_data_set();
-    small_config(text, sizeof text);
-    return put_file("config.json", text, strlen(text));
+    return put_small_config();
 }
 
 /* A run's folder is its model.bin, and its data and configuration are those of its training. */

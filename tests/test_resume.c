@@ -89,6 +89,9 @@ static const char *const variants[][8] = {
      "data.validation_size=16"},
     {"symmetrization.mode=augment", "data.balance=sampling", "data.validation_size=16"},
     {"symmetrization.mode=tie", "data.balance=weights", "train.checkpoint_minutes=0"},
+    {"symmetrization.mode=augment", "train.kl_warmup_epochs=1", "train.kl_ramp_end=4", "train.kl_weight=0.1"},
+    {"symmetrization.mode=augment", "data.validation_size=16",
+     "train.optimizer.lr=5"}, /* soon at its best */
 };
 
 static void a_resumed_run_ends_with_the_same_bits(void **state)
@@ -181,6 +184,23 @@ static void the_log_is_cut_to_the_checkpoint(void **state)
                    "found 0 lines, expected at least 2");
 }
 
+/* A stop after an epoch's last step does not wait for its validation, which is made when the run goes on. */
+static void a_validation_is_stopped(void **state)
+{
+    const char *const sets[] = {"train.epochs=1", "data.train_size=48", "data.validation_size=16", NULL};
+    struct stat info;
+    bnn_error error;
+    (void)state;
+    assert_failure(train("validated", sets, false, 12, 1, &error), BNN_INTERRUPTED, error,
+                   "interrupted in epoch 1");
+    assert_int_equal(stat(in_temporary("validated/metrics.jsonl"), &info), 0);
+    assert_int_equal(info.st_size, 0);
+    assert_int_equal(train("validated", sets, true, SIZE_MAX, 1, &error), BNN_OK);
+    assert_int_equal(train("unstopped", sets, false, SIZE_MAX, 1, &error), BNN_OK);
+    assert_same_file("validated", "unstopped", "model.bin");
+    assert_same_file("validated", "unstopped", "metrics.jsonl");
+}
+
 /* Without a checkpoint a run of this very configuration begins anew, and no other. */
 static void a_run_without_a_checkpoint_begins_anew(void **state)
 {
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_resumed_run_ends_with_the_same_bits),
         cmocka_unit_test(another_configuration_is_no_resumption),
         cmocka_unit_test(the_log_is_cut_to_the_checkpoint),
+        cmocka_unit_test(a_validation_is_stopped),
         cmocka_unit_test(a_run_without_a_checkpoint_begins_anew),
         cmocka_unit_test(broken_checkpoints_are_refused),
     };

@@ -127,11 +127,9 @@ static void what_cannot_be_drawn_is_said(void **state)
 
 static int set_up(void **state)
 {
-    char text[1024];
     if (set_up_trainings(state)) return -1;
     snprintf(usual_path, sizeof usual_path, "%s", getenv("PATH"));
-    small_config(text, sizeof text);
-    put_file("config.json", text, strlen(text));
+    put_small_config();
     return bnn_run("train", in_temporary("config.json"), "--out", in_temporary("run"))->code;
 }
 

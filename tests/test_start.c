@@ -9,9 +9,7 @@
 
 static const char *config(void)
 {
-    char text[1024];
-    small_config(text, sizeof text);
-    return put_file("config.json", text, strlen(text));
+    return put_small_config();
 }
 
 /* Trains the small configuration into `out`. */

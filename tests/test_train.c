@@ -22,9 +22,7 @@ static bool exists(const char *name)
 
 static const char *config(void)
 {
-    char text[1024];
-    small_config(text, sizeof text);
-    return put_file("config.json", text, strlen(text));
+    return put_small_config();
 }
 
 /* `bnn train CONFIG --out OUT --quiet --threads 1 more...` in the directory of a case. */

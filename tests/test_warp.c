@@ -300,10 +300,8 @@ static void without_limits_nothing_is_warped(void **state)
 
 static const char *config(void)
 {
-    char text[1024];
     put_data_set();
-    small_config(text, sizeof text);
-    return put_file("config.json", text, strlen(text));
+    return put_small_config();
 }
 
 /* The tensors of out/model.bin: what follows the JSON header. */

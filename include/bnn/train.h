@@ -62,9 +62,6 @@ typedef struct bnn_train_options {
     bnn_train_callbacks callbacks;
 } bnn_train_options;
 
-/* Keys that may differ between a run and what it is resumed with, NULL-terminated: train.epochs (not fewer than before). */
-extern const char *const bnn_resume_free_keys[];
-
 /* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the directory, which is
  * locked meanwhile. Nothing is written before the configuration and the data have been found good.
  *
@@ -72,7 +69,7 @@ extern const char *const bnn_resume_free_keys[];
  * `resume` goes on to the same bits, for any number of threads.
  *
  * BNN_BAD_INPUT, with nothing touched, when the directory holds one of these files and neither `overwrite` nor `resume`, when
- * another run has it locked, or when the run to be resumed has another configuration. BNN_FAILED when a parameter, gradient, loss or prediction becomes NaN or infinite, with the epoch, the step,
+ * another run has it locked, or when the run to be resumed has another configuration (train.epochs may have grown). BNN_FAILED when a parameter, gradient, loss or prediction becomes NaN or infinite, with the epoch, the step,
  * the tensor and the last good checkpoint in the message; no file that is written has such a figure, and the parameters of
  * each predicted finitely: validation images or, without them, some training images. */
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error);

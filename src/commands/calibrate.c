@@ -218,7 +218,7 @@ static const cmd_option options[] = {
     {"method", "lac|aps", "scores of the prediction sets (default lac)"},
     {"images", "F", "images to calibrate on (default: the validation split of the model's data)"},
     {"labels", "F", "their labels"},
-    {"data", "NAME", "the test images of another data set"},
+    CMD_OPTION_DATA,
     CMD_OPTIONS_PREDICTION,
     CMD_OPTION_GROUP,
     CMD_OPTION_THREADS,

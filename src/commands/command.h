@@ -73,6 +73,11 @@ typedef struct cmd_line {
     {                                                                                                        \
         "no-calibration", NULL, "without the temperature and the sets that bnn calibrate put into the model" \
     }
+#define CMD_OPTION_DATA                                                                                      \
+    {                                                                                                        \
+        "data", "DATA",                                                                                      \
+            "the test images of another data set, .npz file or folder of PNGs, as they are (no data.rotate)" \
+    }
 #define CMD_OPTION_GROUP                                                                                     \
     {                                                                                                        \
         "group", "G", "another group than the model's"                                                       \

@@ -218,8 +218,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
 
 static const cmd_option options[] = {
     {"images", "F", "images from an IDX or .npy file (default: the model's test images)"},
-    {"data", "DATA",
-     "the test images of a data set, .npz file or folder of PNGs, as they are (no data.rotate)"},
+    CMD_OPTION_DATA,
     {"labels", "F", "their labels, checked and otherwise unused"},
     {"out", "FILE", "where to write, NumPy (N,C); (G,N,C) with --orbit; (T,G,N,C) with --each-draw"},
     {"csv", NULL, "CSV instead of NumPy, as is written to a FILE whose name ends in .csv"},

@@ -386,7 +386,7 @@ static const cmd_option options[] = {
     CMD_OPTION_CALIBRATION,
     CMD_OPTION_GROUP,
     {"split", "train|validation|test", "images of the runs' own data (default: test)"},
-    {"data", "NAME", "the test images of another data set, as they are (no data.rotate)"},
+    CMD_OPTION_DATA,
     {"images", "F", "images from an IDX or .npy file, as they are (no data.rotate)"},
     {"labels", "F", "their labels"},
     CMD_OPTION_THREADS,

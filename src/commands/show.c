@@ -254,7 +254,7 @@ static const cmd_option options[] = {
     {"first", "I", "the number of the first in its data set (default 0)"},
     {"images", "F", "images from an IDX or .npy file (default: the model's test images)"},
     {"labels", "F", "their labels, whose bars then have another colour"},
-    {"data", "DATA", "the test images of a data set, .npz file or folder of PNGs"},
+    CMD_OPTION_DATA,
     CMD_OPTIONS_PREDICTION,
     CMD_OPTION_GROUP,
     CMD_OPTION_THREADS,

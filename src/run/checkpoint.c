@@ -42,7 +42,8 @@ static bnn_status restore_tensor(void *context, const bnn_tensor *wanted, bnn_er
         return bnn_fail(error, BNN_BAD_INPUT, "%s: tensor %s: found %zu numbers, expected %zu", file->path,
                         wanted->name, found ? found->count : 0, wanted->count);
     memcpy(wanted->data, found->data, wanted->count * sizeof *wanted->data);
-    return bnn_tensor_check_finite(NULL, wanted, error);
+    if (!bnn_tensor_check_finite(NULL, wanted, error)) return BNN_OK;
+    return bnn_fail_in(error, BNN_BAD_INPUT, file->path);
 }
 
 bnn_status bnn_checkpoint_restore(const bnn_checkpoint *checkpoint, bnn_optimizer *optimizer,

@@ -199,7 +199,7 @@ static bnn_status set_up(run *r, const bnn_config *config, bnn_config *resolved,
     return status;
 }
 
-/* ---- the trigger --------------------------------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------------------------------------ */
 
 /* Why a run cannot go on: what happened, when, where to look for the cause, and what is left of the run. */
 static bnn_status stopped(const run *r, size_t epoch, const char *what, const char *where, bnn_error *error)
@@ -208,6 +208,27 @@ static bnn_status stopped(const run *r, size_t epoch, const char *what, const ch
                     r->at.step, *where ? ": " : "", where,
                     r->checkpointed ? r->directory.checkpoint : "none so far");
 }
+
+/* Predictions, or the memory for them, have failed. */
+static bnn_status unpredictable(const run *r, const char *reason, bnn_error *error)
+{
+    char where[256];
+    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
+    return stopped(r, r->at.epoch + 1, reason, where, error);
+}
+
+/* A figure has become NaN or infinite; `gradient`: that of this step is at hand. */
+static bnn_status diverged(const run *r, size_t epoch, const char *figure, double value, bool gradient,
+                           bnn_error *error)
+{
+    char what[80], where[256];
+    snprintf(what, sizeof what, "%s became %s", figure, bnn_number_text(value, (char[BNN_NUMBER_TEXT]){0}));
+    bnn_locate_divergence(r->model, gradient ? bnn_engine_mu_gradient(r->engine) : NULL,
+                          gradient ? bnn_engine_scale_gradient(r->engine) : NULL, where, sizeof where);
+    return stopped(r, epoch, what, where, error);
+}
+
+/* ---- the trigger --------------------------------------------------------------------------------------- */
 
 static bnn_predict_options validation_options(const run *r)
 {
@@ -220,14 +241,6 @@ static bnn_predict_options validation_options(const run *r)
                                  .purpose = BNN_STREAM_VALIDATION_NOISE,
                                  .threads = r->options->threads,
                                  .stop = r->options->stop};
-}
-
-/* Predictions, or the memory for them, have failed. */
-static bnn_status unpredictable(const run *r, const char *reason, bnn_error *error)
-{
-    char where[256];
-    bnn_locate_divergence(r->model, NULL, NULL, where, sizeof where);
-    return stopped(r, r->at.epoch + 1, reason, where, error);
 }
 
 /* The ELBO at N0 as q is now, on some training images. */
@@ -337,22 +350,9 @@ static void tell_cost(run *r, size_t epoch, size_t steps, double seconds)
         r->options->threads, r->options->threads == 1 ? "" : "s", r->validation ? "; validations apart" : "");
 }
 
-/* ---- failures ------------------------------------------------------------------------------------------ */
-
 static double whole_kl_weight(const run *r, size_t n)
 {
     return isnan(r->config->train.kl_weight) ? 1 / (double)n : r->config->train.kl_weight;
-}
-
-/* A figure has become NaN or infinite; `gradient`: that of this step is at hand. */
-static bnn_status diverged(const run *r, size_t epoch, const char *figure, double value, bool gradient,
-                           bnn_error *error)
-{
-    char what[80], where[256];
-    snprintf(what, sizeof what, "%s became %s", figure, bnn_number_text(value, (char[BNN_NUMBER_TEXT]){0}));
-    bnn_locate_divergence(r->model, gradient ? bnn_engine_mu_gradient(r->engine) : NULL,
-                          gradient ? bnn_engine_scale_gradient(r->engine) : NULL, where, sizeof where);
-    return stopped(r, epoch, what, where, error);
 }
 
 /* ---- what is kept ------------------------------------------------------------------------------------------ */
@@ -664,17 +664,16 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     return status;
 }
 
-const char *const bnn_resume_free_keys[] = {"train.epochs", NULL};
-
-/* Whether a run of one configuration may go on under another. */
+/* Whether a run of one configuration may go on under another: the same, but that train.epochs may have grown. */
 static bnn_status check_same_run(const run *r, const bnn_checkpoint *checkpoint, bnn_error *error)
 {
+    static const char *const free_keys[] = {"train.epochs", NULL};
     bnn_config before;
     char differences[1024];
     const char *path = r->directory.checkpoint;
     bnn_status status = bnn_config_parse(path, checkpoint->config, NULL, 0, bnn_mode_row, &before, error);
     if (status) return status;
-    bnn_config_differences(&before, r->config, bnn_resume_free_keys, differences, sizeof differences);
+    bnn_config_differences(&before, r->config, free_keys, differences, sizeof differences);
     if (*differences)
         return bnn_fail(
             error, BNN_BAD_INPUT,
