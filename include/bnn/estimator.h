@@ -37,7 +37,9 @@ typedef struct bnn_estimator {
     bnn_noise rule;
 
     /* in_noise, out_noise <- the noise of one image: as the rule says in layers whose pixels share weights, else one an
-     * element of input and output. */
+     * element of input and output. `paired`: minus that of out_noise is as good, and of the samples 2k and 2k + 1 of an image the
+     * second has minus the noise of the first where they go through the network together. */
+    bool paired;
     void (*noise)(const bnn_layer *layer, bnn_stream stream, bnn_real *in_noise, bnn_real *out_noise);
 
     /* The same buffers, from that to one an element, in the layouts of the layer's input and output. NULL: it is. */

@@ -117,13 +117,16 @@ typedef struct bnn_unit {
     bnn_real *spread_gradient; /* (parameter_count) <- d loss / d spread of perturbed layers */
     bnn_stream stream;         /* of the estimator's noise */
     size_t views;              /* consecutive images that share that noise: an item's */
+    size_t
+        samples; /* of each image, under noise of their own, one after the other; 0 is 1. More only where all layers that
+                     * take images are perturbed, by normals: they compute once what the samples share */
 } bnn_unit;
 
 /* Starts a unit; what it points to has to stay until bnn_workspace_end. */
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit);
 
-/* Logits (images, classes) of `images` <= block inputs in planar layout; valid until the next call. When the
- * workspace is for training, a backward pass may follow. */
+/* Logits (images, classes) of `images` <= block inputs in planar layout, or of `images` samples of images / unit->samples inputs;
+ * valid until the next call. When the workspace is for training, a backward pass may follow. */
 const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *in, size_t images);
 
 /* Adds to the unit's gradient that of the last forward block, given d loss / d logits (images, classes), which may be

@@ -31,24 +31,40 @@ INLINE mask finish_window(bool pool, bool relu, const vec *values, size_t row, v
     return code;
 }
 
-/* A window's values are means + z sqrt(B), B = variances, but not below `floor`, + `spread_bias`; z at `noise` in rows
- * `noise_row` and columns `noise_column` apart. slopes <- d out / d B. */
-INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const vec *variances, size_t row,
-                                vec bias, vec spread_bias, vec floor, const bnn_real *noise, size_t noise_row,
-                                size_t noise_column, bnn_real *out, bnn_code *codes, bnn_real *slopes)
+/* What all samples of a window have: of B = variances, but not below `floor`, + `spread_bias`, its root and half the inverse of
+ * that. */
+typedef struct deviations {
+    vec root[4], slope[4];
+} deviations;
+
+INLINE deviations window_deviations(bool pool, const vec *variances, size_t row, vec spread_bias, vec floor)
+{
+    deviations d;
+    for (size_t v = 0; v < (pool ? 4 : 1); v++) {
+        const vec variance = larger(floor, variances[v / 2 * row + v % 2]) + spread_bias;
+        const vec inverse = reciprocal_root(variance);
+        d.root[v] = inverse * variance;
+        d.slope[v] = inverse / 2;
+    }
+    return d;
+}
+
+/* A window's values are means + z sqrt(B); z at `noise` in rows `noise_row` and columns `noise_column` apart. slopes <- d out /
+ * d B. */
+INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const deviations *d, size_t row,
+                                vec bias, const bnn_real *noise, size_t noise_row, size_t noise_column,
+                                bnn_real *out, bnn_code *codes, bnn_real *slopes)
 {
     const size_t count = pool ? 4 : 1;
     vec values[4], slope[4];
     for (size_t v = 0; v < count; v++) {
-        const size_t at = v / 2 * row + v % 2;
         const vec z = load(noise + v / 2 * noise_row + v % 2 * noise_column);
-        const vec variance = larger(floor, variances[at]) + spread_bias;
-        slope[v] = z * reciprocal_root(variance);
-        values[v] = means[at] + slope[v] * variance;
+        values[v] = means[v / 2 * row + v % 2] + z * d->root[v];
+        slope[v] = z * d->slope[v];
     }
     const mask code = finish_window(pool, relu, values, 2, bias, out, codes);
     for (size_t v = 1; v < count; v++) slope[0] = choose(code == (lane_integer)v, slope[v], slope[0]);
-    store(slopes, slope[0] / 2);
+    store(slopes, slope[0]);
 }
 
 /* What the variances of sums without their bias are cut off at, so that with it they are `least` at least: rounding may leave a

@@ -201,10 +201,12 @@ static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
     return before_codes(shape, &s) + bnn_code_reals(images * bnn_activation_count(&shape->out));
 }
 
-/* Scratch: a pixel for what lies outside the image, M (or dM), V where it is not saved; with normals M'; with signs those of
- * all tiles, and a plane of V and one of dM with their signs. */
+/* Scratch: a pixel for what lies outside the image, M (or dM), V where it is not saved; with normals the sums by the weights
+ * (tiles, out_stride / LANES, VALUES, LANES), while M and V are those by the spread; with signs those of all tiles, and a plane
+ * of V and one of dM with their signs. */
+enum { VALUES = LENGTH * LENGTH };
 typedef struct buffers {
-    bnn_real *outside, *m, *v, *spread_m;
+    bnn_real *outside, *m, *v, *means;
     bnn_real *in_signs, *out_signs, *signed_v, *signed_m;
 } buffers;
 
@@ -212,7 +214,7 @@ static buffers buffers_in(const tiling *s, bnn_real *scratch)
 {
     buffers b = {.outside = scratch, .m = scratch + s->in_stride};
     b.v = b.m + PLANES * s->m_plane;
-    b.spread_m = b.in_signs = b.v + PLANES * s->v_plane;
+    b.means = b.in_signs = b.v + PLANES * s->v_plane;
     b.signed_v = b.in_signs + s->v_plane;
     b.out_signs = b.signed_v + s->v_plane;
     b.signed_m = b.out_signs + s->m_plane;
@@ -224,7 +226,7 @@ static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
     const tiling s = tiling_of(shape, images);
     const size_t noise[] = {[BNN_NOISE_NONE] = 0,
                             [BNN_NOISE_SIGNS] = 2 * (s.v_plane + s.m_plane),
-                            [BNN_NOISE_NORMALS] = PLANES * s.m_plane};
+                            [BNN_NOISE_NORMALS] = s.tiles * VALUES * s.out_stride};
     return s.in_stride + PLANES * (s.m_plane + s.v_plane) + noise[shape->noise];
 }
 
@@ -324,16 +326,26 @@ INLINE void finish_tile(size_t height, size_t width, const bnn_kernel_shape *sha
                               codes ? codes + i * o->row + j * o->column : NULL);
 }
 
-/* The same with normals, of M and, `spread_m` further on, M'; z of the tile's first value is at `noise`. */
+/* means (VALUES) <- those of the tile of M at `m`. */
+INLINE void keep_means(size_t height, size_t width, const bnn_real *m, size_t m_plane, bnn_real *means)
+{
+    vec tile[LENGTH][LENGTH];
+    output_tile(height, width, m, m_plane, tile);
+    UNROLL
+    for (size_t i = 0; i < height; i++) UNROLL
+    for (size_t j = 0; j < width; j++) store(means + (i * LENGTH + j) * LANES, tile[i][j]);
+}
+
+/* The same as finish_tile() with normals, of the tile of M' at `m`; z of the tile's first value is at `noise`. */
 INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shape *shape, const bnn_real *m,
-                              size_t m_plane, const bnn_real *spread_m, vec bias, vec spread_bias,
+                              size_t m_plane, const bnn_real *kept_means, vec bias, vec spread_bias,
                               const outputs *o, const bnn_real *noise, bnn_real *out, bnn_code *codes,
                               bnn_real *slopes)
 {
     const size_t window = shape->pool ? 2 : 1, noise_row = shape->in.width * o->column;
-    vec means[LENGTH][LENGTH], variances[LENGTH][LENGTH];
-    output_tile(height, width, m, m_plane, means);
-    output_tile(height, width, spread_m, m_plane, variances);
+    const vec *means = (const vec *)kept_means;
+    vec variances[LENGTH][LENGTH];
+    output_tile(height, width, m, m_plane, variances);
     vec least = {0}; /* the rounding of a tile is that of its largest */
     UNROLL
     for (size_t i = 0; i < height; i++) UNROLL
@@ -345,14 +357,17 @@ INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shap
         for (size_t j = 0; j < width / window && j < o->columns; j++) {
             const size_t at = i * o->row + j * o->column;
             const bnn_real *z = noise + window * (i * noise_row + j * o->column);
-            if (shape->pool)
-                finish_noisy_window(true, shape->relu, &means[2 * i][2 * j], &variances[2 * i][2 * j], LENGTH,
-                                    bias, spread_bias, floor, z, noise_row, o->column, out + at, codes + at,
-                                    slopes + at);
-            else
-                finish_noisy_window(false, shape->relu, &means[i][j], &variances[i][j], LENGTH, bias,
-                                    spread_bias, floor, z, noise_row, o->column, out + at, codes + at,
-                                    slopes + at);
+            const vec *mean = means + window * (i * LENGTH + j),
+                      *variance = &variances[window * i][window * j];
+            if (shape->pool) {
+                const deviations d = window_deviations(true, variance, LENGTH, spread_bias, floor);
+                finish_noisy_window(true, shape->relu, mean, &d, LENGTH, bias, z, noise_row, o->column,
+                                    out + at, codes + at, slopes + at);
+            } else {
+                const deviations d = window_deviations(false, variance, LENGTH, spread_bias, floor);
+                finish_noisy_window(false, shape->relu, mean, &d, LENGTH, bias, z, noise_row, o->column,
+                                    out + at, codes + at, slopes + at);
+            }
         }
 }
 
@@ -402,24 +417,38 @@ static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, co
             }
 }
 
+static void transform_means(const tiling *s, const buffers *b)
+{
+    bnn_real *means = b->means;
+    for (size_t n = 0; n < s->images; n++)
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                const bnn_real *from = b->m + tile_number(s, n, y, x) * s->out_stride;
+                for (size_t c = 0; c < s->out_stride; c += LANES, means += VALUES * LANES)
+                    BY_LENGTHS(keep_means, length_y(s, y), length_x(s, x), from + c, s->m_plane, means);
+            }
+}
+
 /* With normals: the first value of tile (y, x) before pooling is at (6 y, 6 x). */
 static void transform_noisy_outputs(const bnn_kernel_shape *shape, const tiling *s, const buffers *b,
                                     const bnn_pass *pass, const kept *k)
 {
     const size_t at_bias = PLANES * (s->u_plane + s->ut_plane);
-    const bnn_real *bias = pass->packed + at_bias, *spread_bias = pass->spread + at_bias;
-    for (size_t n = 0; n < s->images; n++)
+    const bnn_real *bias = pass->packed + at_bias, *spread_bias = pass->spread + at_bias, *means = b->means;
+    for (size_t n = 0; n < s->images; n++) {
+        const bnn_real *image = pass->out_noise + (pass->draw ? 0 : n * bnn_out_noise_count(shape));
+        if (pass->draw) pass->draw(pass->context, n, 1);
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
-                const size_t from = tile_number(s, n, y, x) * s->out_stride;
-                const size_t pixel = (n * shape->in.height + LENGTH * y) * shape->in.width + LENGTH * x;
-                const bnn_real *noise = pass->out_noise + pixel * s->out_stride;
+                const bnn_real *from = b->m + tile_number(s, n, y, x) * s->out_stride;
+                const bnn_real *noise = image + LENGTH * (y * shape->in.width + x) * s->out_stride;
                 const outputs o = outputs_of(shape, s, n, y, x);
-                for (size_t c = 0; c < s->out_stride; c += LANES)
-                    BY_LENGTHS(finish_noisy_tile, length_y(s, y), length_x(s, x), shape, b->m + from + c,
-                               s->m_plane, b->spread_m + from + c, load(bias + c), load(spread_bias + c), &o,
-                               noise + c, pass->out + o.at + c, k->codes + o.at + c, k->slopes + o.at + c);
+                for (size_t c = 0; c < s->out_stride; c += LANES, means += VALUES * LANES)
+                    BY_LENGTHS(finish_noisy_tile, length_y(s, y), length_x(s, x), shape, from + c, s->m_plane,
+                               means, load(bias + c), load(spread_bias + c), &o, noise + c,
+                               pass->out + o.at + c, k->codes + o.at + c, k->slopes + o.at + c);
             }
+    }
 }
 
 static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tiling *s,
@@ -591,14 +620,15 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
         else
             multiply_outputs(shape, &s, &a, v + a.in_at, pass->packed, false, b.m + a.out_at);
     }
-    if (normals) transform_inputs(shape, &s, pass->in[0], true, b.outside, v);
-    for (size_t p = 0; normals && p < PLANES; p++) {
-        const part a = part_of(&s, p);
-        multiply_outputs(shape, &s, &a, v + a.in_at, pass->spread, false, b.spread_m + a.out_at);
-    }
-    if (normals)
+    if (normals) {
+        transform_means(&s, &b);
+        transform_inputs(shape, &s, pass->in[0], true, b.outside, v);
+        for (size_t p = 0; p < PLANES; p++) {
+            const part a = part_of(&s, p);
+            multiply_outputs(shape, &s, &a, v + a.in_at, pass->spread, false, b.m + a.out_at);
+        }
         transform_noisy_outputs(shape, &s, &b, pass, &k);
-    else
+    } else
         transform_outputs(shape, &s, b.m, pass->packed + PLANES * (s.u_plane + s.ut_plane), pass->out,
                           pass->saved ? k.codes : NULL);
 }
