@@ -269,7 +269,8 @@ static void closed_form(const bnn_posterior *q, const bnn_real *x, size_t height
 /* What estimator.h says of local on convolutions, independence of pixels included, in mean and variance of the logits. */
 static void local_draws_pixels_apart(void **state)
 {
-    enum { HEIGHT = 9, WIDTH = 8, COPIES = 64, SAMPLES = 8, STEPS = 40, N = COPIES * SAMPLES * STEPS };
+    enum { HEIGHT = 9, WIDTH = 8, COPIES = 64, SAMPLES = 8, STEPS = 80, N = COPIES * SAMPLES * STEPS };
+    enum { PAIRS = N / 2 }; /* of samples as far above the mean as below */
     const size_t input[] = {1, HEIGHT, WIDTH};
     bnn_real *in = bnn_alloc(COPIES * HEIGHT * WIDTH, sizeof *in);
     uint32_t labels[COPIES] = {0};
@@ -309,7 +310,7 @@ static void local_draws_pixels_apart(void **state)
         closed_form(q, in, HEIGHT, WIDTH, c, &mean, &variance);
         const double found = sum[c] / N, spread = square[c] / N - found * found;
         assert_true(fabs(found - mean) <= 4.5 * sqrt(variance / N));
-        assert_close(spread, variance, 4.5 * sqrt(2.0 / N), 0);
+        assert_close(spread, variance, 4.5 * sqrt(2.0 / PAIRS), 0);
     }
     bnn_engine_free(engine);
     bnn_posterior_free(q);

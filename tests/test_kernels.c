@@ -106,7 +106,22 @@ typedef struct trial {
     bnn_real *in[2], *parameter, *out_gradient;
     bnn_real *out, *in_gradient[2], *parameter_gradient;
     bnn_real *spread, *spread_gradient, *in_noise, *out_noise; /* with noise, else NULL */
+    size_t samples; /* of each input, of which there are then fewer; 0 is 1 */
+    bool drawn;     /* the kernel asks for the noise */
 } trial;
+
+/* What a kernel that asks for noise is given: bnn_pass.draw. */
+typedef struct giver {
+    const bnn_real *from; /* (images, count) */
+    bnn_real *to;         /* (samples, count) */
+    size_t count;
+} giver;
+
+static void give_noise(void *context, size_t n, size_t images)
+{
+    const giver *g = context;
+    memcpy(g->to, g->from + n * g->count, images * g->count * sizeof *g->to);
+}
 
 /* A spread as the weights are, and of normals their squares; noise of every image. */
 static void add_noise(const bnn_kernel_shape *shape, size_t images, trial *t)
@@ -194,7 +209,8 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
     bnn_real *saved = garbage(bnn_kernel_saved_count(kernel, shape, block));
     bnn_real *scratch = garbage(bnn_kernel_scratch_count(kernel, shape, block));
     bnn_real *gradient = reals(t->out_count);
-    const size_t spread_count = shape->noise ? packed_count : 0;
+    const size_t spread_count = shape->noise ? packed_count : 0, samples = t->samples ? t->samples : 1;
+    bnn_real *noise = garbage(samples * bnn_out_noise_count(shape));
     bnn_real *spread = garbage(spread_count), *spread_gradient = garbage(spread_count);
     if (!is_tested(kernel)) tested[tested_count++] = kernel;
     memcpy(gradient, t->out_gradient, t->out_count * sizeof *gradient);
@@ -207,22 +223,29 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
     if (shape->noise) pack_in_parts(kernel, shape, t->spread, t->weights, spread);
     for (size_t first = 0; first < images; first += block) {
         const size_t n = images - first < block ? images - first : block;
-        const size_t in = first * bnn_activation_count(&shape->in),
+        const size_t in = first / samples * bnn_activation_count(&shape->in),
                      out = first * bnn_activation_count(&shape->out);
+        giver given = {.to = noise, .count = bnn_out_noise_count(shape)};
+        if (shape->noise) given.from = t->out_noise + first * given.count;
         const bnn_pass pass = {
             .images = n,
+            .samples = t->samples,
+            .draw = t->drawn ? give_noise : NULL,
+            .context = &given,
             .packed = packed,
             .in = {t->in[0] + in, t->in[1] + in},
             .out = t->out + out,
             .saved = backward ? saved : NULL,
             .scratch = scratch,
             .out_gradient = gradient + out,
-            .in_gradient = {t->in_gradient[0] + in, t->in_gradient[1] + in},
+            .in_gradient = {samples > 1 ? NULL : t->in_gradient[0] + in, t->in_gradient[1] + in},
             .packed_gradient = packed_gradient,
             .spread = spread,
             .spread_gradient = spread_gradient,
             .in_noise = shape->noise ? t->in_noise + first * bnn_in_noise_count(shape) : NULL,
-            .out_noise = shape->noise ? t->out_noise + first * bnn_out_noise_count(shape) : NULL,
+            .out_noise = t->drawn       ? noise
+                         : shape->noise ? given.from
+                                        : NULL,
             .add = first > 0};
         kernel->forward(shape, &pass);
         if (backward) kernel->backward(shape, &pass);
@@ -234,6 +257,7 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
         memcpy(t->parameter_gradient, packed_gradient, packed_count * sizeof *packed_gradient);
     if (shape->noise)
         kernel->unpack_gradient(shape, spread_gradient, t->spread_gradient, t->spread_gradient + t->weights);
+    free(noise);
     free(spread);
     free(spread_gradient);
     free(gradient);
@@ -487,10 +511,18 @@ static void run_noise_naive(const bnn_kernel_shape *shape, trial *t, size_t imag
     free(b_gradient), free(gradient), free(values), free(b), free(phi_gradient), free(phi);
 }
 
-static void compare_noise(const bnn_kernel_shape *shape, size_t images, size_t parts)
+/* `samples` of each input; by kernels that ask for their noise where it is `drawn`. */
+static void compare_noise(const bnn_kernel_shape *shape, size_t images, size_t parts, size_t samples,
+                          bool drawn)
 {
     trial expected = trial_of(shape, images), found = trial_of(shape, images);
     const double terms = sqrt((double)(images * shape->out.height * shape->out.width));
+    const size_t in_count = bnn_activation_count(&shape->in);
+    found.samples = samples;
+    found.drawn = drawn;
+    for (size_t n = 0; n < images; n++)
+        memcpy(expected.in[0] + n * in_count, found.in[0] + n / samples * in_count,
+               in_count * sizeof(bnn_real));
     run_noise_naive(shape, &expected, images);
     memcpy(found.out_gradient, expected.out_gradient, found.out_count * sizeof *found.out_gradient);
     for (const bnn_kernel *const *kernel = bnn_conv_kernels; *kernel; kernel++) {
@@ -498,8 +530,9 @@ static void compare_noise(const bnn_kernel_shape *shape, size_t images, size_t p
         const char *which = describe(shape, (*kernel)->name, images);
         run(*kernel, shape, &found, images, parts, true);
         assert_same("out", which, found.out, expected.out, found.out_count, 1e-3);
-        assert_same("in_gradient", which, found.in_gradient[0], expected.in_gradient[0], found.in_count,
-                    1e-3);
+        if (samples == 1)
+            assert_same("in_gradient", which, found.in_gradient[0], expected.in_gradient[0], found.in_count,
+                        1e-3);
         assert_same("weight_gradient", which, found.parameter_gradient, expected.parameter_gradient,
                     found.weights, terms);
         assert_same("bias_gradient", which, found.parameter_gradient + found.weights,
@@ -563,8 +596,16 @@ static void noise(void **state)
                         bnn_kernel_shape shape = conv_shape(layouts[l], channels[i], channels[o], sizes[s][0],
                                                             sizes[s][1], 3, turn * 5 % 8);
                         shape.noise = rules[r];
-                        compare_noise(&shape, 3, 1 + turn % 2);
+                        compare_noise(&shape, 3, 1 + turn % 2, 1, r > 0 && turn % 3 == 0);
                     }
+    for (size_t i = 0; i < 2; i++) /* samples share planar inputs */
+        for (size_t o = 0; o < 4; o++)
+            for (size_t s = 0; s < 4; s++, turn++) {
+                bnn_kernel_shape shape = conv_shape(layouts[0], channels[i], channels[o], sizes[s][0],
+                                                    sizes[s][1], 3, turn * 5 % 8);
+                shape.noise = BNN_NOISE_NORMALS;
+                compare_noise(&shape, 6, 1 + turn % 2, 3, turn % 3 > 0);
+            }
     for (size_t r = 0; r < 2; r++) { /* no other kernel takes them */
         bnn_kernel_shape shape = conv_shape(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 3, 3);
         shape.noise = rules[r];

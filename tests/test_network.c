@@ -607,7 +607,8 @@ static void expansion_asks_for_a_scale(void **state)
     bnn_group_free(group);
 }
 
-/* Every row: what it has to say, and that parameters come with all that is asked of them. */
+/* Every row: what it has to say, that parameters come with all that is asked of them, and that spreads are drawn where it says
+ * so. */
 static void rows_are_whole(void **state)
 {
     (void)state;
@@ -625,6 +626,11 @@ static void rows_are_whole(void **state)
         assert_ptr_equal(bnn_estimator_find(row->row.name), row);
         assert_true(!row->perturbs || (row->spread && row->pull_back && row->noise && row->phi &&
                                        row->phi_adjoint && row->psi && row->psi_adjoint));
+        if (!row->spread) continue;
+        const bnn_real sigma = (bnn_real)0.5, eps[2] = {1, 2};
+        bnn_real spread[2];
+        for (size_t i = 0; i < 2; i++) row->spread(1, &sigma, &eps[i], &spread[i]);
+        assert_int_equal(row->drawn, spread[0] < spread[1]);
     }
 }
 

@@ -357,13 +357,32 @@ static void weights_are_independent(void **state)
     trainer_free(&t);
 }
 
+/* The first samples of each pair; the second ones are minus those. */
+static void fill_pairs(void *context, uint64_t replicate, bnn_real *x)
+{
+    trainer *t = context;
+    const size_t each = t->options.items * CLASSES;
+    bnn_real *all = test_zeros(t->options.samples * each);
+    fill_logits(t, replicate, all);
+    for (size_t s = 0; s < t->options.samples; s++)
+        for (size_t i = 0; i < each; i++)
+            if (s % 2 == 0)
+                x[s / 2 * each + i] = all[s * each + i];
+            else
+                assert_true(all[s * each + i] == -all[(s - 1) * each + i]);
+    free(all);
+}
+
 /* With mu = 0 and sigma = 1, black images show the noise itself. */
 static void local_noise_is_independent(void **state)
 {
-    const bnn_engine_options options = {
-        .samples = SAMPLES, .items = ITEMS, .views = 1, .estimator = &bnn_estimator_local, .threads = 1};
+    const bnn_engine_options options = {.samples = 2 * SAMPLES - 1,
+                                        .items = ITEMS,
+                                        .views = 1,
+                                        .estimator = &bnn_estimator_local,
+                                        .threads = 1};
     trainer t = test_trainer(&linear_spec, options, 0, 1);
-    const layout noise = {"local noise", SAMPLES * ITEMS * CLASSES, REPLICATES / 2, 0, fill_logits, &t};
+    const layout noise = {"local noise", SAMPLES * ITEMS * CLASSES, REPLICATES / 2, 0, fill_pairs, &t};
     (void)state;
     check_independence(&noise);
     trainer_free(&t);

@@ -3,7 +3,7 @@
  *     mean_batch( -1/S sum_s log p(y | x, w_s) ) + beta KL(q || p)
  * with respect to mu and rho or sigma (src/README.md; Blundell et al. 2015, section 3.2).
  *
- * Work is cut into units (Monte-Carlo sample x chunk of the batch), the same whatever the number of threads;
+ * Work is cut into units (Monte-Carlo samples x chunk of the batch), the same whatever the number of threads;
  * units of a sample share its packed weights, each unit has a gradient of its own, and units are added up in
  * one fixed order, so results are bit-identical for any number of threads. Nothing is allocated in a step. */
 #ifndef BNN_ENGINE_H

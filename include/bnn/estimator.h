@@ -25,7 +25,9 @@ typedef struct bnn_estimator {
     /* Whether it perturbs the layer; others have their weights drawn. NULL: none. The rest is NULL then. */
     bool (*perturbs)(const bnn_layer *layer);
 
-    /* Of n parameters: spread <-, and sigma_gradient += d loss / d sigma through it. */
+    /* Of n parameters: spread <-, and sigma_gradient += d loss / d sigma through it. `drawn`: eps matters to them; else all
+     * samples of a step have the same spread. */
+    bool drawn;
     void (*spread)(size_t n, const bnn_real *sigma, const bnn_real *eps, bnn_real *spread);
     void (*pull_back)(size_t n, const bnn_real *sigma, const bnn_real *eps, const bnn_real *spread_gradient,
                       bnn_real *sigma_gradient);
@@ -35,7 +37,9 @@ typedef struct bnn_estimator {
     bnn_noise rule;
 
     /* in_noise, out_noise <- the noise of one image: as the rule says in layers whose pixels share weights, else one an
-     * element of input and output. */
+     * element of input and output. `paired`: minus that of out_noise is as good, and of the samples 2k and 2k + 1 of an image the
+     * second has minus the noise of the first where they go through the network together. */
+    bool paired;
     void (*noise)(const bnn_layer *layer, bnn_stream stream, bnn_real *in_noise, bnn_real *out_noise);
 
     /* The same buffers, from that to one an element, in the layouts of the layer's input and output. NULL: it is. */

@@ -63,6 +63,15 @@ typedef struct bnn_pass {
     const bnn_real *spread;               /* packed */
     const bnn_real *in_noise, *out_noise; /* (images, bnn_in_noise_count or bnn_out_noise_count) */
 
+    /* Normals may be drawn when they are wanted, while they are in the cache: NULL, or out_noise (1, ...) <- that of image n; or,
+     * where there are samples, (samples, ...) that of as many images from the n-th on. Images come in order, forward alone. */
+    void (*draw)(void *context, size_t n, size_t images);
+    void *context;
+
+    /* Normals and planar inputs: samples of each input, under noise of their own; 0 is 1. `images` are then samples, those of an
+     * input in a row, and there are images / samples inputs. Nobody asks for the gradient of inputs of several samples. */
+    size_t samples;
+
     /* Backward alone. */
     bnn_real *out_gradient;                /* d loss / d out; may be overwritten */
     bnn_real *in_gradient[BNN_MAX_INPUTS]; /* <- d loss / d in; NULL where nobody asks for it */
@@ -104,7 +113,7 @@ typedef struct bnn_kernel {
 
     void (*forward)(const bnn_kernel_shape *shape, const bnn_pass *pass);
 
-    /* Of the block that forward() saw last with this `saved`. */
+    /* Of the block that forward() saw last with this `saved`, of which it may overwrite what it needs no more: once. */
     void (*backward)(const bnn_kernel_shape *shape, const bnn_pass *pass);
 
     /* weight_gradient, bias_gradient <- the packed gradient, which is in a form of packed_count reals of the kernel's own

@@ -94,8 +94,8 @@ typedef struct bnn_workspace_options {
 
 /* The number of images in a block, of options->block at most: for conv networks 4 to 8, as many as keep the largest layer's
  * buffers in the second-level cache; in training up to 16 where the weights, which every block reads, are larger than those
- * buffers, and 16 where an estimator perturbs layers, which they go through in parts; for an mlp, whose products want many
- * rows, options->block. Above it only to be a multiple of `views` (>= 1). */
+ * buffers, as often where an estimator perturbs layers and so doubles their weights; for an mlp, whose products want many rows,
+ * options->block. Above it only to be a multiple of `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, const bnn_workspace_options *options, size_t views);
 
 /* BNN_BAD_INPUT when no layer has a kernel of the set that runs here, or when the network is not complete. */
@@ -124,13 +124,16 @@ typedef struct bnn_unit {
     bnn_real *spread_gradient; /* (parameter_count) <- d loss / d spread of perturbed layers */
     bnn_stream stream;         /* of the estimator's noise */
     size_t views;              /* consecutive images that share that noise: an item's */
+    size_t
+        samples; /* of each image, under noise of their own, one after the other; 0 is 1. More only where all layers that
+                     * take images are perturbed, by normals: they compute once what the samples share */
 } bnn_unit;
 
 /* Starts a unit; what it points to has to stay until bnn_workspace_end. */
 void bnn_workspace_begin(bnn_workspace *workspace, const bnn_unit *unit);
 
-/* Logits (images, classes) of `images` <= block inputs in planar layout; valid until the next call. When the
- * workspace is for training, a backward pass may follow. */
+/* Logits (images, classes) of `images` <= block inputs in planar layout, or of `images` samples of images / unit->samples inputs;
+ * valid until the next call. When the workspace is for training, a backward pass may follow. */
 const bnn_real *bnn_workspace_forward(bnn_workspace *workspace, const bnn_real *in, size_t images);
 
 /* The first layer whose activations in the last forward block are not all finite, or NULL; of layers that run together, the

@@ -88,6 +88,7 @@ const bnn_estimator bnn_estimator_flipout = {
     .shares_draws = true,
     .normal = true,
     .perturbs = perturbs,
+    .drawn = true,
     .spread = spread,
     .pull_back = pull_back,
     .rule = BNN_NOISE_SIGNS,

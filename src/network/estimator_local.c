@@ -72,6 +72,7 @@ const bnn_estimator bnn_estimator_local = {
     .spread = spread,
     .pull_back = pull_back,
     .rule = BNN_NOISE_NORMALS,
+    .paired = true,
     .noise = noise,
     .phi = phi,
     .phi_adjoint = phi_adjoint,

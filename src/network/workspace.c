@@ -164,28 +164,32 @@ bnn_status bnn_workspace_reserve(const bnn_workspace *workspace, size_t threads,
 size_t bnn_network_block(const bnn_network *network, const bnn_workspace_options *options, size_t views)
 {
     const size_t cache = (size_t)3 << 19; /* bytes; fixed, so that results are the same on every machine */
-    size_t largest = 0, buffers = 0, packed = 0, images = options->block;
-    bool perturbed = false;
+    size_t largest = 0, buffers = 0, packed = 0, images = options->block, most = 16;
     bnn_kernel_shape shape;
     for (size_t l = 0, together; l < network->layer_count; l += together) {
-        const bnn_layer_type *type = network->layers[l].type;
+        const bnn_layer *layer = &network->layers[l];
+        const bool perturbed = options->train && bnn_estimator_perturbs(options->estimator, layer);
         together = bnn_network_fused(network, l, &shape);
-        if (!type->small_blocks) continue;
-        perturbed =
-            perturbed || (options->train && bnn_estimator_perturbs(options->estimator, &network->layers[l]));
-        const bnn_kernel *kernel = bnn_kernel_of_set(type->kernels, &shape, NULL);
+        if (!layer->type->small_blocks) continue;
+        if (perturbed) shape.noise = options->estimator->rule;
+        const bnn_kernel *kernel = bnn_kernel_of_set(layer->type->kernels, &shape, NULL);
+        if (!kernel) { /* it runs twice, without noise */
+            shape.noise = BNN_NOISE_NONE;
+            kernel = bnn_kernel_of_set(layer->type->kernels, &shape, NULL);
+        }
         const size_t count =
             bnn_kernel_saved_count(kernel, &shape, 1) + bnn_kernel_scratch_count(kernel, &shape, 1);
         largest = larger(largest, count);
         buffers += count;
-        packed += bnn_kernel_packed_count(kernel, &shape);
+        packed += (perturbed ? 4 : 1) * bnn_kernel_packed_count(kernel, &shape);
+        if (perturbed) most = 32;
     }
     if (largest > 0) {
         images = cache / (largest * sizeof(bnn_real));
         if (images < 4) images = 4;
         if (images > 8) images = 8;
         if (options->train && images < packed / buffers) images = packed / buffers;
-        if (images > 16 || perturbed) images = 16;
+        if (images > most) images = most;
         if (images > options->block) images = options->block;
     }
     images -= images % views;

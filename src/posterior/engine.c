@@ -17,15 +17,16 @@ struct bnn_engine {
     const bnn_posterior *posterior;
     bnn_engine_options options;
     size_t count, classes, in_count; /* parameters; reals an image */
-    size_t chunks, units, block;     /* block: images at a time */
+    size_t draws;                    /* of weights: the samples, or 1 that they share */
+    size_t groups, chunks, units;    /* units: (groups of samples, chunks of items) */
+    size_t block;                    /* images at a time, of all samples of a group */
     bnn_workspace **workspaces;      /* (threads) */
     bnn_sampler *sampler;
-    bnn_real *noise, *weights;  /* (samples, count) */
+    bnn_real *noise, *weights;  /* (draws, count) */
     bnn_real *unit_gradient;    /* (units, count) d loss / d w */
-    bnn_real *spread;           /* (samples, count) of the weights of perturbed layers */
+    bnn_real *spread;           /* (draws, count) of the weights of perturbed layers */
     size_t packed_count, parts; /* of a draw's packed weights */
-    bnn_real
-        *packed; /* (samples, packed_count) or, where a unit is a whole sample, (threads, packed_count) */
+    bnn_real *packed; /* (draws, packed_count) or, where each unit has its draw, (threads, packed_count) */
     bnn_real *unit_spread_gradient; /* (units, count) */
     bnn_stream stream;              /* of the step's estimator noise */
     double *kl_factors;             /* (layers) */
@@ -53,25 +54,69 @@ static bool perturbs(const bnn_engine_options *options)
     return options->estimator && options->estimator->perturbs;
 }
 
+/* The draws of S samples: 1 where no layer has one. */
+static size_t draws_of(const bnn_network *network, const bnn_engine_options *o)
+{
+    if (!perturbs(o) || o->estimator->drawn) return o->samples;
+    for (size_t l = 0; l < network->layer_count; l++)
+        if (network->layers[l].bias_count > 0 && !bnn_estimator_perturbs(o->estimator, &network->layers[l]))
+            return o->samples;
+    return 1;
+}
+
+/* Whether samples may go through the network together, so that its first layers compute what they share once: that is so where
+ * they differ by the noise of pre-activations alone, and nothing but such layers takes images. */
+static bool go_together(const bnn_network *network, const bnn_engine_options *o)
+{
+    if (!perturbs(o) || draws_of(network, o) > 1 || o->views > 1) return false;
+    for (size_t l = 0; l < network->layer_count; l++)
+        for (size_t i = 0; i < network->layers[l].type->inputs; i++)
+            if (network->layers[l].inputs[i] == BNN_IMAGES && network->layers[l].bias_count == 0)
+                return false;
+    return true;
+}
+
+/* The first sample of a group; of group `groups`, the end. Groups of several have an even one first: estimators pair them. */
+static size_t first_of(const bnn_engine *engine, size_t group)
+{
+    const size_t samples = engine->options.samples, first = group * samples / engine->groups;
+    return engine->groups < samples && first < samples ? first / 2 * 2 : first;
+}
+
+static size_t largest_group(const bnn_engine *engine)
+{
+    size_t most = 0;
+    for (size_t g = 0; g < engine->groups; g++) {
+        const size_t samples = first_of(engine, g + 1) - first_of(engine, g);
+        if (samples > most) most = samples;
+    }
+    return most;
+}
+
 /* Whether several units share a draw. */
 static bool shares_draws(const bnn_engine *engine)
 {
-    return engine->chunks > 1;
+    return engine->units > engine->draws;
+}
+
+static size_t draw_of(const bnn_engine *engine, size_t sample)
+{
+    return sample % engine->draws;
 }
 
 static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
 {
     const bnn_engine_options *o = &engine->options;
     const size_t all = engine->count, rows = o->items * o->views;
-    const size_t packings = shares_draws(engine) ? o->samples : (size_t)o->threads;
+    const size_t packings = shares_draws(engine) ? engine->draws : (size_t)o->threads;
     const struct {
         bnn_real **array;
         size_t count;
     } wanted[] = {
-        {&engine->noise, o->samples * all},
-        {&engine->weights, o->samples * all},
+        {&engine->noise, engine->draws * all},
+        {&engine->weights, engine->draws * all},
         {&engine->unit_gradient, engine->units * all},
-        {&engine->spread, perturbs(o) ? o->samples * all : 0},
+        {&engine->spread, perturbs(o) ? engine->draws * all : 0},
         {&engine->unit_spread_gradient, perturbs(o) ? engine->units * all : 0},
         {&engine->packed, packings * engine->packed_count},
         {&engine->mu_gradient, all},
@@ -108,15 +153,19 @@ static bnn_workspace_options workspace_options(const bnn_engine_options *o, size
         .block = block, .train = true, .estimator = o->estimator, .kernels = o->kernels};
 }
 
-static size_t chunks_for(const bnn_network *network, const bnn_engine_options *o)
+/* Groups of samples, each about as large as a block of images; and chunks of items. */
+static void cut_work(const bnn_network *network, bnn_engine *engine)
 {
+    const bnn_engine_options *o = &engine->options;
     const bnn_workspace_options unit = workspace_options(o, UNIT_BLOCK);
-    const size_t blocks = o->items * o->views / bnn_network_block(network, &unit, o->views);
-    size_t units = o->samples * blocks;
+    const size_t block = bnn_network_block(network, &unit, o->views);
+    size_t units = o->samples * (o->items * o->views / block);
     if (units < LEAST_UNITS) units = LEAST_UNITS;
     if (units > MOST_UNITS) units = MOST_UNITS;
-    const size_t chunks = (units + o->samples - 1) / o->samples;
-    return chunks < o->items ? chunks : o->items;
+    engine->groups = go_together(network, o) ? (o->samples + block - 1) / block : o->samples;
+    engine->chunks = engine->groups < o->samples ? units : (units + o->samples - 1) / o->samples;
+    if (engine->chunks > o->items) engine->chunks = o->items;
+    engine->units = engine->groups * engine->chunks;
 }
 
 bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_options *options,
@@ -131,11 +180,12 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->count = posterior->count;
     result->classes = network->spec.classes;
     result->in_count = bnn_network_in_count(network);
-    result->chunks = chunks_for(network, options);
-    result->units = options->samples * result->chunks;
-    const size_t largest_chunk = (options->items + result->chunks - 1) / result->chunks * options->views;
-    bnn_workspace_options workspace = workspace_options(options, largest_chunk);
-    workspace.block = bnn_network_block(network, &workspace, options->views);
+    result->draws = draws_of(network, options);
+    cut_work(network, result);
+    const size_t group = largest_group(result);
+    const size_t chunk = (options->items + result->chunks - 1) / result->chunks;
+    bnn_workspace_options workspace = workspace_options(options, group * chunk * options->views);
+    workspace.block = bnn_network_block(network, &workspace, group * options->views);
     result->block = workspace.block;
 
     bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
@@ -202,7 +252,7 @@ static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
     bnn_sampler *sampler = engine->sampler;
-    const size_t samples = engine->options.samples, count = engine->count;
+    const size_t draws = engine->draws, count = engine->count;
     const bool tied = engine->posterior->ties;
 #pragma omp parallel num_threads(engine->options.threads)
     {
@@ -210,7 +260,7 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
         for (size_t r = 0; r < sampler->run_count; r++) {
             const bnn_run *part = &sampler->runs[r];
             bnn_sampler_refresh(sampler, part);
-            for (size_t s = 0; s < samples; s++) {
+            for (size_t s = 0; s < draws; s++) {
                 const size_t at = s * count + part->from;
                 for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT)
                     __builtin_prefetch(engine->weights + at + j, 1); /* while noise is made */
@@ -221,7 +271,7 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
         }
 #pragma omp for schedule(static)
         for (size_t r = 0; r < (tied ? sampler->run_count : 0); r++)
-            for (size_t s = 0; s < samples; s++) {
+            for (size_t s = 0; s < draws; s++) {
                 bnn_sampler_tie(sampler, &sampler->runs[r], engine->noise + s * count);
                 draw_weights(engine, &sampler->runs[r], s);
             }
@@ -232,28 +282,29 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
 void bnn_engine_centre(bnn_engine *engine)
 {
     bnn_sampler *sampler = engine->sampler;
-    memset(engine->noise, 0, engine->options.samples * engine->count * sizeof *engine->noise);
+    memset(engine->noise, 0, engine->draws * engine->count * sizeof *engine->noise);
 #pragma omp parallel for num_threads(engine->options.threads) schedule(static)
     for (size_t r = 0; r < sampler->run_count; r++) {
         bnn_sampler_refresh(sampler, &sampler->runs[r]);
-        for (size_t s = 0; s < engine->options.samples; s++) draw_weights(engine, &sampler->runs[r], s);
+        for (size_t s = 0; s < engine->draws; s++) draw_weights(engine, &sampler->runs[r], s);
     }
 }
 
 void bnn_engine_set_noise(bnn_engine *engine, size_t sample, const bnn_real *eps)
 {
-    memcpy(engine->noise + sample * engine->count, eps, engine->count * sizeof *eps);
+    const size_t draw = draw_of(engine, sample);
+    memcpy(engine->noise + draw * engine->count, eps, engine->count * sizeof *eps);
     for (size_t r = 0; r < engine->sampler->run_count; r++) {
         bnn_sampler_refresh(engine->sampler, &engine->sampler->runs[r]);
-        draw_weights(engine, &engine->sampler->runs[r], sample);
+        draw_weights(engine, &engine->sampler->runs[r], draw);
     }
 }
 
-/* One part of a sample's packed weights. */
-static void pack_part(bnn_engine *engine, size_t s, size_t part, bnn_real *packed)
+/* One part of a draw's packed weights. */
+static void pack_part(bnn_engine *engine, size_t draw, size_t part, bnn_real *packed)
 {
-    const bnn_real *spread = perturbs(&engine->options) ? engine->spread + s * engine->count : NULL;
-    bnn_workspace_pack(engine->workspaces[0], part, engine->weights + s * engine->count, spread, packed);
+    const bnn_real *spread = perturbs(&engine->options) ? engine->spread + draw * engine->count : NULL;
+    bnn_workspace_pack(engine->workspaces[0], part, engine->weights + draw * engine->count, spread, packed);
 }
 
 /* Keeps the first layer of a unit's blocks with an activation that is not finite. */
@@ -278,66 +329,82 @@ const bnn_layer *bnn_engine_anomaly(const bnn_engine *engine, bnn_real *value)
     return first;
 }
 
-/* Forward and backward of one sample over one chunk of the batch. */
+/* The losses of `count` items from the i-th on under `samples` samples from s on, whose logits (items, samples, views, classes)
+ * are given; gradient <- that of them. */
+static void find_losses(bnn_engine *engine, size_t s, size_t samples, size_t i, size_t count,
+                        const uint32_t *labels, const bnn_real *logits, bnn_real *gradient)
+{
+    const bnn_engine_options *o = &engine->options;
+    const size_t row = o->views * engine->classes;
+    const double scale = 1 / (double)(o->samples * o->items);
+    for (size_t k = 0; k < count * samples; k++, logits += row, gradient += row) {
+        const size_t item = i + k / samples, at = (s + k % samples) * o->items + item;
+        memcpy(engine->logits + at * row, logits, row * sizeof *logits);
+        engine->nll[at] = bnn_objective(o->average, logits, o->views, engine->classes, labels[item],
+                                        scale * engine->item_weights[item], gradient,
+                                        engine->probabilities + at * engine->classes);
+    }
+}
+
+/* Forward and backward of one group of samples over one chunk of the batch. */
 static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const uint32_t *labels, int thread)
 {
     const bnn_engine_options *o = &engine->options;
-    const size_t s = unit / engine->chunks, chunk = unit % engine->chunks, classes = engine->classes;
+    const size_t group = unit / engine->chunks, chunk = unit % engine->chunks;
+    const size_t s = first_of(engine, group), samples = first_of(engine, group + 1) - s,
+                 draw = draw_of(engine, s);
     const size_t first = chunk * o->items / engine->chunks, end = (chunk + 1) * o->items / engine->chunks;
-    const size_t step = engine->block / o->views;
-    const double scale = 1 / (double)(o->samples * o->items);
+    const size_t most = engine->block / (samples * o->views), blocks = (end - first + most - 1) / most;
     bnn_workspace *workspace = engine->workspaces[thread];
-    bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * classes;
-    bnn_real *packed = engine->packed + (shares_draws(engine) ? s : (size_t)thread) * engine->packed_count;
+    bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * engine->classes;
+    bnn_real *packed = engine->packed + (shares_draws(engine) ? draw : (size_t)thread) * engine->packed_count;
 
     for (size_t part = 0; part < (shares_draws(engine) ? 0 : engine->parts); part++)
-        pack_part(engine, s, part, packed);
-    bnn_unit work = {.weights = engine->weights + s * engine->count,
+        pack_part(engine, draw, part, packed);
+    bnn_unit work = {.weights = engine->weights + draw * engine->count,
                      .packed = packed,
                      .gradient = engine->unit_gradient + unit * engine->count,
-                     .views = o->views};
+                     .views = o->views,
+                     .samples = samples};
     if (perturbs(o)) {
-        work.spread = engine->spread + s * engine->count;
+        work.spread = engine->spread + draw * engine->count;
         work.spread_gradient = engine->unit_spread_gradient + unit * engine->count;
         work.stream =
             bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE, engine->stream.sequence, unit, 0);
     }
     if (o->detect_anomaly) engine->anomaly[unit] = NULL;
     bnn_workspace_begin(workspace, &work);
-    for (size_t i = first; i < end; i += step) {
-        const size_t items = end - i < step ? end - i : step, rows = items * o->views;
-        const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count, rows);
+    for (size_t block = 0, i = first; block < blocks; block++) {
+        const size_t next = first + (block + 1) * (end - first) / blocks, items = next - i;
+        const bnn_real *logits = bnn_workspace_forward(workspace, in + i * o->views * engine->in_count,
+                                                       items * samples * o->views);
         if (o->detect_anomaly) look_for_anomaly(engine, unit, workspace);
-        memcpy(engine->logits + (s * o->items + i) * o->views * classes, logits,
-               rows * classes * sizeof *logits);
-        for (size_t k = 0; k < items; k++)
-            engine->nll[s * o->items + i + k] =
-                bnn_objective(o->average, logits + k * o->views * classes, o->views, classes, labels[i + k],
-                              scale * engine->item_weights[i + k], gradient + k * o->views * classes,
-                              engine->probabilities + (s * o->items + i + k) * classes);
+        find_losses(engine, s, samples, i, items, labels, logits, gradient);
         bnn_workspace_backward(workspace, gradient);
+        i = next;
     }
     bnn_workspace_end(workspace);
 }
 
-/* The sum of a sample's chunks over one run of parameters, left in the first chunk's array. */
-static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t s, const bnn_run *part)
+/* The sum of a group's chunks over one run of parameters, left in the first chunk's array. */
+static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t group, const bnn_run *part)
 {
-    bnn_real *sum = units + s * engine->chunks * engine->count + part->from;
+    bnn_real *sum = units + group * engine->chunks * engine->count + part->from;
     for (size_t c = 1; c < engine->chunks; c++)
         for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
     return sum;
 }
 
 /* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through the spread. */
-static void pull_back_perturbed(const bnn_engine *engine, size_t s, const bnn_run *part,
+static void pull_back_perturbed(const bnn_engine *engine, size_t group, const bnn_run *part,
                                 bnn_real *mu_gradient, bnn_real *sigma_gradient)
 {
-    const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, s, part);
-    const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, s, part);
+    const size_t draw = draw_of(engine, first_of(engine, group));
+    const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, group, part);
+    const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, group, part);
     for (size_t j = 0; j < part->count; j++) mu_gradient[j] += mean[j];
     engine->options.estimator->pull_back(part->count, engine->sampler->sigma + part->from,
-                                         engine->noise + s * engine->count + part->from, spread,
+                                         engine->noise + draw * engine->count + part->from, spread,
                                          sigma_gradient);
 }
 
@@ -361,12 +428,12 @@ static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
     beta *= engine->kl_factors[part->layer];
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(scale_gradient, 0, part->count * sizeof *scale_gradient);
-    for (size_t s = 0; s < engine->options.samples; s++) {
+    for (size_t g = 0; g < engine->groups; g++) {
         if (perturbed)
-            pull_back_perturbed(engine, s, part, mu_gradient, scale_gradient);
-        else
-            family->pull_back(&slice, engine->noise + s * engine->count + part->from,
-                              sum_chunks(engine, engine->unit_gradient, s, part), mu_gradient,
+            pull_back_perturbed(engine, g, part, mu_gradient, scale_gradient);
+        else /* a group is a sample */
+            family->pull_back(&slice, engine->noise + g * engine->count + part->from,
+                              sum_chunks(engine, engine->unit_gradient, g, part), mu_gradient,
                               scale_gradient);
     }
     if (engine->options.likelihood_only)
@@ -402,7 +469,7 @@ static bnn_step summarise(const bnn_engine *engine, const uint32_t *labels)
 
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta)
 {
-    const size_t shared = shares_draws(engine) ? engine->options.samples * engine->parts : 0;
+    const size_t shared = shares_draws(engine) ? engine->draws * engine->parts : 0;
 #pragma omp parallel num_threads(engine->options.threads)
     {
 #pragma omp for schedule(dynamic, 1)

@@ -1,7 +1,8 @@
 /* Direct 3 x 3 convolution of a planar image of few channels, the first layer: too thin for a matrix product.
  * A vector holds output channels; the four values of a pooling window share their 4 x 4 patch of inputs and
  * each weight. Packed: weights (C_in * 9, stride of C_out), then the bias. Signs of an image's channels are taken into its
- * weights, W + s r spread: they are few. */
+ * weights, W + s r spread: they are few. Samples of an input share its sums, and what their gradients give the weights is that
+ * of their sum. */
 #include "base/simd/vector.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/window.h"
@@ -79,11 +80,13 @@ static void pad(const bnn_kernel_shape *shape, const bnn_real *image, const buff
     for (size_t i = 0; i < count; i++) b->squares[i] = b->padded[i] * b->padded[i];
 }
 
-/* What one image's passes read and write; those of the vector of output channels that they are at. */
+/* What the passes of one input read and write; those of the vector of output channels that they are at. Of each of its samples
+ * there is one out, noise, slopes and codes. */
 typedef struct image {
     const bnn_real *weights, *spread, *noise;
     bnn_real *out, *slopes;
     bnn_code *codes;
+    size_t samples;
 } image;
 
 /* One image and one or two vectors of output channels; or with normals one vector, and in place of the other its spread.
@@ -94,13 +97,14 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
     const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
     const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
     const size_t noise_row = shape->in.width * stride, sets = normals ? 2 : vectors;
+    const size_t out_count = bnn_activation_count(&shape->out), noise_count = bnn_out_noise_count(shape);
     const bnn_real *weights[2] = {i.weights, normals ? i.spread : i.weights + LANES};
-    const vec least = (vec){0} + (bnn_real)LEAST_VARIANCE;
-    vec first[2][TAPS], bias[2]; /* the first channel's weights stay in registers */
+    vec first[2][TAPS], bias[2] = {{0}}; /* the first channel's weights stay in registers */
     for (size_t j = 0; j < sets; j++) {
         for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights[j] + t * stride);
         bias[j] = load(weights[j] + channels * TAPS * stride);
     }
+    const vec floor = variance_floor((vec){0} + (bnn_real)LEAST_VARIANCE, bias[1]);
     for (size_t y = 0; y < shape->out.height; y++)
         for (size_t x = 0; x < shape->out.width; x++) {
             const size_t corner = window * (y * width + x);
@@ -117,11 +121,13 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
                                 (normals && j ? b->squares : b->padded)[at] *
                                 (c == 0 ? first[j][t] : load(weights[j] + (c * TAPS + t) * stride));
                     }
-            if (normals)
-                finish_noisy_window(pool, shape->relu, values[0], values[1], 2, bias[0], bias[1], least,
-                                    i.noise + window * (y * noise_row + x * stride), noise_row, stride, i.out,
-                                    i.codes, i.slopes);
-            else
+            if (normals) {
+                const deviations d = window_deviations(pool, values[1], 2, bias[1], floor);
+                const bnn_real *noise = i.noise + window * (y * noise_row + x * stride);
+                for (size_t n = 0, at = 0; n < i.samples; n++, at += out_count)
+                    finish_noisy_window(pool, shape->relu, values[0], &d, 2, bias[0], noise + n * noise_count,
+                                        noise_row, stride, i.out + at, i.codes + at, i.slopes + at);
+            } else
                 for (size_t j = 0; j < vectors; j++)
                     finish_window(pool, shape->relu, values[j], 2, bias[j], i.out + j * LANES,
                                   i.codes ? i.codes + j * LANES : NULL);
@@ -185,6 +191,11 @@ static const bnn_real *weights_of(const bnn_kernel_shape *shape, const bnn_pass 
     return b->weights;
 }
 
+static size_t samples_of(const bnn_pass *pass)
+{
+    return pass->samples > 1 ? pass->samples : 1;
+}
+
 static bnn_code *codes_of(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
     const size_t slopes =
@@ -196,38 +207,50 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels);
     const size_t in_count = bnn_activation_count(&shape->in), out_count = bnn_activation_count(&shape->out);
+    const size_t samples = samples_of(pass);
     const bool normals = shape->noise == BNN_NOISE_NORMALS;
     const buffers b = buffers_in(shape, pass->scratch);
     bnn_code *codes = codes_of(shape, pass);
-    for (size_t n = 0; n < pass->images; n++) {
+    for (size_t n = 0; n < pass->images; n += samples) {
         const bnn_real *weights = weights_of(shape, pass, n, &b);
-        pad(shape, pass->in[0] + n * in_count, &b);
+        const bnn_real *noise =
+            normals ? pass->out_noise + (pass->draw ? 0 : n * bnn_out_noise_count(shape)) : NULL;
+        if (normals && pass->draw) pass->draw(pass->context, n, samples);
+        pad(shape, pass->in[0] + n / samples * in_count, &b);
         for (size_t o = 0, vectors; o < stride; o += vectors * LANES) {
             const image i = {.weights = weights + o,
                              .spread = normals ? pass->spread + o : NULL,
-                             .noise = normals ? pass->out_noise + n * bnn_out_noise_count(shape) + o : NULL,
+                             .noise = normals ? noise + o : NULL,
                              .out = pass->out + n * out_count + o,
                              .slopes = normals ? pass->saved + n * out_count + o : NULL,
-                             .codes = codes ? codes + n * out_count + o : NULL};
+                             .codes = codes ? codes + n * out_count + o : NULL,
+                             .samples = samples};
             vectors = forward_next(shape, &b, i, stride - o);
         }
     }
 }
 
-/* Adds the gradient of one image to the weights of one input channel, whose padded plane is given, and one
- * vector of output channels; and, if it is not NULL, to the bias. */
-INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn_real *plane,
-                             const bnn_real *out_gradient, const bnn_code *codes, bnn_real *weights,
-                             bnn_real *bias)
+/* Adds the gradient of one input's samples to the weights of one input channel, whose padded plane is given, and one
+ * vector of output channels; and, if it is not NULL, to the bias. With slopes (not NULL), to those of B. */
+INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn_real *plane, size_t samples,
+                             const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
+                             bnn_real *weights, bnn_real *bias)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
-    const size_t width = shape->in.width + 2;
+    const size_t width = shape->in.width + 2, out_count = bnn_activation_count(&shape->out);
     vec sum[TAPS] = {{0}}, bias_sum = {0};
     for (size_t y = 0; y < shape->out.height; y++)
         for (size_t x = 0; x < shape->out.width; x++, out_gradient += stride, codes += stride) {
             const bnn_real *patch = plane + window * (y * width + x);
-            vec values[4];
-            finish_window_adjoint(pool, out_gradient, codes, values, 2);
+            vec values[4], more[4];
+            finish_window_adjoint(pool, out_gradient, slopes, codes, values, 2);
+            for (size_t n = 1, at = out_count; n < samples; n++, at += out_count) {
+                finish_window_adjoint(pool, out_gradient + at, slopes ? slopes + at : NULL, codes + at, more,
+                                      2);
+#pragma GCC unroll 4
+                for (size_t v = 0; v < window * window; v++) values[v] += more[v];
+            }
+            slopes += slopes ? stride : 0;
             bias_sum += values[0];
             if (pool) bias_sum += (values[1] + values[2]) + values[3];
 #pragma GCC unroll 4
@@ -241,9 +264,10 @@ INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn
     if (bias) store(bias, load(bias) + bias_sum);
 }
 
-/* Adds the gradient of one padded image to the packed weights and bias. */
-static void weights_gradient(const bnn_kernel_shape *shape, const bnn_real *padded,
-                             const bnn_real *out_gradient, const bnn_code *codes, bnn_real *packed_gradient)
+/* Adds the gradient of one padded input's samples to the packed weights and bias; with slopes, of its squares to those of B. */
+static void weights_gradient(const bnn_kernel_shape *shape, const bnn_real *padded, size_t samples,
+                             const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
+                             bnn_real *packed_gradient)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels);
     const size_t plane = (shape->in.height + 2) * (shape->in.width + 2);
@@ -251,11 +275,18 @@ static void weights_gradient(const bnn_kernel_shape *shape, const bnn_real *padd
         for (size_t c = 0; c < shape->in.channels; c++) {
             bnn_real *weights = packed_gradient + c * TAPS * stride + o;
             bnn_real *bias = c == 0 ? packed_gradient + shape->in.channels * TAPS * stride + o : NULL;
-            if (shape->pool)
-                channel_gradient(true, shape, padded + c * plane, out_gradient + o, codes + o, weights, bias);
+#define GRADIENT(pool, slopes)                                                                               \
+    channel_gradient(pool, shape, padded + c * plane, samples, out_gradient + o, slopes, codes + o, weights, \
+                     bias)
+            if (shape->pool && slopes)
+                GRADIENT(true, slopes + o);
+            else if (shape->pool)
+                GRADIENT(true, NULL);
+            else if (slopes)
+                GRADIENT(false, slopes + o);
             else
-                channel_gradient(false, shape, padded + c * plane, out_gradient + o, codes + o, weights,
-                                 bias);
+                GRADIENT(false, NULL);
+#undef GRADIENT
         }
 }
 
@@ -294,23 +325,24 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     const size_t size = packed_count(shape) * sizeof(bnn_real), padded = bnn_conv_padded_count(shape);
     const bool signs = shape->noise == BNN_NOISE_SIGNS, normals = shape->noise == BNN_NOISE_NORMALS;
     const buffers b = buffers_in(shape, pass->scratch);
+    const size_t samples = samples_of(pass);
     const bnn_code *codes = codes_of(shape, pass);
     if (!pass->add) memset(pass->packed_gradient, 0, size);
     if (!pass->add && shape->noise) memset(pass->spread_gradient, 0, size);
-    for (size_t n = 0; n < pass->images; n++, codes += out_count) {
+    for (size_t n = 0; n < pass->images; n += samples, codes += samples * out_count) {
         const bnn_real *gradient = pass->out_gradient + n * out_count;
-        bnn_real *spread_gradient = pass->saved + n * out_count; /* of B: the slopes become it */
-        pad(shape, pass->in[0] + n * in_count, &b);
+        bnn_real *slopes = pass->saved + n * out_count; /* with normals */
+        pad(shape, pass->in[0] + n / samples * in_count, &b);
         if (signs) memset(b.weight_gradient, 0, size);
-        weights_gradient(shape, b.padded, gradient, codes, signs ? b.weight_gradient : pass->packed_gradient);
+        weights_gradient(shape, b.padded, samples, gradient, NULL, codes,
+                         signs ? b.weight_gradient : pass->packed_gradient);
         if (signs) signs_adjoint(shape, pass, n, b.weight_gradient);
-        if (normals) {
-            for (size_t i = 0; i < out_count; i++) spread_gradient[i] *= gradient[i];
-            weights_gradient(shape, b.squares, spread_gradient, codes, pass->spread_gradient);
-        }
+        if (normals)
+            weights_gradient(shape, b.squares, samples, gradient, slopes, codes, pass->spread_gradient);
         if (!pass->in_gradient[0]) continue;
         memset(b.padded_gradient, 0, padded * sizeof(bnn_real));
-        if (normals) inputs_gradient(shape, pass->spread, spread_gradient, codes, b.padded_gradient);
+        for (size_t i = 0; normals && i < out_count; i++) slopes[i] *= gradient[i];
+        if (normals) inputs_gradient(shape, pass->spread, slopes, codes, b.padded_gradient);
         for (size_t i = 0; normals && i < padded; i++) b.padded_gradient[i] *= 2 * b.padded[i];
         inputs_gradient(shape, weights_of(shape, pass, n, &b), gradient, codes, b.padded_gradient);
         bnn_conv_unpad(shape, b.padded_gradient, pass->in_gradient[0] + n * in_count);

@@ -206,9 +206,10 @@ INLINE void input_tile(size_t length_y, size_t length_x, bool squares, bnn_real 
     }
 }
 
-/* Adds B dV B^T to the gradient of the inputs. */
+/* Adds B dV B^T to the gradient of the inputs, or where V is of their squares (inputs not NULL) 2 inputs times that. */
 INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real *v, size_t v_plane,
-                               bnn_real *const pixel[POINTS][POINTS], size_t c)
+                               bnn_real *const pixel[POINTS][POINTS], bnn_real *const inputs[POINTS][POINTS],
+                               size_t c)
 {
     const size_t points_y = length_y + 2, points_x = length_x + 2;
     vec t[POINTS][POINTS];
@@ -226,7 +227,10 @@ INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real 
         vec d[POINTS];
         input_line_adjoint(length_x, t[y], d);
         UNROLL
-        for (size_t x = 0; x < points_x; x++) store(pixel[y][x] + c, load(pixel[y][x] + c) + d[x]);
+        for (size_t x = 0; x < points_x; x++) {
+            if (inputs) d[x] *= 2 * load(inputs[y][x] + c);
+            store(pixel[y][x] + c, load(pixel[y][x] + c) + d[x]);
+        }
     }
 }
 

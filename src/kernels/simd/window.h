@@ -31,37 +31,57 @@ INLINE mask finish_window(bool pool, bool relu, const vec *values, size_t row, v
     return code;
 }
 
-/* A window's values are means + z sqrt(B), B = variances + `spread_bias` but not below `least`, z at `noise` in rows
- * `noise_row` and columns `noise_column` apart. Rounding may leave a variance, a sum of squares, below 0. slopes <- d out /
- * d B. */
-INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const vec *variances, size_t row,
-                                vec bias, vec spread_bias, vec least, const bnn_real *noise, size_t noise_row,
-                                size_t noise_column, bnn_real *out, bnn_code *codes, bnn_real *slopes)
+/* What all samples of a window have: of B = variances, but not below `floor`, + `spread_bias`, its root and half the inverse of
+ * that. */
+typedef struct deviations {
+    vec root[4], slope[4];
+} deviations;
+
+INLINE deviations window_deviations(bool pool, const vec *variances, size_t row, vec spread_bias, vec floor)
 {
-    const vec zero = {0};
-    const size_t count = pool ? 4 : 1;
-    vec values[4], roots[4], z[4];
-    for (size_t v = 0; v < count; v++) {
-        const size_t at = v / 2 * row + v % 2;
-        z[v] = load(noise + v / 2 * noise_row + v % 2 * noise_column);
-        const vec variance = larger(least, larger(zero, variances[at]) + spread_bias);
-        roots[v] = reciprocal_root(variance);
-        values[v] = means[at] + z[v] * variance * roots[v];
+    deviations d;
+    for (size_t v = 0; v < (pool ? 4 : 1); v++) {
+        const vec variance = larger(floor, variances[v / 2 * row + v % 2]) + spread_bias;
+        const vec inverse = reciprocal_root(variance);
+        d.root[v] = inverse * variance;
+        d.slope[v] = inverse / 2;
     }
-    const mask code = finish_window(pool, relu, values, 2, bias, out, codes);
-    for (size_t v = 1; v < count; v++) {
-        const mask chosen = code == (lane_integer)v;
-        z[0] = choose(chosen, z[v], z[0]);
-        roots[0] = choose(chosen, roots[v], roots[0]);
-    }
-    store(slopes, z[0] * roots[0] / 2);
+    return d;
 }
 
-/* values <- the gradient of the window's values: the output's where its code says so, elsewhere 0. */
-INLINE void finish_window_adjoint(bool pool, const bnn_real *out_gradient, const bnn_code *codes, vec *values,
-                                  size_t row)
+/* A window's values are means + z sqrt(B); z at `noise` in rows `noise_row` and columns `noise_column` apart. slopes <- d out /
+ * d B. */
+INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const deviations *d, size_t row,
+                                vec bias, const bnn_real *noise, size_t noise_row, size_t noise_column,
+                                bnn_real *out, bnn_code *codes, bnn_real *slopes)
 {
-    const mask gradient = (mask)load(out_gradient);
+    const size_t count = pool ? 4 : 1;
+    vec values[4], slope[4];
+    for (size_t v = 0; v < count; v++) {
+        const vec z = load(noise + v / 2 * noise_row + v % 2 * noise_column);
+        values[v] = means[v / 2 * row + v % 2] + z * d->root[v];
+        slope[v] = z * d->slope[v];
+    }
+    const mask code = finish_window(pool, relu, values, 2, bias, out, codes);
+    for (size_t v = 1; v < count; v++) slope[0] = choose(code == (lane_integer)v, slope[v], slope[0]);
+    store(slopes, slope[0]);
+}
+
+/* What the variances of sums without their bias are cut off at, so that with it they are `least` at least: rounding may leave a
+ * sum of squares below 0. */
+INLINE vec variance_floor(vec least, vec spread_bias)
+{
+    return larger(least - spread_bias, (vec){0});
+}
+
+/* values <- the gradient of the window's values: the output's, or with slopes (not NULL) times them, where its code says so,
+ * elsewhere 0. */
+INLINE void finish_window_adjoint(bool pool, const bnn_real *out_gradient, const bnn_real *slopes,
+                                  const bnn_code *codes, vec *values, size_t row)
+{
+    vec given = load(out_gradient);
+    if (slopes) given *= load(slopes);
+    const mask gradient = (mask)given;
     const mask code = load_bytes(codes);
     values[0] = (vec)(gradient & (code == 0));
     if (!pool) return;

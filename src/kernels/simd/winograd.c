@@ -176,34 +176,38 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
     memcpy(bias_gradient, packed_gradient + PLANES * (s.u_plane + s.ut_plane), out * sizeof *bias_gradient);
 }
 
-/* Saved: V, with normals V' and the slopes of the outputs; then the codes of the outputs. */
+/* Saved: V, which backward() overwrites; or with normals the slopes of the outputs, as to make V and V' anew takes less time
+ * than to have them from memory; then the codes of the outputs. */
 typedef struct kept {
-    bnn_real *v, *spread_v, *slopes;
+    bnn_real *v, *slopes;
     bnn_code *codes;
 } kept;
 
+/* Reals before the codes. */
+static size_t before_codes(const bnn_kernel_shape *shape, const tiling *s)
+{
+    return shape->noise == BNN_NOISE_NORMALS ? s->images * bnn_activation_count(&shape->out)
+                                             : PLANES * s->v_plane;
+}
+
 static kept kept_in(const bnn_kernel_shape *shape, const tiling *s, bnn_real *saved)
 {
-    const bool normals = shape->noise == BNN_NOISE_NORMALS;
     if (!saved) return (kept){NULL};
-    kept k = {.v = saved, .spread_v = saved + PLANES * s->v_plane};
-    k.slopes = k.spread_v + (normals ? PLANES * s->v_plane : 0);
-    k.codes = (bnn_code *)(k.slopes + (normals ? s->images * bnn_activation_count(&shape->out) : 0));
-    return k;
+    return (kept){saved, saved, (bnn_code *)(saved + before_codes(shape, s))};
 }
 
 static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
 {
     const tiling s = tiling_of(shape, images);
-    const size_t out = images * bnn_activation_count(&shape->out);
-    return PLANES * s.v_plane + (shape->noise == BNN_NOISE_NORMALS ? PLANES * s.v_plane + out : 0) +
-           bnn_code_reals(out);
+    return before_codes(shape, &s) + bnn_code_reals(images * bnn_activation_count(&shape->out));
 }
 
-/* Scratch: a pixel for what lies outside the image, M (or dM), V (or dV); with normals M'; with signs those of all tiles, and
- * a plane of V and one of dM with their signs. */
+/* Scratch: a pixel for what lies outside the image, M (or dM), V where it is not saved; with normals the sums by the weights
+ * (tiles, out_stride / LANES, VALUES, LANES), while M and V are those by the spread; with signs those of all tiles, and a plane
+ * of V and one of dM with their signs. */
+enum { VALUES = LENGTH * LENGTH };
 typedef struct buffers {
-    bnn_real *outside, *m, *v, *spread_m;
+    bnn_real *outside, *m, *v, *means;
     bnn_real *in_signs, *out_signs, *signed_v, *signed_m;
 } buffers;
 
@@ -211,7 +215,7 @@ static buffers buffers_in(const tiling *s, bnn_real *scratch)
 {
     buffers b = {.outside = scratch, .m = scratch + s->in_stride};
     b.v = b.m + PLANES * s->m_plane;
-    b.spread_m = b.in_signs = b.v + PLANES * s->v_plane;
+    b.means = b.in_signs = b.v + PLANES * s->v_plane;
     b.signed_v = b.in_signs + s->v_plane;
     b.out_signs = b.signed_v + s->v_plane;
     b.signed_m = b.out_signs + s->m_plane;
@@ -223,7 +227,7 @@ static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
     const tiling s = tiling_of(shape, images);
     const size_t noise[] = {[BNN_NOISE_NONE] = 0,
                             [BNN_NOISE_SIGNS] = 2 * (s.v_plane + s.m_plane),
-                            [BNN_NOISE_NORMALS] = PLANES * s.m_plane};
+                            [BNN_NOISE_NORMALS] = s.tiles * VALUES * s.out_stride};
     return s.in_stride + PLANES * (s.m_plane + s.v_plane) + noise[shape->noise];
 }
 
@@ -263,19 +267,26 @@ static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, con
             }
 }
 
-/* The adjoint of the first: in_gradient += from dV. What falls outside is dropped. */
+/* The adjoint of the first: in_gradient += from dV; or, where V is of the squares of `in` (not NULL), of that. What falls
+ * outside is dropped. */
 static void transform_inputs_adjoint(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *v,
-                                     bnn_real *outside, bnn_real *in_gradient)
+                                     const bnn_real *in, bnn_real *outside, bnn_real *in_gradient)
 {
-    for (size_t n = 0; n < s->images; n++, in_gradient += bnn_activation_count(&shape->in))
+    const size_t count = bnn_activation_count(&shape->in);
+    for (size_t n = 0; n < s->images; n++)
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 const bnn_real *from = v + tile_number(s, n, y, x) * s->in_stride;
-                bnn_real *pixel[POINTS][POINTS];
-                find_pixels(shape, s, in_gradient, y, x, outside, pixel);
+                bnn_real *pixel[POINTS][POINTS], *inputs[POINTS][POINTS];
+                find_pixels(shape, s, in_gradient + n * count, y, x, outside, pixel);
+                if (in) find_pixels(shape, s, (bnn_real *)in + n * count, y, x, outside, inputs);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
-                    BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
-                               pixel, c);
+                    if (in)
+                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
+                                   pixel, inputs, c);
+                    else
+                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
+                                   pixel, NULL, c);
             }
 }
 
@@ -316,56 +327,74 @@ INLINE void finish_tile(size_t height, size_t width, const bnn_kernel_shape *sha
                               codes ? codes + i * o->row + j * o->column : NULL);
 }
 
-/* The same with normals, of M and, `spread_m` further on, M'; z of the tile's first value is at `noise`. */
+/* means (VALUES) <- those of the tile of M at `m`. */
+INLINE void keep_means(size_t height, size_t width, const bnn_real *m, size_t m_plane, bnn_real *means)
+{
+    vec tile[LENGTH][LENGTH];
+    output_tile(height, width, m, m_plane, tile);
+    UNROLL
+    for (size_t i = 0; i < height; i++) UNROLL
+    for (size_t j = 0; j < width; j++) store(means + (i * LENGTH + j) * LANES, tile[i][j]);
+}
+
+/* The same as finish_tile() with normals, of the tile of M' at `m`; z of the tile's first value is at `noise`. */
 INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shape *shape, const bnn_real *m,
-                              size_t m_plane, const bnn_real *spread_m, vec bias, vec spread_bias,
+                              size_t m_plane, const bnn_real *kept_means, vec bias, vec spread_bias,
                               const outputs *o, const bnn_real *noise, bnn_real *out, bnn_code *codes,
                               bnn_real *slopes)
 {
     const size_t window = shape->pool ? 2 : 1, noise_row = shape->in.width * o->column;
-    vec means[LENGTH][LENGTH], variances[LENGTH][LENGTH];
-    output_tile(height, width, m, m_plane, means);
-    output_tile(height, width, spread_m, m_plane, variances);
+    const vec *means = (const vec *)kept_means;
+    vec variances[LENGTH][LENGTH];
+    output_tile(height, width, m, m_plane, variances);
     vec least = {0}; /* the rounding of a tile is that of its largest */
     UNROLL
     for (size_t i = 0; i < height; i++) UNROLL
     for (size_t j = 0; j < width; j++) least = larger(variances[i][j], least);
     least = larger(16 * (bnn_real)(sizeof(bnn_real) == sizeof(float) ? FLT_EPSILON : DBL_EPSILON) * least,
                    (vec){0} + (bnn_real)LEAST_VARIANCE);
+    const vec floor = variance_floor(least, spread_bias);
     for (size_t i = 0; i < height / window && i < o->rows; i++)
         for (size_t j = 0; j < width / window && j < o->columns; j++) {
             const size_t at = i * o->row + j * o->column;
             const bnn_real *z = noise + window * (i * noise_row + j * o->column);
-            if (shape->pool)
-                finish_noisy_window(true, shape->relu, &means[2 * i][2 * j], &variances[2 * i][2 * j], LENGTH,
-                                    bias, spread_bias, least, z, noise_row, o->column, out + at, codes + at,
-                                    slopes + at);
-            else
-                finish_noisy_window(false, shape->relu, &means[i][j], &variances[i][j], LENGTH, bias,
-                                    spread_bias, least, z, noise_row, o->column, out + at, codes + at,
-                                    slopes + at);
+            const vec *mean = means + window * (i * LENGTH + j),
+                      *variance = &variances[window * i][window * j];
+            if (shape->pool) {
+                const deviations d = window_deviations(true, variance, LENGTH, spread_bias, floor);
+                finish_noisy_window(true, shape->relu, mean, &d, LENGTH, bias, z, noise_row, o->column,
+                                    out + at, codes + at, slopes + at);
+            } else {
+                const deviations d = window_deviations(false, variance, LENGTH, spread_bias, floor);
+                finish_noisy_window(false, shape->relu, mean, &d, LENGTH, bias, z, noise_row, o->column,
+                                    out + at, codes + at, slopes + at);
+            }
         }
 }
 
-/* dM at `m` <- from the gradient of the tile's outputs; adds up d loss / d bias: a tile's sum is its
- * transform at the points (1, 1). */
+/* dM at `m` <- from the gradient of the tile's outputs, or with slopes (not NULL) dM'; adds up d loss / d bias: a tile's sum
+ * is its transform at the points (1, 1). */
 INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_kernel_shape *shape,
-                                const bnn_real *out_gradient, const bnn_code *codes, const outputs *o,
-                                bnn_real *m, size_t m_plane, bnn_real *bias_gradient)
+                                const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
+                                const outputs *o, bnn_real *m, size_t m_plane, bnn_real *bias_gradient)
 {
     vec tile[LENGTH][LENGTH];
     if (shape->pool) {
         UNROLL
         for (size_t i = 0; i < height / 2; i++) UNROLL
-        for (size_t j = 0; j < width / 2; j++)
-            finish_window_adjoint(true, out_gradient + i * o->row + j * o->column,
-                                  codes + i * o->row + j * o->column, &tile[2 * i][2 * j], LENGTH);
+        for (size_t j = 0; j < width / 2; j++) {
+            const size_t at = i * o->row + j * o->column;
+            finish_window_adjoint(true, out_gradient + at, slopes ? slopes + at : NULL, codes + at,
+                                  &tile[2 * i][2 * j], LENGTH);
+        }
     } else {
         memset(tile, 0, sizeof tile);
         for (size_t i = 0; i < o->rows; i++)
-            for (size_t j = 0; j < o->columns; j++)
-                finish_window_adjoint(false, out_gradient + i * o->row + j * o->column,
-                                      codes + i * o->row + j * o->column, &tile[i][j], LENGTH);
+            for (size_t j = 0; j < o->columns; j++) {
+                const size_t at = i * o->row + j * o->column;
+                finish_window_adjoint(false, out_gradient + at, slopes ? slopes + at : NULL, codes + at,
+                                      &tile[i][j], LENGTH);
+            }
     }
     output_tile_adjoint(height, width, tile, m, m_plane);
     store(bias_gradient, load(bias_gradient) + load(m + (POINTS + 1) * m_plane));
@@ -389,29 +418,43 @@ static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, co
             }
 }
 
+static void transform_means(const tiling *s, const buffers *b)
+{
+    bnn_real *means = b->means;
+    for (size_t n = 0; n < s->images; n++)
+        for (size_t y = 0; y < s->long_y + s->short_y; y++)
+            for (size_t x = 0; x < s->long_x + s->short_x; x++) {
+                const bnn_real *from = b->m + tile_number(s, n, y, x) * s->out_stride;
+                for (size_t c = 0; c < s->out_stride; c += LANES, means += VALUES * LANES)
+                    BY_LENGTHS(keep_means, length_y(s, y), length_x(s, x), from + c, s->m_plane, means);
+            }
+}
+
 /* With normals: the first value of tile (y, x) before pooling is at (6 y, 6 x). */
 static void transform_noisy_outputs(const bnn_kernel_shape *shape, const tiling *s, const buffers *b,
                                     const bnn_pass *pass, const kept *k)
 {
     const size_t at_bias = PLANES * (s->u_plane + s->ut_plane);
-    const bnn_real *bias = pass->packed + at_bias, *spread_bias = pass->spread + at_bias;
-    for (size_t n = 0; n < s->images; n++)
+    const bnn_real *bias = pass->packed + at_bias, *spread_bias = pass->spread + at_bias, *means = b->means;
+    for (size_t n = 0; n < s->images; n++) {
+        const bnn_real *image = pass->out_noise + (pass->draw ? 0 : n * bnn_out_noise_count(shape));
+        if (pass->draw) pass->draw(pass->context, n, 1);
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
-                const size_t from = tile_number(s, n, y, x) * s->out_stride;
-                const size_t pixel = (n * shape->in.height + LENGTH * y) * shape->in.width + LENGTH * x;
-                const bnn_real *noise = pass->out_noise + pixel * s->out_stride;
+                const bnn_real *from = b->m + tile_number(s, n, y, x) * s->out_stride;
+                const bnn_real *noise = image + LENGTH * (y * shape->in.width + x) * s->out_stride;
                 const outputs o = outputs_of(shape, s, n, y, x);
-                for (size_t c = 0; c < s->out_stride; c += LANES)
-                    BY_LENGTHS(finish_noisy_tile, length_y(s, y), length_x(s, x), shape, b->m + from + c,
-                               s->m_plane, b->spread_m + from + c, load(bias + c), load(spread_bias + c), &o,
-                               noise + c, pass->out + o.at + c, k->codes + o.at + c, k->slopes + o.at + c);
+                for (size_t c = 0; c < s->out_stride; c += LANES, means += VALUES * LANES)
+                    BY_LENGTHS(finish_noisy_tile, length_y(s, y), length_x(s, x), shape, from + c, s->m_plane,
+                               means, load(bias + c), load(spread_bias + c), &o, noise + c,
+                               pass->out + o.at + c, k->codes + o.at + c, k->slopes + o.at + c);
             }
+    }
 }
 
 static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tiling *s,
-                                      const bnn_real *out_gradient, const bnn_code *codes, bnn_real *m,
-                                      bnn_real *bias_gradient)
+                                      const bnn_real *out_gradient, const bnn_real *slopes,
+                                      const bnn_code *codes, bnn_real *m, bnn_real *bias_gradient)
 {
     for (size_t n = 0; n < s->images; n++)
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
@@ -419,9 +462,14 @@ static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tilin
                 bnn_real *to = m + tile_number(s, n, y, x) * s->out_stride;
                 const outputs o = outputs_of(shape, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
-                    BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), shape,
-                               out_gradient + o.at + c, codes + o.at + c, &o, to + c, s->m_plane,
-                               bias_gradient + c);
+                    if (slopes)
+                        BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), shape,
+                                   out_gradient + o.at + c, slopes + o.at + c, codes + o.at + c, &o, to + c,
+                                   s->m_plane, bias_gradient + c);
+                    else
+                        BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), shape,
+                                   out_gradient + o.at + c, NULL, codes + o.at + c, &o, to + c, s->m_plane,
+                                   bias_gradient + c);
             }
 }
 
@@ -539,14 +587,13 @@ static void sum_with_signs(const bnn_kernel_shape *shape, const tiling *s, const
     multiply_outputs(shape, s, a, v + a->in_at, pass->packed, true, m);
 }
 
-/* Its adjoint, given dM: dU' and its bias; dV <- s ((r dM) U'^T), if it is asked for. */
+/* Its adjoint, given dM: dU' and its bias; if it is asked for dV <- s ((r dM) U'^T), in the place of V. */
 static void sum_with_signs_adjoint(const bnn_kernel_shape *shape, const tiling *s, const part *a,
-                                   const buffers *b, const bnn_pass *pass, const bnn_real *saved_v)
+                                   const buffers *b, const bnn_pass *pass, bnn_real *v)
 {
-    bnn_real *bias_gradient = pass->spread_gradient + PLANES * (s->u_plane + s->ut_plane),
-             *v = b->v + a->in_at;
+    bnn_real *bias_gradient = pass->spread_gradient + PLANES * (s->u_plane + s->ut_plane);
     const size_t in_count = a->tiles * s->in_stride, out_count = a->tiles * s->out_stride;
-    multiply_signs(in_count, saved_v + a->in_at, b->in_signs + a->in_signs_at, b->signed_v);
+    multiply_signs(in_count, v, b->in_signs + a->in_signs_at, b->signed_v);
     multiply_signs(out_count, b->m + a->out_at, b->out_signs + a->out_signs_at, b->signed_m);
     multiply_weights(shape, s, a, b->signed_v, b->signed_m, pass->add, pass->spread_gradient);
     for (size_t j = 0; a->plane == CONSTANT && j < out_count; j += LANES) {
@@ -563,65 +610,49 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     const tiling s = tiling_of(shape, pass->images);
     const buffers b = buffers_in(&s, pass->scratch);
     const kept k = kept_in(shape, &s, pass->saved);
-    bnn_real *v = pass->saved ? k.v : b.v;
+    const bool signs = shape->noise == BNN_NOISE_SIGNS, normals = shape->noise == BNN_NOISE_NORMALS;
+    bnn_real *v = pass->saved && !normals ? k.v : b.v;
     transform_inputs(shape, &s, pass->in[0], false, b.outside, v);
-    if (shape->noise == BNN_NOISE_SIGNS) spread_signs(shape, &s, pass, &b);
-    if (shape->noise == BNN_NOISE_NORMALS)
-        transform_inputs(shape, &s, pass->in[0], true, b.outside, k.spread_v);
+    if (signs) spread_signs(shape, &s, pass, &b);
     for (size_t p = 0; p < PLANES; p++) {
         const part a = part_of(&s, p);
-        if (shape->noise == BNN_NOISE_SIGNS) {
+        if (signs)
             sum_with_signs(shape, &s, &a, &b, pass, v);
-            continue;
-        }
-        multiply_outputs(shape, &s, &a, v + a.in_at, pass->packed, false, b.m + a.out_at);
-        if (shape->noise == BNN_NOISE_NORMALS)
-            multiply_outputs(shape, &s, &a, k.spread_v + a.in_at, pass->spread, false, b.spread_m + a.out_at);
+        else
+            multiply_outputs(shape, &s, &a, v + a.in_at, pass->packed, false, b.m + a.out_at);
     }
-    if (shape->noise == BNN_NOISE_NORMALS)
+    if (normals) {
+        transform_means(&s, &b);
+        transform_inputs(shape, &s, pass->in[0], true, b.outside, v);
+        for (size_t p = 0; p < PLANES; p++) {
+            const part a = part_of(&s, p);
+            multiply_outputs(shape, &s, &a, v + a.in_at, pass->spread, false, b.m + a.out_at);
+        }
         transform_noisy_outputs(shape, &s, &b, pass, &k);
-    else
+    } else
         transform_outputs(shape, &s, b.m, pass->packed + PLANES * (s.u_plane + s.ut_plane), pass->out,
                           k.codes);
 }
 
-/* The gradients of weights and bias, and b.v <- dV, of one M whose out_count' gradient is given. */
-static void backward_sums(const bnn_kernel_shape *shape, const tiling *s, const buffers *b, const kept *k,
-                          const bnn_pass *pass)
+/* The gradients of weights and bias, given those of the outputs; V becomes dV where the inputs' is asked for. */
+static void backward_sums(const bnn_kernel_shape *shape, const tiling *s, const buffers *b, bnn_real *v,
+                          const bnn_real *slopes, const bnn_code *codes, const bnn_pass *pass)
 {
     const bool signs = shape->noise == BNN_NOISE_SIGNS;
     const size_t at_bias = PLANES * (s->u_plane + s->ut_plane),
                  bytes_of_bias = s->out_stride * sizeof(bnn_real);
     if (!pass->add) memset(pass->packed_gradient + at_bias, 0, bytes_of_bias);
     if (!pass->add && signs) memset(pass->spread_gradient + at_bias, 0, bytes_of_bias);
-    transform_outputs_adjoint(shape, s, pass->out_gradient, k->codes, b->m, pass->packed_gradient + at_bias);
+    transform_outputs_adjoint(shape, s, pass->out_gradient, slopes, codes, b->m,
+                              pass->packed_gradient + at_bias);
     if (signs) spread_signs(shape, s, pass, b);
     for (size_t p = 0; p < PLANES; p++) {
         const part a = part_of(s, p);
         const bnn_real *m = b->m + a.out_at;
-        multiply_weights(shape, s, &a, k->v + a.in_at, m, pass->add, pass->packed_gradient);
-        if (signs) sum_with_signs_adjoint(shape, s, &a, b, pass, k->v);
-        if (pass->in_gradient[0]) multiply_inputs(shape, s, &a, m, pass->packed, signs, b->v + a.in_at);
+        multiply_weights(shape, s, &a, v + a.in_at, m, pass->add, pass->packed_gradient);
+        if (signs) sum_with_signs_adjoint(shape, s, &a, b, pass, v + a.in_at);
+        if (pass->in_gradient[0]) multiply_inputs(shape, s, &a, m, pass->packed, signs, v + a.in_at);
     }
-}
-
-/* Of B of normals: its gradients, and in_gradient <- 2 in times that of the squares. */
-static void backward_variances(const bnn_kernel_shape *shape, const tiling *s, const buffers *b,
-                               const kept *k, const bnn_pass *pass)
-{
-    const size_t in_count = s->images * bnn_activation_count(&shape->in),
-                 out_count = s->images * bnn_activation_count(&shape->out);
-    kept squares = *k;
-    bnn_pass variances = *pass;
-    squares.v = k->spread_v;
-    variances.packed = pass->spread;
-    variances.packed_gradient = pass->spread_gradient;
-    variances.out_gradient = k->slopes; /* become it */
-    for (size_t j = 0; j < out_count; j++) k->slopes[j] *= pass->out_gradient[j];
-    backward_sums(shape, s, b, &squares, &variances);
-    if (!pass->in_gradient[0]) return;
-    transform_inputs_adjoint(shape, s, b->v, b->outside, pass->in_gradient[0]);
-    for (size_t j = 0; j < in_count; j++) pass->in_gradient[0][j] *= 2 * pass->in[0][j];
 }
 
 static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
@@ -629,12 +660,20 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     const tiling s = tiling_of(shape, pass->images);
     const buffers b = buffers_in(&s, pass->scratch);
     const kept k = kept_in(shape, &s, pass->saved);
-    if (pass->in_gradient[0])
-        memset(pass->in_gradient[0], 0,
-               pass->images * bnn_activation_count(&shape->in) * sizeof *pass->in_gradient[0]);
-    if (shape->noise == BNN_NOISE_NORMALS) backward_variances(shape, &s, &b, &k, pass);
-    backward_sums(shape, &s, &b, &k, pass);
-    if (pass->in_gradient[0]) transform_inputs_adjoint(shape, &s, b.v, b.outside, pass->in_gradient[0]);
+    bnn_real *in_gradient = pass->in_gradient[0], *v = shape->noise == BNN_NOISE_NORMALS ? b.v : k.v;
+    if (in_gradient)
+        memset(in_gradient, 0, pass->images * bnn_activation_count(&shape->in) * sizeof *in_gradient);
+    if (shape->noise == BNN_NOISE_NORMALS) {
+        bnn_pass variances = *pass;
+        variances.packed = pass->spread;
+        variances.packed_gradient = pass->spread_gradient;
+        transform_inputs(shape, &s, pass->in[0], true, b.outside, b.v);
+        backward_sums(shape, &s, &b, b.v, k.slopes, k.codes, &variances);
+        if (in_gradient) transform_inputs_adjoint(shape, &s, b.v, pass->in[0], b.outside, in_gradient);
+        transform_inputs(shape, &s, pass->in[0], false, b.outside, v);
+    }
+    backward_sums(shape, &s, &b, v, NULL, k.codes, pass);
+    if (in_gradient) transform_inputs_adjoint(shape, &s, v, NULL, b.outside, in_gradient);
 }
 
 const bnn_kernel NAME(bnn_conv_winograd) = {
