@@ -151,9 +151,10 @@ bnn_status cmd_spare(const cmd_line *line, const char *what, const char *path, b
 {
     const char *out = cmd_value(line, "out");
     struct stat info;
-    if (!out || !*path || strcmp(out, "-") == 0 || stat(out, &info) || !S_ISREG(info.st_mode) ||
-        !bnn_same_file(path, out))
-        return BNN_OK;
+    bool same;
+    if (!out || !*path || strcmp(out, "-") == 0 || stat(out, &info) || !S_ISREG(info.st_mode)) return BNN_OK;
+    const bnn_status status = bnn_same_file(path, out, &same, error);
+    if (status || !same) return status;
     return bnn_fail(error, BNN_BAD_INPUT,
                     "bnn %s: --out: %s: is read too (%s), expected another file to write",
                     line->command->name, out, what);

@@ -126,7 +126,7 @@ static bnn_status evaluate(const cmd_line *line, const cmd_file *file, live_line
     if (!status) status = cmd_group(line, e.model, &e.group, error);
     if (!status) status = cmd_predict_options(line, e.model, e.group, &e.options, error);
     if (!status) status = cmd_data(line, e.model, &e.data, error);
-    if (!status) cmd_tell_calibration(line, e.model, &e.options);
+    if (!status) cmd_tell_calibration(line, &e.model->calibration, &e.options);
     e.options.progress = live_line_fraction;
     e.options.progress_context = progress;
     if (!status) status = eval_model(&e, run->figures, error);

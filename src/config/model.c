@@ -45,10 +45,11 @@ static bnn_status find_tensor(void *context, const bnn_tensor *wanted, bnn_error
     return config_find_tensor(context, wanted, &found, error);
 }
 
-/* Whether the file has the tensors of every posterior of the network, before any memory is taken for one. */
-static bnn_status check_tensors(bnn_safetensors *file, const bnn_network *network, bnn_error *error)
+/* Whether the file has the tensors of every such posterior of the network, before any memory is taken for one. */
+static bnn_status check_tensors(bnn_safetensors *file, const bnn_network *network, const bnn_family *family,
+                                bnn_error *error)
 {
-    const bnn_posterior outline = {.network = network};
+    const bnn_posterior outline = {.network = network, .family = family};
     return bnn_posterior_tensors(&outline, find_tensor, file, error);
 }
 
@@ -62,12 +63,11 @@ static bnn_status make_model(const bnn_config *config, const bnn_network_spec *s
     result->pixels = (bnn_range){NAN, NAN};
     bnn_model_uncalibrate(result);
     bnn_config_set_network(&result->config, spec);
+    const bnn_family *family = bnn_family_find(config->posterior.family);
     bnn_status status = bnn_group_create(config->group, &result->group, error);
     if (!status) status = bnn_network_create(spec, &result->network, error);
-    if (!status && file) status = check_tensors(file, result->network, error);
-    if (!status)
-        status = bnn_posterior_create(result->network, bnn_family_find(config->posterior.family),
-                                      &result->posterior, error);
+    if (!status && file) status = check_tensors(file, result->network, family, error);
+    if (!status) status = bnn_posterior_create(result->network, family, &result->posterior, error);
     if (status) {
         bnn_model_free(result);
         return status;
