@@ -110,6 +110,25 @@ static void long_messages_keep_their_ends(void **state)
     free(path);
 }
 
+/* A text of any length is as it was written, in whatever pieces. */
+static void texts_grow(void **state)
+{
+    (void)state;
+    for (size_t lines = 0; lines < 3000; lines = 3 * lines + 1) {
+        bnn_text text;
+        size_t size = 0;
+        FILE *stream = bnn_text_open(&text);
+        assert_non_null(stream);
+        for (size_t i = 0; i < lines; i++) fprintf(stream, "%07zu\n", i);
+        char *whole = bnn_text_close(&text, &size);
+        assert_non_null(whole);
+        assert_int_equal(size, 8 * lines);
+        assert_int_equal(strlen(whole), size);
+        for (size_t i = 0; i < lines; i++) assert_int_equal(strtoul(whole + 8 * i, NULL, 10), i);
+        free(whole);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +136,7 @@ int main(void)
         cmocka_unit_test(distances_are_in_thirds_of_edits),
         cmocka_unit_test(names_that_were_meant_are_offered),
         cmocka_unit_test(long_messages_keep_their_ends),
+        cmocka_unit_test(texts_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
