@@ -141,7 +141,7 @@ tsan:
 tsan-run: $(tsan_tests:%=$(BUILD)/tsan/%) $(BUILD)/tsan/bnn
 	@for t in $(tsan_tests); do \
 	    echo "== $$t"; \
-	    OMP_TOOL_LIBRARIES=$(ARCHER) TSAN_OPTIONS='ignore_noninstrumented_modules=1 halt_on_error=1' \
+	    OMP_WAIT_POLICY=passive OMP_TOOL_LIBRARIES=$(ARCHER) TSAN_OPTIONS='ignore_noninstrumented_modules=1 halt_on_error=1' \
 	        BNN=$(BUILD)/tsan/bnn $(BUILD)/tsan/$$t || exit 1; \
 	done
 ARCHER ?= $(firstword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
@@ -168,10 +168,10 @@ $(BUILD)/lint/%.c: %.c $(c_headers) .clang-tidy tests/.clang-tidy $(BUILD)/onnx/
 	@mkdir -p $(@D); echo "clang-tidy $<"; \
 	$(CLANG_TIDY) --quiet $< -- $(filter-out -W% -MMD -MP,$(BASE)) -Itests -DBNN_ISA=portable 2>$@.log || { cat $@.log >&2; exit 1; }
 	@touch $@
-$(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck
+$(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck .ci/cppcheck.cfg
 	@mkdir -p $@.d; echo cppcheck src; \
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --library=posix --cppcheck-build-dir=$@.d \
-	    --suppressions-list=.cppcheck -Iinclude -Isrc '-DcJSON_ArrayForEach(item,list)=for (item = (list)->child; item; item = item->next)' src
+	    --suppressions-list=.cppcheck -Iinclude -Isrc --library=.ci/cppcheck.cfg src
 	@touch $@
 
 torture: bnn
