@@ -60,7 +60,7 @@ make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
 make tsan               tests that use threads under the thread sanitizer (clang, libclang-rt-dev, libomp-dev)
-make coverage           all tests in float, and the share of the lines of src that they reach
+make coverage           all tests in float (minutes), and the share of the lines of src that they reach
 make lint               clang-tidy, cppcheck, clang-format (14) and shellcheck, which it installs
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make fuzz               readers of files under libFuzzer (clang, libclang-rt-dev, libomp-dev), SECONDS=60 each
@@ -170,7 +170,7 @@ $(BUILD)/lint/%.c: %.c $(c_headers) .clang-tidy tests/.clang-tidy $(BUILD)/onnx/
 	@touch $@
 $(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck .ci/cppcheck.cfg
 	@mkdir -p $@.d; echo cppcheck src; \
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --library=posix --cppcheck-build-dir=$@.d \
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --library=posix -j2 --cppcheck-build-dir=$@.d \
 	    --suppressions-list=.cppcheck -Iinclude -Isrc --library=.ci/cppcheck.cfg src
 	@touch $@
 

@@ -3,6 +3,7 @@
 # Where the C library has no other names for its allocators, or the program brings allocators of its own (the sanitizers), there is
 # nothing to check.
 # shellcheck shell=sh disable=SC2154
+case $BNN in */coverage/*) return 0 ;; esac # what gcov writes as a program ends fails without memory
 cc=${CC:-cc}
 $cc -shared -fPIC -o shim.so "$here/out_of_memory.c" 2> /dev/null || return 0
 OUT_OF_MEMORY_AT=0 LD_PRELOAD=./shim.so "$BNN" --version > out 2> err || return 0
