@@ -62,7 +62,7 @@ make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
 make tsan               tests that use threads under the thread sanitizer (clang, libclang-rt-dev, libomp-dev)
-make coverage           all tests in float, and the share of the lines of src that they reach
+make coverage           all tests in float (minutes), and the share of the lines of src that they reach
 make lint               clang-tidy, cppcheck, clang-format (14) and shellcheck, which it installs
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make faults             let every allocation and every call on files of every command fail once (the tests: a part of them)
@@ -147,7 +147,7 @@ tsan:
 tsan-run: $(tsan_tests:%=$(BUILD)/tsan/%) $(BUILD)/tsan/bnn
 	@for t in $(tsan_tests); do \
 	    echo "== $$t"; \
-	    OMP_TOOL_LIBRARIES=$(ARCHER) TSAN_OPTIONS='ignore_noninstrumented_modules=1 halt_on_error=1' \
+	    OMP_WAIT_POLICY=passive OMP_TOOL_LIBRARIES=$(ARCHER) TSAN_OPTIONS='ignore_noninstrumented_modules=1 halt_on_error=1' \
 	        BNN=$(BUILD)/tsan/bnn $(BUILD)/tsan/$$t || exit 1; \
 	done
 ARCHER ?= $(firstword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
@@ -174,10 +174,10 @@ $(BUILD)/lint/%.c: %.c $(c_headers) .clang-tidy tests/.clang-tidy $(BUILD)/onnx/
 	@mkdir -p $(@D); echo "clang-tidy $<"; \
 	$(CLANG_TIDY) --quiet $< -- $(filter-out -W% -MMD -MP,$(BASE)) -Itests -DBNN_ISA=portable 2>$@.log || { cat $@.log >&2; exit 1; }
 	@touch $@
-$(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck
+$(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck .ci/cppcheck.cfg
 	@mkdir -p $@.d; echo cppcheck src; \
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --library=posix --cppcheck-build-dir=$@.d \
-	    --suppressions-list=.cppcheck -Iinclude -Isrc '-DcJSON_ArrayForEach(item,list)=for (item = (list)->child; item; item = item->next)' src
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --library=posix -j2 --cppcheck-build-dir=$@.d \
+	    --suppressions-list=.cppcheck -Iinclude -Isrc --library=.ci/cppcheck.cfg src
 	@touch $@
 
 torture: bnn

@@ -154,16 +154,15 @@ static void each_warning_where_it_is_due(void **state)
                            "raise train.optimizer.rho_lr_factor\n"));
 }
 
-/* Said once, after the third epoch with noise or the last of fewer, never after the first; ivon reads no train.clip_norm. */
+/* Said once, after the third epoch with noise. */
 static void warnings_come_after_the_first_epochs(void **state)
 {
     const char *still = "train.optimizer.rho_lr_factor=0";
     (void)state;
-    assert_int_equal(warnings_of(watch("--set", still, "--set", "train.epochs=1")), 0);
-    assert_non_null(strstr(watch("--set", still, "--set", "train.epochs=2")->err, "in epoch 2:"));
+    assert_int_equal(warnings_of(watch("--set", still, "--set", "train.epochs=2")), 0);
     assert_non_null(strstr(watch("--set", still)->err, "in epoch 3:"));
     assert_non_null(strstr(watch("--set", still, "--set", "train.map_epochs=1")->err, "in epoch 4:"));
-    assert_int_equal(warnings_of(watch("--set", still, "--set", "train.map_epochs=4")), 0);
+    assert_int_equal(warnings_of(watch("--set", still, "--set", "train.map_epochs=3")), 0);
 }
 
 int main(void)

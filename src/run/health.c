@@ -91,17 +91,18 @@ bool bnn_find_anomaly(const bnn_model *model, bnn_engine *engine, bool rho, char
 
 /* ---- whether it learns ----------------------------------------------------------------------------------- */
 
+/* The epoch with noise that is watched: what an epoch of a few steps begins with is no fault. */
+#define WATCHED 3
+
 /* Less than this, in all epochs, is no movement of sigma. */
 #define MOVED 0.01
 
 bnn_status bnn_health_begin(bnn_health *health, const bnn_model *model, size_t epoch, bool whole,
                             bnn_error *error)
 {
-    const size_t map = model->config.train.map_epochs, noisy = model->config.train.epochs - map;
-    const size_t watched = noisy < 3 ? noisy : 3;
     const bnn_posterior *q = model->posterior;
     bnn_health_free(health);
-    *health = (bnn_health){.watches = watched > 1 && epoch + 1 == map + watched};
+    *health = (bnn_health){.watches = epoch + 1 == model->config.train.map_epochs + WATCHED};
     if (!health->watches || !whole) return BNN_OK;
     health->rho = bnn_alloc(q->count, sizeof *health->rho);
     if (!health->rho) return bnn_no_memory(error, "rho", q->count, sizeof *health->rho);

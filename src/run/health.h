@@ -27,7 +27,7 @@ void bnn_locate_divergence(const bnn_model *model, bnn_real *mu_gradient, bnn_re
  * bytes) <- the first in the order in which they are made: activations by layers, the gradient by tensors (rho: that of rho too). */
 bool bnn_find_anomaly(const bnn_model *model, bnn_engine *engine, bool rho, char *text, size_t size);
 
-/* What is watched in one early epoch: the third with noise, or the last of fewer, but not the first. */
+/* What is watched in one early epoch, the third with noise. */
 typedef struct bnn_health {
     bool watches;
     size_t steps, clipped;
