@@ -6,9 +6,9 @@
 
 #include "bnn/real.h"
 
-/* Where e^rho is still a normal bnn_real, and an average over a group is too. */
+/* Where e^rho is still a normal bnn_real, and squares of what is divided by it are finite in double. */
 #ifdef BNN_DOUBLE
-#define BNN_RHO_FLOOR (-700)
+#define BNN_RHO_FLOOR (-300)
 #else
 #define BNN_RHO_FLOOR (-87)
 #endif
