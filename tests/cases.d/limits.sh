@@ -1,7 +1,7 @@
 # Little address space (ulimit -v, as Slurm sets it): every command ends within seconds, with exit code 0, or 1 and one line. Sourced by
 # tests/cases.sh, with BNN set. The sanitizers' own memory does not fit into any of these limits.
 # shellcheck shell=sh disable=SC2154
-(ulimit -v 350000 && "$BNN" --version) >/dev/null 2>&1 || return 0
+(ulimit -v 350000 && "$BNN" --version >/dev/null 2>&1) 2>/dev/null || return 0
 
 # within KIB NAME COMMAND...: 0 where the command is done or says in one line that it cannot be.
 within() (
