@@ -96,12 +96,34 @@ static void read_npz(const char *path, const uint8_t *bytes, size_t size)
     bnn_dataset_free(train);
 }
 
+/* The one file of its training images, in a folder that is made once. */
+static void read_cifar(const char *path, const uint8_t *bytes, size_t size)
+{
+    static char dir[] = "/tmp/bnn-fuzz-XXXXXX";
+    static bool made;
+    const bnn_data_options options = {.background = NAN};
+    bnn_data_paths paths = {.name = "cifar100"};
+    bnn_dataset *train = NULL;
+    bnn_error error;
+    char link[64];
+    (void)bytes, (void)size;
+    if (!made && !mkdtemp(dir)) abort();
+    made = true;
+    snprintf(paths.dir, sizeof paths.dir, "%s", dir);
+    snprintf(link, sizeof link, "%s/train.bin", dir);
+    if (symlink(path, link) != 0) abort();
+    check(bnn_dataset_load(&paths, BNN_TRAIN, &options, &train, &error), &error);
+    bnn_dataset_free(train);
+    if (unlink(link) != 0) abort();
+}
+
 static const struct target {
     const char *name;
     void (*read)(const char *path, const uint8_t *bytes, size_t size);
-} targets[] = {{"model", read_model}, {"checkpoint", read_checkpoint}, {"config", read_config},
-               {"set", read_set},     {"array", read_array},           {"png", read_png},
-               {"npz", read_npz}};
+} targets[] = {{"model", read_model},   {"checkpoint", read_checkpoint},
+               {"config", read_config}, {"set", read_set},
+               {"array", read_array},   {"png", read_png},
+               {"npz", read_npz},       {"cifar", read_cifar}};
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
