@@ -197,6 +197,15 @@ static void pack_in_parts(const bnn_kernel *kernel, const bnn_kernel_shape *shap
     }
 }
 
+static void unpack(const bnn_kernel *kernel, const bnn_kernel_shape *shape, bnn_real *packed, size_t weights,
+                   bnn_real *gradient)
+{
+    if (kernel->unpack_gradient)
+        kernel->unpack_gradient(shape, packed, gradient, gradient + weights);
+    else
+        memcpy(gradient, packed, bnn_kernel_packed_count(kernel, shape) * sizeof *gradient);
+}
+
 /* A unit of one block in `parts` blocks. Outputs and gradients start as garbage, as in a reused workspace, and what
  * works in place is not aligned. */
 static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *t, size_t images,
@@ -250,13 +259,8 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
         kernel->forward(shape, &pass);
         if (backward) kernel->backward(shape, &pass);
     }
-    if (backward && kernel->unpack_gradient)
-        kernel->unpack_gradient(shape, packed_gradient, t->parameter_gradient,
-                                t->parameter_gradient + t->weights);
-    else if (backward)
-        memcpy(t->parameter_gradient, packed_gradient, packed_count * sizeof *packed_gradient);
-    if (shape->noise)
-        kernel->unpack_gradient(shape, spread_gradient, t->spread_gradient, t->spread_gradient + t->weights);
+    if (backward) unpack(kernel, shape, packed_gradient, t->weights, t->parameter_gradient);
+    if (shape->noise) unpack(kernel, shape, spread_gradient, t->weights, t->spread_gradient);
     free(noise);
     free(spread);
     free(spread_gradient);

@@ -37,8 +37,8 @@ typedef struct bnn_estimator {
     bnn_noise rule;
 
     /* in_noise, out_noise <- the noise of one image: as the rule says in layers whose pixels share weights, else one an
-     * element of input and output. `paired`: minus that of out_noise is as good, and of the samples 2k and 2k + 1 of an image the
-     * second has minus the noise of the first where they go through the network together. */
+     * element of input and output. `paired`: where samples of an image go through the network together, every second one has
+     * minus the out_noise of the one before in its place. */
     bool paired;
     void (*noise)(const bnn_layer *layer, bnn_stream stream, bnn_real *in_noise, bnn_real *out_noise);
 
@@ -67,7 +67,12 @@ extern const bnn_estimator bnn_estimator_weight;
  * variance that weight draws give it, but the correlation is dropped. A network with convolutions so trains on another expectation
  * of log p(y | x) than the ELBO's, mostly one of less variance; evaluation draws weights, as ever. B by Winograd's transforms
  * carries an error of some 1e-6 of the largest B nearby (in float), which may make it negative: it is cut off at 0 before
- * sigma^2 of the bias, which is exact, is added. */
+ * sigma^2 of the bias, which is exact, is added.
+ *
+ * A step's samples go through the network together, in groups: its first layers sum the images once for all of a group. Of the
+ * samples 2k and 2k + 1, both of an image, the second has -zeta in all layers (antithetic draws): half as many to draw. Each
+ * sample has its distribution and the mean of samples its expectation, but the two of a pair are not independent: whoever
+ * estimates an error from the samples of a step has to take pairs. Of an odd number the last is alone. */
 extern const bnn_estimator bnn_estimator_local;
 
 /* mu x + r (dW (s x)), dW = sigma eps shared, r and s random signs of an image (Wen et al. 2018, eq. 4): phi(x) = s x, psi(B)

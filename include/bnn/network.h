@@ -94,8 +94,8 @@ typedef struct bnn_workspace_options {
 
 /* The number of images in a block, of options->block at most: for conv networks 4 to 8, as many as keep the largest layer's
  * buffers in the second-level cache; in training up to 16 where the weights, which every block reads, are larger than those
- * buffers, as often where an estimator perturbs layers and so doubles their weights; for an mlp, whose products want many rows,
- * options->block. Above it only to be a multiple of `views` (>= 1). */
+ * buffers, and up to 32 where an estimator perturbs layers, which doubles their weights, and the gradients that blocks add to in
+ * the cache; for an mlp, whose products want many rows, options->block. Above it only to be a multiple of `views` (>= 1). */
 size_t bnn_network_block(const bnn_network *network, const bnn_workspace_options *options, size_t views);
 
 /* BNN_BAD_INPUT when no layer has a kernel of the set that runs here, or when the network is not complete. */
@@ -124,9 +124,9 @@ typedef struct bnn_unit {
     bnn_real *spread_gradient; /* (parameter_count) <- d loss / d spread of perturbed layers */
     bnn_stream stream;         /* of the estimator's noise */
     size_t views;              /* consecutive images that share that noise: an item's */
-    size_t
-        samples; /* of each image, under noise of their own, one after the other; 0 is 1. More only where all layers that
-                     * take images are perturbed, by normals: they compute once what the samples share */
+    /* Of each image, under noise of their own, one after the other; 0 is 1. More only where all layers that take images are
+     * perturbed, by normals: they compute once what the samples share. */
+    size_t samples;
 } bnn_unit;
 
 /* Starts a unit; what it points to has to stay until bnn_workspace_end. */

@@ -181,7 +181,8 @@ size_t bnn_network_block(const bnn_network *network, const bnn_workspace_options
             bnn_kernel_saved_count(kernel, &shape, 1) + bnn_kernel_scratch_count(kernel, &shape, 1);
         largest = larger(largest, count);
         buffers += count;
-        packed += (perturbed ? 4 : 1) * bnn_kernel_packed_count(kernel, &shape);
+        packed += (perturbed ? 4 : 1) /* two sums, whose gradients are as large and added to by every block */
+                  * bnn_kernel_packed_count(kernel, &shape);
         if (perturbed) most = 32;
     }
     if (largest > 0) {
