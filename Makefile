@@ -169,8 +169,8 @@ lint:
 	$(MAKE) deps debian_packages='$(lint_packages)'
 	$(MAKE) lint-files
 lint-files: $(c_sources:%=$(BUILD)/lint/%) $(BUILD)/lint/cppcheck
-	$(CLANG_FORMAT) --dry-run --Werror $(c_sources) $(c_headers)
-	shellcheck -S warning $(scripts)
+	@echo clang-format; $(CLANG_FORMAT) --dry-run --Werror $(c_sources) $(c_headers)
+	@echo shellcheck; shellcheck -S warning $(scripts)
 $(BUILD)/lint/%.c: %.c $(c_headers) .clang-tidy tests/.clang-tidy $(BUILD)/onnx/onnx.pb-c.h
 	@mkdir -p $(@D); echo "clang-tidy $<"; \
 	$(CLANG_TIDY) --quiet $< -- $(filter-out -W% -MMD -MP,$(BASE)) -Itests -DBNN_ISA=portable 2>$@.log || { cat $@.log >&2; exit 1; }

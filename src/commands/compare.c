@@ -170,7 +170,7 @@ static bool is_taken(const comparison *c, const run_group *group, size_t count)
 static void name_groups(comparison *c)
 {
     const cJSON *than = c->baseline.runs[0]->configuration;
-    bool taken[CMD_MAX_OPERANDS];
+    bool taken[CMD_MAX_OPERANDS] = {false};
     if (!stem_of_group(&c->baseline, c->baseline.name, sizeof c->baseline.name))
         snprintf(c->baseline.name, sizeof c->baseline.name, "baseline");
     for (size_t i = 0; i < c->group_count; i++) {
