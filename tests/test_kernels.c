@@ -108,6 +108,7 @@ typedef struct trial {
     bnn_real *spread, *spread_gradient, *in_noise, *out_noise; /* with noise, else NULL */
     size_t samples; /* of each input, of which there are then fewer; 0 is 1 */
     bool drawn;     /* the kernel asks for the noise */
+    bool pairs;     /* of every second sample, as the next has the opposite */
 } trial;
 
 /* What a kernel that asks for noise is given: bnn_pass.draw. */
@@ -115,12 +116,14 @@ typedef struct giver {
     const bnn_real *from; /* (images, count) */
     bnn_real *to;         /* (samples, count) */
     size_t count;
+    bool pairs;
 } giver;
 
 static void give_noise(void *context, size_t n, size_t images)
 {
     const giver *g = context;
-    memcpy(g->to, g->from + n * g->count, images * g->count * sizeof *g->to);
+    for (size_t k = 0, each = g->pairs ? 2 : 1; k < images; k += each)
+        memcpy(g->to + k / each * g->count, g->from + (n + k) * g->count, g->count * sizeof *g->to);
 }
 
 /* A spread as the weights are, and of normals their squares; noise of every image. */
@@ -234,13 +237,14 @@ static void run(const bnn_kernel *kernel, const bnn_kernel_shape *shape, trial *
         const size_t n = images - first < block ? images - first : block;
         const size_t in = first / samples * bnn_activation_count(&shape->in),
                      out = first * bnn_activation_count(&shape->out);
-        giver given = {.to = noise, .count = bnn_out_noise_count(shape)};
+        giver given = {.to = noise, .count = bnn_out_noise_count(shape), .pairs = t->pairs};
         if (shape->noise) given.from = t->out_noise + first * given.count;
         const bnn_pass pass = {
             .images = n,
             .samples = t->samples,
             .draw = t->drawn ? give_noise : NULL,
             .context = &given,
+            .pairs = t->pairs,
             .packed = packed,
             .in = {t->in[0] + in, t->in[1] + in},
             .out = t->out + out,
@@ -515,15 +519,19 @@ static void run_noise_naive(const bnn_kernel_shape *shape, trial *t, size_t imag
     free(b_gradient), free(gradient), free(values), free(b), free(phi_gradient), free(phi);
 }
 
-/* `samples` of each input; by kernels that ask for their noise where it is `drawn`. */
+/* `samples` of each input; by kernels that ask for their noise where it is `drawn`, of every second sample if `pairs`. */
 static void compare_noise(const bnn_kernel_shape *shape, size_t images, size_t parts, size_t samples,
-                          bool drawn)
+                          bool drawn, bool pairs)
 {
     trial expected = trial_of(shape, images), found = trial_of(shape, images);
     const double terms = sqrt((double)(images * shape->out.height * shape->out.width));
     const size_t in_count = bnn_activation_count(&shape->in);
     found.samples = samples;
     found.drawn = drawn;
+    found.pairs = pairs;
+    for (size_t n = 0, count = bnn_out_noise_count(shape); pairs && n < images; n++)
+        for (size_t j = 0; n % samples % 2 && j < count; j++)
+            expected.out_noise[n * count + j] = -expected.out_noise[(n - 1) * count + j];
     for (size_t n = 0; n < images; n++)
         memcpy(expected.in[0] + n * in_count, found.in[0] + n / samples * in_count,
                in_count * sizeof(bnn_real));
@@ -600,7 +608,7 @@ static void noise(void **state)
                         bnn_kernel_shape shape = conv_shape(layouts[l], channels[i], channels[o], sizes[s][0],
                                                             sizes[s][1], 3, turn * 5 % 8);
                         shape.noise = rules[r];
-                        compare_noise(&shape, 3, 1 + turn % 2, 1, r > 0 && turn % 3 == 0);
+                        compare_noise(&shape, 3, 1 + turn % 2, 1, r > 0 && turn % 3 == 0, false);
                     }
     for (size_t i = 0; i < 2; i++) /* samples share planar inputs */
         for (size_t o = 0; o < 4; o++)
@@ -608,7 +616,7 @@ static void noise(void **state)
                 bnn_kernel_shape shape = conv_shape(layouts[0], channels[i], channels[o], sizes[s][0],
                                                     sizes[s][1], 3, turn * 5 % 8);
                 shape.noise = BNN_NOISE_NORMALS;
-                compare_noise(&shape, 6, 1 + turn % 2, 3, turn % 3 > 0);
+                compare_noise(&shape, 6, 1 + turn % 2, 3, turn % 3 > 0, turn % 3 > 1);
             }
     for (size_t r = 0; r < 2; r++) { /* no other kernel takes them */
         bnn_kernel_shape shape = conv_shape(BNN_LAYOUT_CHANNELS_LAST, 8, 8, 8, 8, 3, 3);

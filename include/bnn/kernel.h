@@ -64,9 +64,11 @@ typedef struct bnn_pass {
     const bnn_real *in_noise, *out_noise; /* (images, bnn_in_noise_count or bnn_out_noise_count) */
 
     /* Normals may be drawn when they are wanted, while they are in the cache: NULL, or out_noise (1, ...) <- that of image n; or,
-     * where there are samples, (samples, ...) that of as many images from the n-th on. Images come in order, forward alone. */
+     * where there are samples, (samples, ...) that of as many images from the n-th on. Images come in order, forward alone. With
+     * `pairs` the samples of an input come in pairs of opposite noise, of which that of the first alone is drawn. */
     void (*draw)(void *context, size_t n, size_t images);
     void *context;
+    bool pairs;
 
     /* Normals and planar inputs: samples of each input, under noise of their own; 0 is 1. `images` are then samples, those of an
      * input in a row, and there are images / samples inputs. Nobody asks for the gradient of inputs of several samples. */

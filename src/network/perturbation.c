@@ -106,20 +106,32 @@ static void draw_noise(perturbation *p, size_t first, size_t images, size_t at)
     }
 }
 
+/* Whether bnn_pass.pairs. */
+static bool pairs(const perturbation *p)
+{
+    return p->samples > 1 && p->paired > 1;
+}
+
 /* bnn_pass.draw */
 static void draw_normals(void *context, size_t n, size_t images)
 {
     perturbation *p = context;
-    draw_noise(p, p->part_first + n, images, 0);
+    const size_t step = pairs(p) ? 2 : 1;
+    for (size_t k = 0; k < images; k += step) draw_noise(p, p->part_first + n + k, 1, k / step);
 }
 
-/* The images of a block in the part that begins with image `first`: no less than half of p->part, but for an input's last. */
+/* The images of a block in the part that begins with image `first`: parts are of nearly one size; where samples of an input are
+ * in several, pairs stay together. There are no more than twice as many as of p->part images. */
 static size_t part_from(const perturbation *p, size_t images, size_t first)
 {
-    const size_t samples = p->samples;
-    const size_t most = p->part < samples ? p->part : p->part / samples * samples,
-                 left = p->part < samples ? samples - first % samples : images - first;
-    return most < left ? most : left;
+    const size_t samples = p->samples,
+                 together = p->part >= samples ? samples
+                            : pairs(p)         ? 2
+                                               : 1,
+                 left = p->part >= samples ? images - first : samples - first % samples;
+    const size_t sets = (left + together - 1) / together, most = p->part / together,
+                 parts = (sets + most - 1) / most, part = (sets + parts - 1) / parts * together;
+    return part < left ? part : left;
 }
 
 /* What a kernel with noise takes for part `number` of a block, that begins with image `first`. */
@@ -139,6 +151,7 @@ static bnn_pass part_of_pass(perturbation *p, const bnn_pass *pass, size_t numbe
     part.in_noise = p->in_noise + first * p->in_noise_count;
     part.out_noise = p->out_noise + (normals ? 0 : first * p->out_noise_count);
     part.draw = normals ? draw_normals : NULL;
+    part.pairs = normals && pairs(p);
     part.context = p;
     p->part_first = first;
     part.in[0] += in;

@@ -7,7 +7,8 @@
 #include "kernels/kernels.h"
 #include "kernels/simd/window.h"
 
-enum { TAPS = 9 };
+/* Pixels ahead of which backward() asks for the gradients of samples: they are more streams than processors follow. */
+enum { TAPS = 9, AHEAD = 4 };
 
 /* Vectors of output channels at a time: two vectors' weights fit in the 32 registers of AVX-512 alone. */
 #if defined(__AVX512F__)
@@ -81,12 +82,13 @@ static void pad(const bnn_kernel_shape *shape, const bnn_real *image, const buff
 }
 
 /* What the passes of one input read and write; those of the vector of output channels that they are at. Of each of its samples
- * there is one out, noise, slopes and codes. */
+ * there is one out, noise, slopes and codes; of a pair one noise. */
 typedef struct image {
     const bnn_real *weights, *spread, *noise;
     bnn_real *out, *slopes;
     bnn_code *codes;
     size_t samples;
+    bool pairs;
 } image;
 
 /* One image and one or two vectors of output channels; or with normals one vector, and in place of the other its spread.
@@ -125,8 +127,10 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
                 const deviations d = window_deviations(pool, values[1], 2, bias[1], floor);
                 const bnn_real *noise = i.noise + window * (y * noise_row + x * stride);
                 for (size_t n = 0, at = 0; n < i.samples; n++, at += out_count)
-                    finish_noisy_window(pool, shape->relu, values[0], &d, 2, bias[0], noise + n * noise_count,
-                                        noise_row, stride, i.out + at, i.codes + at, i.slopes + at);
+                    finish_noisy_window(pool, shape->relu, values[0], &d, 2, bias[0],
+                                        i.pairs && n % 2 ? -1 : 1,
+                                        noise + (i.pairs ? n / 2 : n) * noise_count, noise_row, stride,
+                                        i.out + at, i.codes + at, i.slopes + at);
             } else
                 for (size_t j = 0; j < vectors; j++)
                     finish_window(pool, shape->relu, values[j], 2, bias[j], i.out + j * LANES,
@@ -224,68 +228,97 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
                              .out = pass->out + n * out_count + o,
                              .slopes = normals ? pass->saved + n * out_count + o : NULL,
                              .codes = codes ? codes + n * out_count + o : NULL,
-                             .samples = samples};
+                             .samples = samples,
+                             .pairs = pass->pairs};
             vectors = forward_next(shape, &b, i, stride - o);
         }
     }
 }
 
+/* Where the gradient of one input channel's weights comes from and goes to: [0], and with normals [1] of its squares, to B. */
+typedef struct gradients {
+    const bnn_real *plane[2];
+    bnn_real *weights[2], *bias[2];
+} gradients;
+
 /* Adds the gradient of one input's samples to the weights of one input channel, whose padded plane is given, and one
- * vector of output channels; and, if it is not NULL, to the bias. With slopes (not NULL), to those of B. */
-INLINE void channel_gradient(bool pool, const bnn_kernel_shape *shape, const bnn_real *plane, size_t samples,
+ * vector of output channels; and, if it is not NULL, to the bias. */
+INLINE void channel_gradient(bool pool, bool normals, const bnn_kernel_shape *shape, size_t samples,
                              const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
-                             bnn_real *weights, bnn_real *bias)
+                             const gradients *g)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
     const size_t width = shape->in.width + 2, out_count = bnn_activation_count(&shape->out);
-    vec sum[TAPS] = {{0}}, bias_sum = {0};
+    const size_t sets = normals ? 2 : 1;
+    vec sum[2][TAPS] = {{{0}}}, bias_sum[2] = {{0}};
     for (size_t y = 0; y < shape->out.height; y++)
         for (size_t x = 0; x < shape->out.width; x++, out_gradient += stride, codes += stride) {
-            const bnn_real *patch = plane + window * (y * width + x);
-            vec values[4], more[4];
-            finish_window_adjoint(pool, out_gradient, slopes, codes, values, 2);
-            for (size_t n = 1, at = out_count; n < samples; n++, at += out_count) {
-                finish_window_adjoint(pool, out_gradient + at, slopes ? slopes + at : NULL, codes + at, more,
-                                      2);
+            const size_t corner = window * (y * width + x);
+            vec values[2][4] = {{{0}}}, more[4];
+            for (size_t n = 0, at = 0; n < samples; n++, at += out_count) {
+                if (normals) {
+                    __builtin_prefetch(out_gradient + at + AHEAD * stride);
+                    __builtin_prefetch(slopes + at + AHEAD * stride);
+                    __builtin_prefetch(codes + at + AHEAD * stride);
+                }
+#pragma GCC unroll 2
+                for (size_t j = 0; j < sets; j++) {
+                    finish_window_adjoint(pool, out_gradient + at, j ? slopes + at : NULL, codes + at, more,
+                                          2);
 #pragma GCC unroll 4
-                for (size_t v = 0; v < window * window; v++) values[v] += more[v];
+                    for (size_t v = 0; v < window * window; v++) values[j][v] += more[v];
+                }
             }
-            slopes += slopes ? stride : 0;
-            bias_sum += values[0];
-            if (pool) bias_sum += (values[1] + values[2]) + values[3];
+            slopes += normals ? stride : 0;
+#pragma GCC unroll 2
+            for (size_t j = 0; j < sets; j++) {
+                bias_sum[j] += values[j][0];
+                if (pool) bias_sum[j] += (values[j][1] + values[j][2]) + values[j][3];
 #pragma GCC unroll 4
-            for (size_t v = 0; v < window * window; v++) {
+                for (size_t v = 0; v < window * window; v++) {
 #pragma GCC unroll 9
-                for (size_t t = 0; t < TAPS; t++)
-                    sum[t] += patch[(t / 3 + v / 2) * width + t % 3 + v % 2] * values[v];
+                    for (size_t t = 0; t < TAPS; t++)
+                        sum[j][t] +=
+                            g->plane[j][corner + (t / 3 + v / 2) * width + t % 3 + v % 2] * values[j][v];
+                }
             }
         }
-    for (size_t t = 0; t < TAPS; t++) store(weights + t * stride, load(weights + t * stride) + sum[t]);
-    if (bias) store(bias, load(bias) + bias_sum);
+    for (size_t j = 0; j < sets; j++) {
+        for (size_t t = 0; t < TAPS; t++)
+            store(g->weights[j] + t * stride, load(g->weights[j] + t * stride) + sum[j][t]);
+        if (g->bias[j]) store(g->bias[j], load(g->bias[j]) + bias_sum[j]);
+    }
 }
 
-/* Adds the gradient of one padded input's samples to the packed weights and bias; with slopes, of its squares to those of B. */
-static void weights_gradient(const bnn_kernel_shape *shape, const bnn_real *padded, size_t samples,
+/* Adds the gradient of one padded input's samples to the packed weights and bias; with slopes (not NULL), that of its squares
+ * to those of B. */
+static void weights_gradient(const bnn_kernel_shape *shape, const buffers *b, size_t samples,
                              const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
-                             bnn_real *packed_gradient)
+                             bnn_real *packed_gradient, bnn_real *spread_gradient)
 {
     const size_t stride = bnn_channel_stride(shape->out.channels);
     const size_t plane = (shape->in.height + 2) * (shape->in.width + 2);
     for (size_t o = 0; o < stride; o += LANES)
         for (size_t c = 0; c < shape->in.channels; c++) {
-            bnn_real *weights = packed_gradient + c * TAPS * stride + o;
-            bnn_real *bias = c == 0 ? packed_gradient + shape->in.channels * TAPS * stride + o : NULL;
-#define GRADIENT(pool, slopes)                                                                               \
-    channel_gradient(pool, shape, padded + c * plane, samples, out_gradient + o, slopes, codes + o, weights, \
-                     bias)
+            const size_t weights = c * TAPS * stride + o, bias = shape->in.channels * TAPS * stride + o;
+            gradients g = {.plane = {b->padded + c * plane}, .weights = {packed_gradient + weights}};
+            if (c == 0) g.bias[0] = packed_gradient + bias;
+            if (slopes) {
+                g.plane[1] = b->squares + c * plane;
+                g.weights[1] = spread_gradient + weights;
+                if (c == 0) g.bias[1] = spread_gradient + bias;
+            }
+#define GRADIENT(pool, normals)                                                                              \
+    channel_gradient(pool, normals, shape, samples, out_gradient + o, normals ? slopes + o : NULL,           \
+                     codes + o, &g)
             if (shape->pool && slopes)
-                GRADIENT(true, slopes + o);
+                GRADIENT(true, true);
             else if (shape->pool)
-                GRADIENT(true, NULL);
+                GRADIENT(true, false);
             else if (slopes)
-                GRADIENT(false, slopes + o);
+                GRADIENT(false, true);
             else
-                GRADIENT(false, NULL);
+                GRADIENT(false, false);
 #undef GRADIENT
         }
 }
@@ -334,11 +367,9 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
         bnn_real *slopes = pass->saved + n * out_count; /* with normals */
         pad(shape, pass->in[0] + n / samples * in_count, &b);
         if (signs) memset(b.weight_gradient, 0, size);
-        weights_gradient(shape, b.padded, samples, gradient, NULL, codes,
-                         signs ? b.weight_gradient : pass->packed_gradient);
+        weights_gradient(shape, &b, samples, gradient, normals ? slopes : NULL, codes,
+                         signs ? b.weight_gradient : pass->packed_gradient, pass->spread_gradient);
         if (signs) signs_adjoint(shape, pass, n, b.weight_gradient);
-        if (normals)
-            weights_gradient(shape, b.squares, samples, gradient, slopes, codes, pass->spread_gradient);
         if (!pass->in_gradient[0]) continue;
         memset(b.padded_gradient, 0, padded * sizeof(bnn_real));
         for (size_t i = 0; normals && i < out_count; i++) slopes[i] *= gradient[i];

@@ -49,16 +49,16 @@ INLINE deviations window_deviations(bool pool, const vec *variances, size_t row,
     return d;
 }
 
-/* A window's values are means + z sqrt(B); z at `noise` in rows `noise_row` and columns `noise_column` apart. slopes <- d out /
- * d B. */
+/* A window's values are means + z sqrt(B); z is `sign` times what is at `noise` in rows `noise_row` and columns `noise_column`
+ * apart. slopes <- d out / d B. */
 INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const deviations *d, size_t row,
-                                vec bias, const bnn_real *noise, size_t noise_row, size_t noise_column,
-                                bnn_real *out, bnn_code *codes, bnn_real *slopes)
+                                vec bias, bnn_real sign, const bnn_real *noise, size_t noise_row,
+                                size_t noise_column, bnn_real *out, bnn_code *codes, bnn_real *slopes)
 {
     const size_t count = pool ? 4 : 1;
     vec values[4], slope[4];
     for (size_t v = 0; v < count; v++) {
-        const vec z = load(noise + v / 2 * noise_row + v % 2 * noise_column);
+        const vec z = sign * load(noise + v / 2 * noise_row + v % 2 * noise_column);
         values[v] = means[v / 2 * row + v % 2] + z * d->root[v];
         slope[v] = z * d->slope[v];
     }

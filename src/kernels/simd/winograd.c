@@ -362,11 +362,11 @@ INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shap
                       *variance = &variances[window * i][window * j];
             if (shape->pool) {
                 const deviations d = window_deviations(true, variance, LENGTH, spread_bias, floor);
-                finish_noisy_window(true, shape->relu, mean, &d, LENGTH, bias, z, noise_row, o->column,
+                finish_noisy_window(true, shape->relu, mean, &d, LENGTH, bias, 1, z, noise_row, o->column,
                                     out + at, codes + at, slopes + at);
             } else {
                 const deviations d = window_deviations(false, variance, LENGTH, spread_bias, floor);
-                finish_noisy_window(false, shape->relu, mean, &d, LENGTH, bias, z, noise_row, o->column,
+                finish_noisy_window(false, shape->relu, mean, &d, LENGTH, bias, 1, z, noise_row, o->column,
                                     out + at, codes + at, slopes + at);
             }
         }
