@@ -129,7 +129,7 @@ static size_t part_from(const perturbation *p, size_t images, size_t first)
                             : pairs(p)         ? 2
                                                : 1,
                  left = p->part >= samples ? images - first : samples - first % samples;
-    const size_t sets = (left + together - 1) / together, most = p->part / together,
+    const size_t sets = (left + together - 1) / together, most = p->part > together ? p->part / together : 1,
                  parts = (sets + most - 1) / most, part = (sets + parts - 1) / parts * together;
     return part < left ? part : left;
 }
