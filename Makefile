@@ -61,12 +61,12 @@ make deps               install what is missing (Debian), or say what to install
 make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
 make asan               all tests under the address and undefined-behaviour sanitizers
-make tsan               tests that use threads under the thread sanitizer (clang, libclang-rt-dev, libomp-dev)
+make tsan               tests that use threads under the thread sanitizer (clang, which it installs)
 make coverage           all tests in float (minutes), and the share of the lines of src that they reach
 make lint               clang-tidy, cppcheck, clang-format (14) and shellcheck, which it installs
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make faults             let every allocation and every call on files of every command fail once (the tests: a part of them)
-make fuzz               readers of files under libFuzzer (clang, libclang-rt-dev, libomp-dev), SECONDS=60 each
+make fuzz               readers of files under libFuzzer (clang, which it installs), SECONDS=60 each
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time
 make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
@@ -143,6 +143,7 @@ asan: run-asan
 # share nothing by themselves, and clang takes minutes for each: they are left out, as for make fuzz.
 tsan_tests := test_engine test_evaluate test_health test_modes test_prior test_randomness test_train
 tsan:
+	$(MAKE) deps debian_packages='$(clang_packages)'
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang tsan-run
 tsan-run: $(tsan_tests:%=$(BUILD)/tsan/%) $(BUILD)/tsan/bnn
 	@for t in $(tsan_tests); do \
@@ -168,8 +169,8 @@ lint:
 	$(MAKE) deps debian_packages='$(lint_packages)'
 	$(MAKE) lint-files
 lint-files: $(c_sources:%=$(BUILD)/lint/%) $(BUILD)/lint/cppcheck
-	$(CLANG_FORMAT) --dry-run --Werror $(c_sources) $(c_headers)
-	shellcheck -S warning $(scripts)
+	@echo clang-format; $(CLANG_FORMAT) --dry-run --Werror $(c_sources) $(c_headers)
+	@echo shellcheck; shellcheck -S warning $(scripts)
 $(BUILD)/lint/%.c: %.c $(c_headers) .clang-tidy tests/.clang-tidy $(BUILD)/onnx/onnx.pb-c.h
 	@mkdir -p $(@D); echo "clang-tidy $<"; \
 	$(CLANG_TIDY) --quiet $< -- $(filter-out -W% -MMD -MP,$(BASE)) -Itests -DBNN_ISA=portable 2>$@.log || { cat $@.log >&2; exit 1; }
@@ -186,6 +187,7 @@ faults: $(BUILD)/release/bnn $(BUILD)/release/test_faults $(BUILD)/release/fault
 	FAULTS=all BNN=$(BUILD)/release/bnn $(BUILD)/release/test_faults
 # The kernels read no files: they are left out of the sanitizers, under which clang takes minutes for each.
 fuzz:
+	$(MAKE) deps debian_packages='$(clang_packages)'
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang SANITIZE='$(SANITIZE_FUZZ)' SANITIZE_SIMD='-O1 -g' $(BUILD)/clang/asan/fuzz
 	tests/fuzz.sh $(BUILD)/clang/asan/fuzz $(SECONDS)
 $(BUILD)/asan/fuzz: $(BUILD)/asan/tests/fuzz.o $(BUILD)/asan/libbnn.a
@@ -243,6 +245,7 @@ debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-
 debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx chromium
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
 lint_packages := clang-tidy-14 clang-format-14 cppcheck shellcheck
+clang_packages := clang libclang-rt-dev libomp-dev # of tsan and fuzz
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 
 deps:

@@ -98,6 +98,34 @@ static void configurations_are_apart(void **state)
     cJSON_Delete(json);
 }
 
+/* A file of figures of a mixture of two, the second of another group. */
+static const char *put_mixture(const char *name, const char *group)
+{
+    char text[512];
+    const int length =
+        snprintf(text, sizeof text,
+                 "{\"images\": 100, \"accuracy\": 0.9, \"ensemble\": {\"members\": 2}, \"models\": "
+                 "[{\"config\": {\"seed\": 2, \"group\": \"C4\"}}, {\"config\": {\"seed\": 9, \"group\": "
+                 "\"%s\"}}]}",
+                 group);
+    return put_file(name, text, (size_t)length);
+}
+
+/* A mixture counts as a run of its members' configuration with the first one's seed. */
+static void mixtures_are_runs(void **state)
+{
+    const char *p[6];
+    (void)state;
+    put_seeds(p);
+    cJSON *json = json_of(bnn_run("compare", put_mixture("alike.json", "C4"), "--json", "--baseline", p[4]));
+    const cJSON *found = member(json, "comparisons")->child;
+    assert_close(member(found, "mean_difference")->valuedouble, 0.9 - 0.7, 1e-12, 0);
+    assert_true(member(found, "pairs")->valuedouble == 1);
+    cJSON_Delete(json);
+    assert_one_line(bnn_run("compare", put_mixture("other.json", "D4"), "--baseline", p[4]), 2, "other.json",
+                    "several configurations");
+}
+
 /* Configurations that differ from the baseline in one key alike are told apart by those that it has not. */
 static void names_are_told_apart(void **state)
 {
@@ -366,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seeds_are_paired),
         cmocka_unit_test(configurations_are_apart),
+        cmocka_unit_test(mixtures_are_runs),
         cmocka_unit_test(names_are_told_apart),
         cmocka_unit_test(what_has_no_partner_is_told),
         cmocka_unit_test(orbits_of_other_groups_are_left_out),

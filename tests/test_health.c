@@ -41,7 +41,7 @@ static void sigma_may_be_tiny_or_huge(void **state)
     fixture f = test_fixture("C4", &spec);
     (void)state;
     for (const bnn_family *const *family = bnn_families; *family; family++)
-        for (size_t i = 0; i < 6; i++)
+        for (size_t i = 0; i < 6 && !(*family)->point; i++) /* which has no sigma */
             for (size_t k = 0; k < 6; k++) check_figures(&f, *family, rho[i], rho[k]);
     test_fixture_free(&f);
 }

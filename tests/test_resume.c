@@ -149,7 +149,8 @@ static void another_configuration_is_no_resumption(void **state)
     assert_refused(fewer, "train.epochs: found 1, expected at least the run's 2");
 
     /* More epochs are the same run, and its configuration is then theirs. */
-    const char *const more[] = {"train.epochs=3", "data.train_size=48", NULL};
+    const char *const more[] = {"train.epochs=3", "data.train_size=48", "train.detect_anomaly=true",
+                                "train.checkpoint_minutes=1", NULL};
     assert_int_equal(train("run", more, true, SIZE_MAX, 1, &error), BNN_OK);
     assert_int_equal(train("longer", more, false, SIZE_MAX, 1, &error), BNN_OK);
     assert_same_file("run", "longer", "model.bin");

@@ -90,7 +90,7 @@ typedef struct bnn_metrics {
     /* mean_t mean_i mean_g ||p_t(g.x_i) - p_t(x_i)||^2, without bias: how far single draws are from equivariance, where p_t(g.x)
      * and p_t(x) are of one draw (bnn_evaluate: NaN where they are not). T plugin = single_draw + (T - 1) unbiased. */
     double defect_single_draw;
-    double defect_unbiased;
+    double defect_unbiased; /* bnn_evaluate: at w = mu, without noise, the plug-in one */
     /* Of defect_unbiased, for new images and new draws alike, both samples being crossed (draws are shared by
      * the images). In one pass and without resampling, by Hoeffding's decomposition:
      *     (variance over images of the image's unbiased defect)/N + V - B,

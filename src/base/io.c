@@ -501,7 +501,7 @@ bnn_status bnn_folder_of(const char *path, char *folder, size_t size, bnn_error 
 bnn_status bnn_same_file(const char *a, const char *b, bool *same, bnn_error *error)
 {
     struct stat first, second;
-    bool one, other;
+    bool one, other = false;
     bnn_status status = look(a, &first, &one, error);
     if (!status) status = look(b, &second, &other, error);
     *same = !status && one && other && first.st_dev == second.st_dev && first.st_ino == second.st_ino;

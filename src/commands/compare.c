@@ -170,7 +170,7 @@ static bool is_taken(const comparison *c, const run_group *group, size_t count)
 static void name_groups(comparison *c)
 {
     const cJSON *than = c->baseline.runs[0]->configuration;
-    bool taken[CMD_MAX_OPERANDS];
+    bool taken[CMD_MAX_OPERANDS] = {false};
     if (!stem_of_group(&c->baseline, c->baseline.name, sizeof c->baseline.name))
         snprintf(c->baseline.name, sizeof c->baseline.name, "baseline");
     for (size_t i = 0; i < c->group_count; i++) {
@@ -507,40 +507,43 @@ const subcommand cmd_compare = {
     .name = "compare",
     .operands = "RUN...",
     .summary = "whether runs differ from a baseline's: differences over seeds, intervals, p-values",
-    .details = "RUN is a file that `bnn eval --json` wrote, the directory of a run, or a model. Of a "
-               "directory that holds a "
-               "file\n"
-               "eval*.json, the figures are taken from it; else, and with --per-image or an option that says "
-               "how to evaluate, "
-               "the run\n"
-               "is evaluated as by `bnn eval --equivariance --uncertainty`. --baseline takes all words up to "
-               "the next option; "
-               "RUNs\n"
-               "stand before it, or after --.\n"
-               "Runs that differ in their seed alone are one configuration, called after their folders where "
-               "these are "
-               "NAME-SEED, else\n"
-               "by what tells it from the baseline. Each run is paired with the baseline's of the same seed; "
-               "runs without a "
-               "partner are\n"
-               "told and left out. The two of a pair have to be evaluated on the same images.\n"
-               "Of the differences, run - baseline, over n pairs: their mean, its standard error, the 95 % "
-               "interval of "
-               "Student's t with\n"
-               "n - 1 degrees of freedom, and the p-value of the two-sided sign-flip test: exact up to 20 "
-               "pairs, of 99,999 "
-               "drawn flips\n"
-               "above. It cannot be less than 2/2^n: .0625 for five pairs, .0313 for six. Nothing is "
-               "corrected for the number "
-               "of\n"
-               "comparisons.\n"
-               "--per-image: seeds are the units of the above, and say what another training gives; here the "
-               "images are, and "
-               "say what\n"
-               "another test set gives for these two models. p is McNemar's test (exact) for the accuracy on "
-               "the images as "
-               "they are;\n"
-               "intervals are percentiles of 9999 bootstrap samples of images, each with all its views.\n",
+    .details =
+        "RUN is a file that `bnn eval --json` wrote, the directory of a run, or a model. Of a "
+        "directory that holds a "
+        "file\n"
+        "eval*.json, the figures are taken from it; else, and with --per-image or an option that says "
+        "how to evaluate, "
+        "the run\n"
+        "is evaluated as by `bnn eval --equivariance --uncertainty`. --baseline takes all words up to "
+        "the next option; "
+        "RUNs\n"
+        "stand before it, or after --. The figures of a mixture (bnn eval of several models) are a run of "
+        "its members'\n"
+        "configuration, with the first one's seed.\n"
+        "Runs that differ in their seed alone are one configuration, called after their folders where "
+        "these are "
+        "NAME-SEED, else\n"
+        "by what tells it from the baseline. Each run is paired with the baseline's of the same seed; "
+        "runs without a "
+        "partner are\n"
+        "told and left out. The two of a pair have to be evaluated on the same images.\n"
+        "Of the differences, run - baseline, over n pairs: their mean, its standard error, the 95 % "
+        "interval of "
+        "Student's t with\n"
+        "n - 1 degrees of freedom, and the p-value of the two-sided sign-flip test: exact up to 20 "
+        "pairs, of 99,999 "
+        "drawn flips\n"
+        "above. It cannot be less than 2/2^n: .0625 for five pairs, .0313 for six. Nothing is "
+        "corrected for the number "
+        "of\n"
+        "comparisons.\n"
+        "--per-image: seeds are the units of the above, and say what another training gives; here the "
+        "images are, and "
+        "say what\n"
+        "another test set gives for these two models. p is McNemar's test (exact) for the accuracy on "
+        "the images as "
+        "they are;\n"
+        "intervals are percentiles of 9999 bootstrap samples of images, each with all its views.\n",
     .options = options,
     .required = "baseline",
     .run = run};

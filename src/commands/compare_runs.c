@@ -64,13 +64,39 @@ static const cJSON *seed_of(const cJSON *figures)
     return cJSON_IsNumber(seed) ? seed : NULL;
 }
 
+/* The figures of a mixture <- the configuration of its members, with the first one's seed. */
+static bnn_status take_members(const cmd_file *file, cJSON *figures, const cJSON *models, bnn_error *error)
+{
+    const cJSON *first = figures_find(models->child, "config"), *model;
+    if (!cJSON_IsObject(figures_find(figures, "ensemble")))
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: has the figures of %d models apart, expected those of one or of their mixture",
+                        file->path, cJSON_GetArraySize(models));
+    cJSON *expected = cmd_configuration(first);
+    bool alike = true;
+    cJSON_ArrayForEach(model, models)
+    {
+        cJSON *own = cmd_configuration(figures_find(model, "config"));
+        alike = alike && cJSON_Compare(own, expected, 1);
+        cJSON_Delete(own);
+    }
+    cJSON_Delete(expected);
+    if (!alike)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: is of a mixture of several configurations, expected members that differ in "
+                        "their seed alone",
+                        file->path);
+    cJSON_AddItemToObject(figures, "config", cJSON_Duplicate(first, 1));
+    return BNN_OK;
+}
+
 static bnn_status parse_figures(const cmd_file *file, compared_run *run, bnn_error *error)
 {
     run->figures = cJSON_ParseWithOpts((const char *)file->bytes, NULL, 1);
     const cJSON *several = figures_find(run->figures, "models");
-    if (cJSON_IsArray(several))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: has the figures of %d models apart, expected those of one",
-                        file->path, cJSON_GetArraySize(several));
+    bnn_status status = BNN_OK;
+    if (cJSON_IsArray(several) && several->child) status = take_members(file, run->figures, several, error);
+    if (status) return status;
     if (!cJSON_IsObject(figures_find(run->figures, "config")) || !seed_of(run->figures))
         return bnn_fail(error, BNN_BAD_INPUT,
                         "%s: %s, expected what bnn eval --json writes, or the directory of a run", file->path,
@@ -147,6 +173,8 @@ static cJSON *configuration_of(const cJSON *figures)
     cJSON *configuration = cmd_configuration(figures_find(figures, "config"));
     const cJSON *prediction = figures_find(figures, "prediction");
     cJSON *eval = cJSON_GetObjectItemCaseSensitive(configuration, "eval");
+    const cJSON *members = figures_find(figures, "ensemble.members");
+    if (members) cJSON_AddItemToObject(configuration, "members", cJSON_Duplicate(members, 1));
     if (!prediction) return configuration;
     for (size_t i = 0; i < sizeof replaced / sizeof *replaced; i++)
         cJSON_DeleteItemFromObjectCaseSensitive(eval, replaced[i]);
@@ -261,8 +289,8 @@ bool compared_figure(const compared_run *run, const compared_run *baseline, cons
 /* Numbers that are no figure of the model's predictions. */
 static bool is_no_figure(const char *name)
 {
-    static const char *const names[] = {"images", "samples", "order",  "n",    "epochs",
-                                        "wanted", "model",   "config", "data", "version"};
+    static const char *const names[] = {"images", "samples", "order", "n",       "epochs", "wanted",
+                                        "model",  "config",  "data",  "version", "members"};
     const size_t length = strlen(name), suffix = strlen("standard_error");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return true;

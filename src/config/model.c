@@ -209,7 +209,7 @@ bnn_status bnn_tensor_check(void *context, const bnn_tensor *tensor, bnn_error *
     const limits allowed = limits_of(tensor);
     const size_t outlier = find_outlier(tensor, &allowed);
     (void)context;
-    if (outlier == tensor->count) return BNN_OK;
+    if (!tensor->data || outlier == tensor->count) return BNN_OK;
     return bnn_fail(error, BNN_FAILED, "%s is %s at entry %zu, expected %s", tensor->name,
                     bnn_number_text(tensor->data[outlier], (char[BNN_NUMBER_TEXT]){0}), outlier,
                     allowed.words);

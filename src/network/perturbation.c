@@ -91,15 +91,16 @@ static void draw_noise(perturbation *p, size_t first, size_t images, size_t at)
 {
     for (size_t n = 0; n < images; n++) { /* an item's views share their noise */
         const size_t row = p->first + first + n;
-        const bool second = row % p->paired % 2 == 1, drawn = second && p->last_noise && p->last + 1 == row;
+        const bnn_real *last = p->last_noise;
+        const bool second = row % p->paired % 2 == 1, drawn = second && last && p->last + 1 == row;
         const bnn_stream stream = bnn_stream_of(p->stream.state, BNN_STREAM_ESTIMATOR_NOISE,
                                                 p->stream.sequence, (row - second) / p->views, 0);
         bnn_real *in = p->in_noise + (at + n) * p->in_noise_count,
                  *out = p->out_noise + (at + n) * p->out_noise_count;
-        const bnn_real *pair = drawn ? p->last_noise : out;
+        const bnn_real *pair = drawn ? last : out;
         if (!drawn) p->estimator->noise(p->layer, stream, in, out);
         if (!p->mean.shape.noise && p->estimator->expand) p->estimator->expand(p->layer, in, out);
-        for (size_t j = 0; second && j < p->out_noise_count; j++) out[j] = -pair[j];
+        for (size_t j = 0; second && pair && j < p->out_noise_count; j++) out[j] = -pair[j];
         p->last = row;
         p->last_noise = out;
     }
@@ -128,7 +129,7 @@ static size_t part_from(const perturbation *p, size_t images, size_t first)
                             : pairs(p)         ? 2
                                                : 1,
                  left = p->part >= samples ? images - first : samples - first % samples;
-    const size_t sets = (left + together - 1) / together, most = p->part / together,
+    const size_t sets = (left + together - 1) / together, most = p->part > together ? p->part / together : 1,
                  parts = (sets + most - 1) / most, part = (sets + parts - 1) / parts * together;
     return part < left ? part : left;
 }

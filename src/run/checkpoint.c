@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "bnn/mode.h"
 
 /* ---- the optimiser ------------------------------------------------------------------------------------- */
 
@@ -46,6 +47,31 @@ static bnn_status restore_tensor(void *context, const bnn_tensor *wanted, bnn_er
     memcpy(wanted->data, found->data, wanted->count * sizeof *wanted->data);
     if (!bnn_tensor_check_finite(NULL, wanted, error)) return BNN_OK;
     return bnn_fail_in(error, BNN_BAD_INPUT, file->path);
+}
+
+bnn_status bnn_checkpoint_check(const char *path, const bnn_checkpoint *checkpoint, const bnn_config *config,
+                                size_t batches, bnn_error *error)
+{
+    static const char *const free_keys[] = {"train.epochs", "train.checkpoint_minutes",
+                                            "train.detect_anomaly", NULL};
+    const bnn_progress *at = &checkpoint->progress;
+    bnn_config before;
+    char differences[1024];
+    bnn_status status = bnn_config_parse(path, checkpoint->config, NULL, 0, bnn_mode_row, &before, error);
+    if (status) return status;
+    bnn_config_differences(&before, config, free_keys, differences, sizeof differences);
+    if (*differences)
+        return bnn_fail(error, BNN_BAD_INPUT,
+                        "%s: the run has another configuration (%s), expected the same but for train.epochs, "
+                        "train.checkpoint_minutes and train.detect_anomaly, or --overwrite",
+                        path, differences);
+    if (config->train.epochs < before.train.epochs)
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.epochs: found %zu, expected at least the run's %zu",
+                        path, config->train.epochs, before.train.epochs);
+    if (at->epoch <= before.train.epochs && at->batch <= batches) return BNN_OK;
+    return bnn_fail(error, BNN_BAD_INPUT,
+                    "%s: found epoch %zu, batch %zu, expected %zu epochs of %zu batches", path, at->epoch,
+                    at->batch, before.train.epochs, batches);
 }
 
 bnn_status bnn_checkpoint_restore(const bnn_checkpoint *checkpoint, bnn_optimizer *optimizer,

@@ -49,6 +49,11 @@ typedef struct bnn_checkpoint {
 bnn_status bnn_checkpoint_load(const char *path, bnn_checkpoint *checkpoint, bnn_error *error);
 void bnn_checkpoint_free(bnn_checkpoint *checkpoint);
 
+/* Whether the run that the checkpoint is of, with so many batches an epoch, may go on under the configuration: the same but for
+ * train.epochs, which may have grown, train.checkpoint_minutes and train.detect_anomaly. BNN_BAD_INPUT where not. */
+bnn_status bnn_checkpoint_check(const char *path, const bnn_checkpoint *checkpoint, const bnn_config *config,
+                                size_t batches, bnn_error *error);
+
 /* The optimiser's state and steps <- the checkpoint's. BNN_BAD_INPUT where an array is missing or of another size. */
 bnn_status bnn_checkpoint_restore(const bnn_checkpoint *checkpoint, bnn_optimizer *optimizer,
                                   bnn_error *error);

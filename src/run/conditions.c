@@ -401,7 +401,7 @@ bnn_status bnn_conditions_of_training(const bnn_config *config, const bnn_model 
     check_initial(&j, &conditions[2]);
     conditions[2].of_training = true;
     bnn_symmetry_free(symmetry);
-    return status;
+    return BNN_OK;
 }
 
 bnn_status bnn_conditions_of_model(const bnn_model *model, const bnn_group *group, const bnn_group *trained,

@@ -468,6 +468,15 @@ static bnn_status begin_metrics(const bnn_member *members, size_t count, const b
     return status;
 }
 
+/* At w = mu there is no noise: the plug-in defects are those of F itself. */
+static void take_exact_defects(bnn_metrics *metrics, size_t members)
+{
+    metrics->defect_unbiased = metrics->defect_plugin;
+    memcpy(metrics->defect_unbiased_per_element, metrics->defect_plugin_per_element,
+           metrics->order * sizeof(double));
+    memcpy(metrics->defect_unbiased_of_members, metrics->defect_plugin_of_members, members * sizeof(double));
+}
+
 bnn_status bnn_evaluate_mixture(const bnn_member *members, size_t count, const bnn_dataset *data,
                                 const bnn_predict_options *options, bnn_metrics **metrics, bnn_error *error)
 {
@@ -478,6 +487,7 @@ bnn_status bnn_evaluate_mixture(const bnn_member *members, size_t count, const b
     bnn_status status = begin_metrics(members, count, options, &e.accumulator, error);
     if (!status) status = bnn_predict_mixture(members, count, data, &with_labels, add_to_metrics, &e, error);
     if (!status) status = bnn_metrics_end(e.accumulator, metrics, error);
+    if (!status && options->mean) take_exact_defects(*metrics, count);
     if (!status && options->draws == BNN_DRAWS_INDEPENDENT && !options->mean)
         (*metrics)->defect_single_draw = NAN; /* p_t(g.x) is of another draw than p_t(x) */
     bnn_metrics_discard(e.accumulator);

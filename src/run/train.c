@@ -698,32 +698,6 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     return status;
 }
 
-/* Whether a run of one configuration may go on under another: the same, but that train.epochs may have grown. */
-static bnn_status check_same_run(const run *r, const bnn_checkpoint *checkpoint, bnn_error *error)
-{
-    static const char *const free_keys[] = {"train.epochs", NULL};
-    bnn_config before;
-    char differences[1024];
-    const char *path = r->directory.checkpoint;
-    bnn_status status = bnn_config_parse(path, checkpoint->config, NULL, 0, bnn_mode_row, &before, error);
-    if (status) return status;
-    bnn_config_differences(&before, r->config, free_keys, differences, sizeof differences);
-    if (*differences)
-        return bnn_fail(error, BNN_BAD_INPUT,
-                        "%s: the run has another configuration (%s), expected the same but for train.epochs, "
-                        "or --overwrite",
-                        path, differences);
-    if (r->config->train.epochs < before.train.epochs)
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: train.epochs: found %zu, expected at least the run's %zu",
-                        path, r->config->train.epochs, before.train.epochs);
-    if (checkpoint->progress.epoch <= before.train.epochs &&
-        checkpoint->progress.batch <= r->batches->batches)
-        return BNN_OK;
-    return bnn_fail(
-        error, BNN_BAD_INPUT, "%s: found epoch %zu, batch %zu, expected %zu epochs of %zu batches", path,
-        checkpoint->progress.epoch, checkpoint->progress.batch, before.train.epochs, r->batches->batches);
-}
-
 /* Model, optimiser and progress <- the checkpoint's. */
 static bnn_status take_over(run *r, bnn_checkpoint *checkpoint, bnn_error *error)
 {
@@ -732,7 +706,7 @@ static bnn_status take_over(run *r, bnn_checkpoint *checkpoint, bnn_error *error
     bnn_model_free(r->model);
     r->model = checkpoint->model;
     checkpoint->model = NULL;
-    r->model->config.train.epochs = r->config->train.epochs;
+    r->model->config.train = r->config->train; /* the keys that may change are of this section */
     r->at = checkpoint->progress;
     r->line = checkpoint->line ? strdup(checkpoint->line) : NULL;
     if (checkpoint->line && !r->line) return bnn_no_memory(error, path, strlen(checkpoint->line), 1);
@@ -747,7 +721,9 @@ static bnn_status resume(run *r, bnn_error *error)
 {
     bnn_checkpoint checkpoint;
     bnn_status status = bnn_checkpoint_load(r->directory.checkpoint, &checkpoint, error);
-    if (!status) status = check_same_run(r, &checkpoint, error);
+    if (!status)
+        status =
+            bnn_checkpoint_check(r->directory.checkpoint, &checkpoint, r->config, r->batches->batches, error);
     if (!status) status = take_over(r, &checkpoint, error);
     if (!status)
         status =

@@ -1,6 +1,6 @@
 # Little address space (ulimit -v, as Slurm sets it): every command ends within seconds, with exit code 0, or 1 and one line. Sourced by
 # tests/cases.sh, with BNN set. The sanitizers' own memory does not fit into any of these limits.
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC3045
 (ulimit -v 350000 && "$BNN" --version >/dev/null 2>&1) 2>/dev/null || return 0
 
 # within KIB NAME COMMAND...: 0 where the command is done or says in one line that it cannot be.
@@ -18,7 +18,7 @@ within() (
 )
 
 cd check-model || exit 1
-model=model-header-2592.bin
+model="model-header-2592.bin"
 failures=0
 for limit in 60000 80000 120000 160000 220000 280000 350000; do
     within $limit version --version || failures=1

@@ -695,7 +695,7 @@ for name, command, text in [
          "x.npy/o.npy: cannot create a temporary file beside it: Not a directory"),
         ("train --out is a file", "train config.json --out x.npy --quiet", "x.npy: is a file, expected a directory"),
         ("train --out holds a run", "train config.json --out run --quiet",
-         "run: holds a run already (model.bin, checkpoint.bin, metrics.jsonl, config.json), expected --overwrite to replace it"),
+         "run: holds a run already (checkpoint.bin, model.bin, metrics.jsonl, config.json), expected --overwrite to replace it"),
         ("standard input twice", "score --probs - --labels -", "bnn score: found - 2 times, expected one file from standard input"),
         ("expansion beyond the widest layer", "expand wide.bin --out o.bin",
          "wide.bin: orbit expansion: layer 0 of width 300 is too wide for T16, whose 256 elements leave it at most 256"),
