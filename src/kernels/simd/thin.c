@@ -241,6 +241,18 @@ typedef struct gradients {
     bnn_real *weights[2], *bias[2];
 } gradients;
 
+/* values <- the gradient of a window's values; with normals [1] that of B. */
+INLINE void window_gradients(bool pool, bool normals, size_t stride, const bnn_real *out_gradient,
+                             const bnn_real *slopes, const bnn_code *codes, vec values[2][4])
+{
+    finish_window_adjoint(pool, out_gradient, NULL, codes, values[0], 2);
+    if (!normals) return;
+    finish_window_adjoint(pool, out_gradient, slopes, codes, values[1], 2);
+    __builtin_prefetch(out_gradient + AHEAD * stride);
+    __builtin_prefetch(slopes + AHEAD * stride);
+    __builtin_prefetch(codes + AHEAD * stride);
+}
+
 /* Adds the gradient of one input's samples to the weights of one input channel, whose padded plane is given, and one
  * vector of output channels; and, if it is not NULL, to the bias. */
 INLINE void channel_gradient(bool pool, bool normals, const bnn_kernel_shape *shape, size_t samples,
@@ -254,20 +266,14 @@ INLINE void channel_gradient(bool pool, bool normals, const bnn_kernel_shape *sh
     for (size_t y = 0; y < shape->out.height; y++)
         for (size_t x = 0; x < shape->out.width; x++, out_gradient += stride, codes += stride) {
             const size_t corner = window * (y * width + x);
-            vec values[2][4] = {{{0}}}, more[4];
-            for (size_t n = 0, at = 0; n < samples; n++, at += out_count) {
-                if (normals) {
-                    __builtin_prefetch(out_gradient + at + AHEAD * stride);
-                    __builtin_prefetch(slopes + at + AHEAD * stride);
-                    __builtin_prefetch(codes + at + AHEAD * stride);
-                }
+            vec values[2][4], more[2][4];
+            window_gradients(pool, normals, stride, out_gradient, slopes, codes, values);
+            for (size_t n = 1, at = out_count; n < samples; n++, at += out_count) {
+                window_gradients(pool, normals, stride, out_gradient + at, slopes + at, codes + at, more);
 #pragma GCC unroll 2
-                for (size_t j = 0; j < sets; j++) {
-                    finish_window_adjoint(pool, out_gradient + at, j ? slopes + at : NULL, codes + at, more,
-                                          2);
+                for (size_t j = 0; j < sets; j++)
 #pragma GCC unroll 4
-                    for (size_t v = 0; v < window * window; v++) values[j][v] += more[v];
-                }
+                    for (size_t v = 0; v < window * window; v++) values[j][v] += more[j][v];
             }
             slopes += normals ? stride : 0;
 #pragma GCC unroll 2
