@@ -421,7 +421,7 @@ static bnn_status check_posterior(const run *r, bnn_error *error)
     const double kl = r->model->posterior->family->point ? 0 : bnn_posterior_kl(r->model->posterior);
     bnn_error reason;
     if (bnn_check_parameters(r->model, r->optimizer, &reason))
-        return stopped(r, r->at.epoch + 1, reason.message, "", error);
+        return stopped(r, r->at.epoch + 1, "the run diverged", reason.message, error);
     return isfinite(kl) ? BNN_OK : diverged(r, r->at.epoch + 1, "the KL", kl, false, error);
 }
 

@@ -36,7 +36,8 @@ stale_run_is_refused() (
 
 stale_run_is_replaced_whole() (
     cd stale-run || exit
-    train_says 1 'epoch [0-9]*, step [0-9]*.*last good checkpoint: none' second-diverges.json --out O --overwrite
+    train_says 1 'epoch [0-9]*, step [0-9]*.*last good checkpoint: none' second-diverges.json --out O --overwrite \
+        --set train.kl_weight=1e30 --set prior.std=1e-30 # at once, in double too
     for file in model.bin checkpoint.bin; do
         if [ -e O/$file ]; then echo "O/$file is still that of the first run"; fi
     done
