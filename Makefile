@@ -155,7 +155,7 @@ ARCHER ?= $(firstword $(wildcard /usr/lib/llvm-*/lib/libarcher.so))
 
 # In a directory of its own. Lines that are compiled for several instruction sets count once.
 coverage:
-	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@[ ! -d $(BUILD)/coverage ] || find $(BUILD)/coverage -name '*.gcda' -delete
 	$(MAKE) run-coverage
 	@tests/coverage.py $(BUILD)/coverage
 

@@ -99,7 +99,7 @@ static void read_npz(const char *path, const uint8_t *bytes, size_t size)
 /* The one file of its training images, in a folder that is made once. */
 static void read_cifar(const char *path, const uint8_t *bytes, size_t size)
 {
-    static char dir[] = "/tmp/bnn-fuzz-XXXXXX";
+    static char dir[] = "fuzz-cifar/XXXXXX"; /* of fuzz.sh, which removes it */
     static bool made;
     const bnn_data_options options = {.background = NAN};
     bnn_data_paths paths = {.name = "cifar100"};
