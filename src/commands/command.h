@@ -80,6 +80,13 @@ typedef struct cmd_line {
         "data", "DATA",                                                                                      \
             "the test images of another data set, .npz file or folder of PNGs, as they are (no data.rotate)" \
     }
+/* What is evaluated: images of the model's own data, or others. */
+#define CMD_OPTIONS_IMAGES                                                                                   \
+    {"split", "train|validation|test", "images of the model's own data (default: test)"}, CMD_OPTION_DATA,   \
+        {"images", "F", "images from an IDX or .npy file, as they are (no data.rotate)"},                    \
+    {                                                                                                        \
+        "labels", "F", "their labels"                                                                        \
+    }
 #define CMD_OPTION_GROUP                                                                                     \
     {                                                                                                        \
         "group", "G", "another group than the model's"                                                       \
