@@ -134,7 +134,11 @@ static void pack_side(const bnn_real *weight, channels rows, channels columns, b
                 const vec line[3] = {t[0][i], t[1][i], t[2][i]};
                 vec u[POINTS];
                 kernel_line(line, u);
-                for (size_t j = 0; j < POINTS; j++) store(to + (i * POINTS + j) * u_plane, u[j]);
+                for (size_t j = 0; j < POINTS; j++) {
+                    bnn_real *at = to + (i * POINTS + j) * u_plane;
+                    store(at, u[j]);
+                    __builtin_prefetch(at + panel, 1, 2); /* of the next row: planes come from far */
+                }
             }
         }
 }
@@ -162,7 +166,11 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
             vec t[3][POINTS], g[3];
             for (size_t i = 0; i < POINTS; i++) {
                 vec line[POINTS];
-                for (size_t j = 0; j < POINTS; j++) line[j] = load(from + (i * POINTS + j) * s.u_plane);
+                for (size_t j = 0; j < POINTS; j++) {
+                    const bnn_real *at = from + (i * POINTS + j) * s.u_plane;
+                    line[j] = load(at);
+                    __builtin_prefetch(at + s.out_stride, 0, 2);
+                }
                 kernel_line_adjoint(line, g);
                 for (size_t x = 0; x < 3; x++) t[x][i] = g[x];
             }
