@@ -20,7 +20,8 @@
 #
 # A run is passed over when its folder holds it whole and the configuration that it recorded is the one asked for, so a sweep
 # that was stopped goes on where it was when it is started again; a run of another configuration is replaced. What a new bnn would
-# change is not seen in the training: choose another OUT then. For a cluster (sweep.slurm) and GNU parallel (README.md):
+# change is not seen in the training: choose another OUT then. Under srun each task makes its share of the runs, and none the table.
+# For an array of jobs (sweep.slurm) and GNU parallel (README.md):
 #
 #   configs/sweep.sh --count WORD...     prints the number of runs that these words ask for
 #   configs/sweep.sh --task I WORD...    makes run I = 1, 2, ... alone, and no table
@@ -148,6 +149,10 @@ due_runs() {
     done
 }
 
+# The tasks of an srun, and which of them this is.
+tasks=${SLURM_STEP_NUM_TASKS:-1}
+task=${SLURM_PROCID:-0}
+
 # measure: a line for each of $runs between tabs, after one of titles: run, seed, the value of each KEY, and figures.
 measure() {
     echo "run${tab}seed$tab$(echo "$keys" | tr ' ' '\t')$(echo "$titles" | tr ' ' '\t')"
@@ -212,6 +217,7 @@ sweep)
     [ -z "${BASELINE:-}" ] || check_baseline
     mkdir -p "$out"
     due=$(due_runs)
+    due=$(printf '%s\n' "$due" | awk -v tasks="$tasks" -v task="$task" 'NF && $1 % tasks == task')
     jobs=${JOBS:-1}
     processors=$(getconf _NPROCESSORS_ONLN)
     [ "$jobs" -eq 1 ] || export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((processors > jobs ? processors / jobs : 1))}"
@@ -219,6 +225,7 @@ sweep)
         printf '%s\n' "$due" | xargs -P "$jobs" -I '{}' "$here/sweep.sh" --task '{}' "$@" ||
             { echo "sweep.sh: a run failed; when the sweep is started again, those that were made are kept" >&2; exit 1; }
     fi
+    [ "$tasks" -eq 1 ] || exit 0
     figures=${FIGURES:-accuracy orbit-accuracy orbit-nll elbo/image agreement symmetric-kl defect unbiased seconds}
     keys=$(printf '%s\n' "$words" | sed -n "s/^key$tab\([^=]*\)=.*/\1/p" | tr '\n' ' ') # each ends with a blank
     titles=$(all_figures "$figures")

@@ -117,6 +117,17 @@ runs_of tasks > tasks.csv
 same sweep_tasks whole.csv tasks.csv
 equals sweep_tasks_made "$(cat log.txt)" ''
 
+# The same by the three tasks of an srun, each of which makes its share.
+export OUT="$PWD/steps"
+for task in 0 1 2; do
+    SLURM_STEP_NUM_TASKS=3 SLURM_PROCID=$task "$sweep" "$@" > steps.txt 2> "step-$task.txt" &
+done
+wait
+equals sweep_steps_shares "$(sed 's/ .*//' step-0.txt step-1.txt step-2.txt | tr '\n' ' ')" '[3/8] [6/8] [1/8] [4/8] [7/8] [2/8] [5/8] [8/8] '
+"$sweep" "$@" > steps.txt 2> log.txt
+same sweep_steps_table whole.txt steps.txt
+equals sweep_steps_made "$(cat log.txt)" ''
+
 # Against a baseline: a comparison for each other row, of the figures that bnn eval gives.
 OUT=whole BASELINE='model.hidden=[4],three' "$sweep" "$@" > compared.txt 2> log.txt
 head -n 5 compared.txt > compared-head.txt
