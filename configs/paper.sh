@@ -62,7 +62,7 @@ main() {
             derive "ensemble-$members" "$seed" "$@"
         done
     done
-    figures=accuracy_orbit,nll_orbit,ece_orbit,equivariance.defect.single_draw,equivariance.defect.unbiased,elbo.per_example,training.seconds
+    figures=accuracy_orbit,nll_orbit,ece_orbit,equivariance.defect.single_draw,equivariance.defect.unbiased,elbo.per_example,timing.forward_passes,training.seconds
     # shellcheck disable=SC2046,SC2086 # names without blanks
     "$bnn" compare $(rows $(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$configs/main.txt" | grep -vx augment) \
         group-averaged point point-averaged ensemble-5 ensemble-10) --baseline $(rows augment) \

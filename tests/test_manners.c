@@ -68,6 +68,7 @@ static void figures_tell_their_model(void **state)
         bnn_run("eval", MODEL, IMAGES_OF_MODEL, "--mean", "--predictive", "group-averaged", "--json"));
     assert_true(cJSON_IsTrue(member(json, "prediction.mean")));
     assert_text(json, "prediction.predictive", "group-averaged");
+    assert_true(figure(json, "timing.forward_passes") == 4); /* w = mu, in four poses */
     assert_null(cJSON_GetObjectItem(member(json, "prediction"), "samples"));
     cJSON_Delete(json);
 }

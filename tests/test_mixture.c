@@ -392,7 +392,7 @@ static void eval_gives_the_mixture_and_its_members(void **state)
     assert_close(figure(json, "uncertainty.within_members") + figure(json, "uncertainty.between_members"),
                  figure(json, "uncertainty.mutual_information"), 1e-12, 1);
     assert_true(figure(json, "ensemble.members") == 2 && figure(json, "ensemble.samples") == 16);
-    assert_true(figure(json, "samples") == 32);
+    assert_true(figure(json, "samples") == 32 && figure(json, "timing.forward_passes") == 32);
     member(json, "no_elbo");
     member(json, "equivariance.no_certificate");
     member(second, "elbo.kl");

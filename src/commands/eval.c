@@ -275,6 +275,8 @@ bnn_status eval_model(evaluation *e, cJSON *json, bnn_error *error)
         cmd_add_number(timing, "seconds", seconds);
         cmd_add_number(timing, "image_samples_per_second",
                        (double)(metrics->images * metrics->draws) * views(e) / seconds);
+        cmd_add_number(timing, "forward_passes", /* of a network, for a prediction */
+                       (double)(metrics->draws * (e->options.average_over ? e->group->order : 1)));
         status = add_source(e, json, error);
     }
     if (!status && e->metrics)
