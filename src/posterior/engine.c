@@ -386,13 +386,18 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     bnn_workspace_end(workspace);
 }
 
-/* The sum of a group's chunks over one run of parameters, left in the first chunk's array. */
+/* The sum of a group's chunks over one run of parameters, by halves, ((c0 + c1) + (c2 + c3)) + ..., left in the first chunk's
+ * array. */
 static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t group, const bnn_run *part)
 {
-    bnn_real *sum = units + group * engine->chunks * engine->count + part->from;
-    for (size_t c = 1; c < engine->chunks; c++)
-        for (size_t j = 0; j < part->count; j++) sum[j] += sum[c * engine->count + j];
-    return sum;
+    bnn_real *sums = units + group * engine->chunks * engine->count + part->from;
+    for (size_t half = 1; half < engine->chunks; half *= 2)
+        for (size_t c = 0; c + half < engine->chunks; c += 2 * half) {
+            bnn_real *sum = sums + c * engine->count;
+            const bnn_real *other = sum + half * engine->count;
+            for (size_t j = 0; j < part->count; j++) sum[j] += other[j];
+        }
+    return sums;
 }
 
 /* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through the spread. */
