@@ -25,8 +25,9 @@ static char *path_of(bnn_run_directory *directory, size_t file)
     return paths[file];
 }
 
-static bnn_status make_paths(bnn_run_directory *directory, const char *path, bnn_error *error)
+bnn_status bnn_run_directory_name(const char *path, bnn_run_directory *directory, bnn_error *error)
 {
+    directory->descriptor = -1;
     for (size_t i = 0; i < FILES; i++)
         if (snprintf(path_of(directory, i), BNN_RUN_PATH, "%s/%s", path, names[i]) >= BNN_RUN_PATH)
             return bnn_fail(error, BNN_BAD_INPUT, "%.80s...: the path is too long", path);
@@ -124,8 +125,7 @@ bnn_status bnn_run_directory_open(const char *path, const char *config, bool wri
                                   bnn_error *error)
 {
     *resumed = false;
-    directory->descriptor = -1;
-    bnn_status status = make_paths(directory, path, error);
+    bnn_status status = bnn_run_directory_name(path, directory, error);
     if (!status) status = bnn_make_directory(path, error);
     if (!status) status = lock(directory, path, error);
     if (!status) bnn_remove_leftovers(path);

@@ -19,6 +19,9 @@ typedef struct bnn_run_directory {
 /* What becomes of a run that the directory holds already. */
 typedef enum bnn_run_found { BNN_RUN_REFUSE, BNN_RUN_REPLACE, BNN_RUN_RESUME } bnn_run_found;
 
+/* The paths of a run's files, for those who leave the directory to rank 0. */
+bnn_status bnn_run_directory_name(const char *path, bnn_run_directory *directory, bnn_error *error);
+
 /* Makes the directory where it is missing and locks it until bnn_run_directory_close or the end of the process; the lock
  * leaves no file behind. What writers that are gone have left half written (io.h) is removed. Then writes `config`, the run's
  * configuration, as config.json (write_config), and an empty metrics.jsonl; but not where a run is resumed, *resumed: it has a

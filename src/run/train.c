@@ -15,6 +15,7 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/model.h"
+#include "bnn/ranks.h"
 #include "bnn/splits.h"
 #include "run/checkpoint.h"
 #include "run/directory.h"
@@ -427,8 +428,10 @@ static bnn_status check_posterior(const run *r, bnn_error *error)
 
 static bnn_status save_checkpoint(run *r, bnn_error *error)
 {
-    const bnn_status status = bnn_checkpoint_save(r->directory.checkpoint, r->model, r->optimizer, &r->at,
-                                                  r->line, r->config_text, error);
+    bnn_status status = BNN_OK;
+    if (bnn_rank() == 0)
+        status = bnn_checkpoint_save(r->directory.checkpoint, r->model, r->optimizer, &r->at, r->line,
+                                     r->config_text, error);
     r->checkpointed = r->checkpointed || !status;
     r->saved = bnn_seconds();
     return status;
@@ -509,6 +512,19 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
     return BNN_OK;
 }
 
+/* What is to be done before a step: what depends on the clock and on signals, rank 0 decides for all. */
+typedef enum demand { GO_ON, SAVE, STOP } demand;
+
+static demand demanded(const run *r, bool may_save)
+{
+    const double unsaved = bnn_seconds() - r->saved;
+    demand found = is_stopped(r)                                                     ? STOP
+                   : may_save && unsaved >= 60 * r->config->train.checkpoint_minutes ? SAVE
+                                                                                     : GO_ON;
+    bnn_ranks_tell(&found, sizeof found);
+    return found;
+}
+
 /* The batches of an epoch that are left. */
 static bnn_status run_batches(run *r, size_t epoch, bnn_error *error)
 {
@@ -517,12 +533,11 @@ static bnn_status run_batches(run *r, size_t epoch, bnn_error *error)
     bnn_posterior_learn_prior(r->model->posterior); /* a new one, or one that was symmetrized */
     bnn_batches_shuffle(r->batches, epoch);
     for (size_t b = first; b < batches; b++) {
-        if (is_stopped(r)) return BNN_INTERRUPTED;
-        bnn_status status = run_step(r, epoch, b, b == first, error);
+        const demand now = demanded(r, b > first);
+        if (now == STOP) return BNN_INTERRUPTED;
+        bnn_status status = now == SAVE ? save_midway(r, error) : BNN_OK;
+        if (!status) status = run_step(r, epoch, b, b == first, error);
         r->at.seconds = before + bnn_seconds() - start;
-        if (!status && b + 1 < batches &&
-            bnn_seconds() - r->saved >= 60 * r->config->train.checkpoint_minutes)
-            status = save_midway(r, error);
         if (status) return status;
         tell_cost(r, epoch, b + 1 - first, bnn_seconds() - start);
         if (r->options->callbacks.step)
@@ -586,11 +601,12 @@ static bnn_status keep(run *r, const bnn_epoch *log, bnn_error *error)
     bnn_status status = line && timed ? BNN_OK : bnn_no_memory(error, "a log line", 1, 0);
     free(r->line);
     r->line = line;
-    if (!status && (r->keep_best ? better : log->epoch == log->epochs)) {
+    const bool writes = bnn_rank() == 0;
+    if (!status && writes && (r->keep_best ? better : log->epoch == log->epochs)) {
         const char *const metadata[] = {"training", line};
         status = bnn_model_save(r->model, r->directory.model, metadata, 1, NULL, 0, error);
     }
-    if (!status) status = bnn_append_line(r->directory.metrics, timed, error);
+    if (!status && writes) status = bnn_append_line(r->directory.metrics, timed, error);
     if (!status) {
         r->at.epoch = log->epoch;
         r->at.batch = 0;
@@ -716,16 +732,30 @@ static bnn_status take_over(run *r, bnn_checkpoint *checkpoint, bnn_error *error
     return status;
 }
 
+static bnn_status agree_on_checkpoint(const run *r, bnn_error *error)
+{
+    const char *path = r->directory.checkpoint;
+    char sha256[BNN_SHA256];
+    uint8_t *bytes;
+    size_t size;
+    if (bnn_ranks_count() == 1) return BNN_OK;
+    const bnn_status status = bnn_read_identified(path, BNN_FILE_MOST, &bytes, &size, sha256, error);
+    if (status) return status;
+    free(bytes);
+    return bnn_ranks_agree(path, sha256, error);
+}
+
 /* Goes on where the directory's checkpoint left off. */
 static bnn_status resume(run *r, bnn_error *error)
 {
     bnn_checkpoint checkpoint;
     bnn_status status = bnn_checkpoint_load(r->directory.checkpoint, &checkpoint, error);
+    if (!status) status = agree_on_checkpoint(r, error);
     if (!status)
         status =
             bnn_checkpoint_check(r->directory.checkpoint, &checkpoint, r->config, r->batches->batches, error);
     if (!status) status = take_over(r, &checkpoint, error);
-    if (!status)
+    if (!status && bnn_rank() == 0)
         status =
             bnn_run_directory_resume(&r->directory, r->at.epoch, checkpoint.config, r->config_text, error);
     bnn_checkpoint_free(&checkpoint);
@@ -754,18 +784,46 @@ static void tear_down(run *r)
     free(r->line);
 }
 
+/* That ranks train the same on the same. */
+static bnn_status agree_on_run(const run *r, bnn_error *error)
+{
+    char sha256[BNN_SHA256];
+    bnn_sha256(r->config_text, strlen(r->config_text), sha256);
+    bnn_status status = bnn_ranks_agree("configuration", sha256, error);
+    if (!status) status = bnn_dataset_agree("training images", r->train, error);
+    if (!status && r->validation) status = bnn_dataset_agree("validation images", r->validation, error);
+    return status;
+}
+
+/* The run's directory is rank 0's, which tells the others what it found. */
+static bnn_status open_directory(run *r, bool *resumed, bnn_error *error)
+{
+    const bnn_train_options *o = r->options;
+    const bnn_run_found found = o->resume ? BNN_RUN_RESUME : o->overwrite ? BNN_RUN_REPLACE : BNN_RUN_REFUSE;
+    struct {
+        bnn_status status;
+        bool resumed;
+    } told = {BNN_OK, false};
+    bnn_status status = BNN_OK;
+    if (bnn_rank() == 0)
+        status = told.status = bnn_run_directory_open(o->directory, r->config_text, o->write_config, found,
+                                                      &r->directory, &told.resumed, error);
+    else
+        status = bnn_run_directory_name(o->directory, &r->directory, error);
+    bnn_ranks_tell(&told, sizeof told);
+    *resumed = told.resumed;
+    if (!status && told.status) status = bnn_fail(error, told.status, "%s: not open on rank 0", o->directory);
+    return status;
+}
+
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
 {
     run r = {.options = options, .directory = {.descriptor = -1}, .saved = bnn_seconds()};
     bnn_config resolved;
     bool resumed = false;
-    const bnn_run_found found = options->resume      ? BNN_RUN_RESUME
-                                : options->overwrite ? BNN_RUN_REPLACE
-                                                     : BNN_RUN_REFUSE;
     bnn_status status = set_up(&r, config, &resolved, &r.config_text, error);
-    if (!status)
-        status = bnn_run_directory_open(options->directory, r.config_text, options->write_config, found,
-                                        &r.directory, &resumed, error);
+    if (!status) status = agree_on_run(&r, error);
+    if (!status) status = open_directory(&r, &resumed, error);
     if (!status && resumed) status = resume(&r, error);
     if (!status) {
         introduce(&r);
