@@ -20,10 +20,13 @@ void bnn_ranks_begin(void);
 /* For work that is not shared: rank 0 goes on alone, the other processes end, with exit code 0. */
 void bnn_ranks_part(void);
 
-/* The end of the command for every rank. *status and *error <- those of the job: where all have failed, what rank 0 says; where
+/* The end of the work, for every rank. *status and *error <- those of the job: where all have failed, what rank 0 says; where
  * some have, what the first of these says, with its number. They are left to that rank to print: *error has no message on the others.
  * False where this rank has failed and others do not come, as they count on it: it is to print *error and call bnn_ranks_abort. */
-bool bnn_ranks_end(bnn_status *status, bnn_error *error);
+bool bnn_ranks_meet(bnn_status *status, bnn_error *error);
+
+/* Leaves the other ranks, once all have come to this point. R is 1 from then on. */
+void bnn_ranks_leave(void);
 
 /* Ends all ranks with that exit code. */
 void bnn_ranks_abort(bnn_status status) __attribute__((noreturn));

@@ -69,15 +69,21 @@ void bnn_exchange_free(bnn_exchange *exchange)
 #ifdef BNN_MPI
 /* ---- several ranks ------------------------------------------------------------------------------------------ */
 
+#include <errno.h>
 #include <mpi.h>
 #include <sched.h>
+#include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A message of MPI has an int of bytes at most. */
 #define MOST_BYTES ((size_t)1 << 30)
 
 /* How long a rank that has failed waits for others that may have failed alike. */
 #define GRACE 2.0
+
+/* How long other ranks than the first that may tell of a loss let it tell. */
+#define SECOND_VOICE 5.0
 
 /* How long a rank that waits only lets others run, before it sleeps. */
 #define LIVELY 0.01
@@ -87,6 +93,9 @@ void bnn_exchange_free(bnn_exchange *exchange)
 
 /* Of steps, and of the end, which a rank that has failed comes to while others are in a step. */
 static MPI_Comm steps = MPI_COMM_NULL, ending = MPI_COMM_NULL;
+
+/* The process of each rank that runs where this one does, 0 of others: whether it lives can be asked. */
+static pid_t *processes;
 
 static double patience(void)
 {
@@ -103,12 +112,43 @@ static void __attribute__((noreturn)) die(size_t rank, const char *what)
     bnn_ranks_abort(BNN_FAILED);
 }
 
+/* All others see that a rank is lost: the first of them says so, and with that ends the job. */
+static void __attribute__((noreturn)) die_of(size_t lost)
+{
+    const size_t first = lost == 0;
+    const double start = bnn_seconds();
+    while (bnn_rank() != first && bnn_seconds() - start < SECOND_VOICE) sleep(1); /* which signals end */
+    die(lost, "lost contact");
+}
+
+/* Where a rank runs. */
+typedef struct place {
+    char host[256];
+    pid_t process;
+} place;
+
+/* processes <- those that this one sees. */
+static bool find_processes(void)
+{
+    const size_t count = bnn_ranks_count();
+    place own = {.process = getpid()}, *places = bnn_alloc(count, sizeof *places);
+    processes = bnn_alloc(count, sizeof *processes);
+    bool found =
+        places && processes && gethostname(own.host, sizeof own.host - 1) == 0 &&
+        MPI_Allgather(&own, sizeof own, MPI_BYTE, places, sizeof own, MPI_BYTE, steps) == MPI_SUCCESS;
+    for (size_t r = 0; found && r < count; r++)
+        if (strcmp(places[r].host, own.host) == 0 && kill(places[r].process, 0) == 0)
+            processes[r] = places[r].process;
+    free(places);
+    return found;
+}
+
 void bnn_ranks_begin(void)
 {
     int level;
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS ||
         level < MPI_THREAD_FUNNELED || MPI_Comm_dup(MPI_COMM_WORLD, &steps) != MPI_SUCCESS ||
-        MPI_Comm_dup(MPI_COMM_WORLD, &ending) != MPI_SUCCESS) {
+        MPI_Comm_dup(MPI_COMM_WORLD, &ending) != MPI_SUCCESS || !find_processes()) {
         fputs("bnn: MPI cannot be started, or not for programs with threads\n", stderr);
         exit(BNN_FAILED);
     }
@@ -117,17 +157,21 @@ void bnn_ranks_begin(void)
     patience();
 }
 
-static void leave(void)
+void bnn_ranks_leave(void)
 {
+    if (steps == MPI_COMM_NULL) return;
+    fflush(NULL);
     MPI_Comm_free(&steps);
     MPI_Comm_free(&ending);
+    free(processes);
+    processes = NULL;
     MPI_Finalize();
 }
 
 void bnn_ranks_part(void)
 {
     const bool first = bnn_rank() == 0;
-    if (steps != MPI_COMM_NULL) leave();
+    bnn_ranks_leave();
     if (!first) exit(BNN_OK);
 }
 
@@ -152,13 +196,21 @@ size_t bnn_rank(void)
     return (size_t)rank;
 }
 
-/* Between two looks at messages: others may want the processor. */
-static void pause_after(double waited)
+static bool is_gone(size_t rank)
+{
+    return processes[rank] && kill(processes[rank], 0) && errno == ESRCH;
+}
+
+/* Between two looks at messages: others may want the processor. False where one of their ranks is gone. */
+static bool pause_after(double waited, const size_t *ranks, int count)
 {
     if (waited < LIVELY)
         sched_yield();
     else
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    for (int i = 0; waited >= LIVELY && i < count; i++)
+        if (is_gone(ranks[i])) return false;
+    return true;
 }
 
 /* Whether all requests are fulfilled within some seconds. `rank`: whose message is the first that is not. */
@@ -169,11 +221,12 @@ static bool wait_for(MPI_Request *requests, const size_t *ranks, int count, doub
     *rank = bnn_rank();
     for (double waited = 0; !done && waited < seconds; waited = bnn_seconds() - start) {
         if (MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE) != MPI_SUCCESS) break;
-        if (!done) pause_after(waited);
+        if (!done && !pause_after(waited, ranks, count)) break;
     }
-    for (int i = 0, fulfilled = 1; !done && fulfilled && i < count; i++) {
-        *rank = ranks[i];
-        if (MPI_Test(&requests[i], &fulfilled, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
+    for (int i = 0, fulfilled = 1; !done && i < count; i++) {
+        if (is_gone(ranks[i])) return *rank = ranks[i], false;
+        if (fulfilled) *rank = ranks[i];
+        if (fulfilled && MPI_Test(&requests[i], &fulfilled, MPI_STATUS_IGNORE) != MPI_SUCCESS) fulfilled = 0;
     }
     return done;
 }
@@ -201,7 +254,7 @@ static posted post(const bnn_exchange *x, MPI_Comm ranks)
             p.ranks[p.count] = message->rank;
             if ((message->sent ? MPI_Isend(data, size, MPI_BYTE, rank, 0, ranks, request)
                                : MPI_Irecv(data, size, MPI_BYTE, rank, 0, ranks, request)) != MPI_SUCCESS)
-                die(message->rank, "lost contact");
+                die_of(message->rank);
         }
     }
     return p;
@@ -216,10 +269,9 @@ static void clear(posted *p)
 void bnn_exchange_run(const bnn_exchange *exchange)
 {
     size_t silent;
+    if (!exchange->count) return;
     posted p = post(exchange, steps);
-    /* One after the other, so that one line is printed. */
-    const double seconds = patience() + (double)bnn_rank();
-    if (!wait_for(p.requests, p.ranks, p.count, seconds, &silent)) die(silent, "lost contact");
+    if (!wait_for(p.requests, p.ranks, p.count, patience(), &silent)) die_of(silent);
     clear(&p);
 }
 
@@ -285,13 +337,10 @@ static void conclude(const int *statuses, bnn_status *status, bnn_error *error)
         bnn_fail_in(error, *status, who);
 }
 
-bool bnn_ranks_end(bnn_status *status, bnn_error *error)
+bool bnn_ranks_meet(bnn_status *status, bnn_error *error)
 {
     const size_t count = bnn_ranks_count(), own = bnn_rank();
-    if (count == 1) {
-        if (steps != MPI_COMM_NULL) leave();
-        return true;
-    }
+    if (count == 1) return true;
     char who[32];
     bnn_exchange x = {.messages = NULL};
     int *statuses = bnn_alloc(count, sizeof *statuses);
@@ -303,7 +352,7 @@ bool bnn_ranks_end(bnn_status *status, bnn_error *error)
         statuses[own] = (int)*status;
         posted p = post(&x, ending);
         met = wait_for(p.requests, p.ranks, p.count, *status ? GRACE : patience(), &silent);
-        if (!met && !*status) die(silent, "lost contact");
+        if (!met && !*status) die_of(silent);
         if (met) clear(&p);
     }
     if (met)
@@ -312,8 +361,7 @@ bool bnn_ranks_end(bnn_status *status, bnn_error *error)
         bnn_fail_in(error, *status, who);
     bnn_exchange_free(&x);
     free(begin);
-    if (met) leave();
-    if (met) free(statuses);
+    if (met) free(statuses); /* messages to it may be under way else */
     return met;
 }
 
@@ -328,7 +376,11 @@ void bnn_ranks_part(void)
 {
 }
 
-bool bnn_ranks_end(bnn_status *status, bnn_error *error)
+void bnn_ranks_leave(void)
+{
+}
+
+bool bnn_ranks_meet(bnn_status *status, bnn_error *error)
 {
     (void)status, (void)error;
     return true;

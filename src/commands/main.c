@@ -66,9 +66,10 @@ static int finish(bnn_status status, bnn_error *error)
 {
     if ((fflush(stdout) != 0 || ferror(stdout)) && !status)
         status = bnn_fail(error, BNN_FAILED, "standard output: cannot be written");
-    const bool together = bnn_ranks_end(&status, error);
+    const bool together = bnn_ranks_meet(&status, error);
     if (error->message[0]) print_error(error);
     if (!together) bnn_ranks_abort(status);
+    bnn_ranks_leave();
     return (int)status;
 }
 
