@@ -70,7 +70,7 @@ make test-mpi           the same bits from 1 to 4 ranks under mpirun, which it i
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make faults             let every allocation and every call on files of every command fail once (the tests: a part of them)
 make fuzz               readers of files under libFuzzer (clang, which it installs), SECONDS=60 each
-make bench              measure speed on this machine; make bench-kernels: one kernel at a time
+make bench              measure speed on this machine; make bench-kernels: one kernel at a time; make bench-mpi: ranks
 make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
 make install            program, manuals and completions; PREFIX=/usr/local DESTDIR=; make uninstall
@@ -215,6 +215,13 @@ $(BUILD)/asan/fuzz: $(BUILD)/asan/tests/fuzz.o $(BUILD)/asan/libbnn.a
 
 bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
+	@$(MAKE) bench-mpi
+bench-mpi:
+	@if command -v mpirun >/dev/null && command -v $(MPICC) >/dev/null; then \
+	    $(MAKE) $(BUILD)/release-mpi/bench && BENCH=$(BUILD)/release-mpi/bench tests/bench-mpi.sh; \
+	else \
+	    echo 'skipped: ranks come by MPI (make deps MPI=1), which is missing'; \
+	fi
 bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
 $(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a

@@ -82,7 +82,11 @@ void bnn_exchange_free(bnn_exchange *exchange)
 /* How long a rank that has failed waits for others that may have failed alike. */
 #define GRACE 2.0
 
-/* How long other ranks than the first that may tell of a loss let it tell. */
+/* A message without bytes, before a rank ends all of them. */
+#define LAST_WORD 1
+
+/* How long the first rank that may tell of a loss listens whether it is told already; and others, which let it tell. */
+#define FIRST_VOICE 0.1
 #define SECOND_VOICE 5.0
 
 /* How long a rank that waits only lets others run, before it sleeps. */
@@ -112,12 +116,26 @@ static void __attribute__((noreturn)) die(size_t rank, const char *what)
     bnn_ranks_abort(BNN_FAILED);
 }
 
-/* All others see that a rank is lost: the first of them says so, and with that ends the job. */
+/* Whether a rank that has said why ends the job, within some seconds. */
+static bool is_ended(double seconds)
+{
+    const double start = bnn_seconds();
+    int told = 0;
+    do {
+        if (MPI_Iprobe(MPI_ANY_SOURCE, LAST_WORD, ending, &told, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
+        usleep(1000);
+    } while (!told && bnn_seconds() - start < seconds);
+    return told;
+}
+
+/* Every other rank sees that one is lost: the first of them says so, and with that ends the job. */
 static void __attribute__((noreturn)) die_of(size_t lost)
 {
     const size_t first = lost == 0;
-    const double start = bnn_seconds();
-    while (bnn_rank() != first && bnn_seconds() - start < SECOND_VOICE) sleep(1); /* which signals end */
+    if (is_ended(bnn_rank() == first ? FIRST_VOICE : SECOND_VOICE)) {
+        is_ended(SECOND_VOICE);
+        exit(BNN_FAILED);
+    }
     die(lost, "lost contact");
 }
 
@@ -178,7 +196,13 @@ void bnn_ranks_part(void)
 void bnn_ranks_abort(bnn_status status)
 {
     fflush(NULL);
-    if (steps != MPI_COMM_NULL) MPI_Abort(MPI_COMM_WORLD, (int)status);
+    if (steps == MPI_COMM_NULL) exit((int)status);
+    for (size_t r = 0; r < bnn_ranks_count(); r++) {
+        MPI_Request request;
+        if (r != bnn_rank()) MPI_Isend(NULL, 0, MPI_BYTE, (int)r, LAST_WORD, ending, &request);
+    }
+    is_ended(FIRST_VOICE); /* messages go out meanwhile */
+    MPI_Abort(MPI_COMM_WORLD, (int)status);
     exit((int)status);
 }
 
@@ -216,10 +240,13 @@ static bool pause_after(double waited, const size_t *ranks, int count)
 /* Whether all requests are fulfilled within some seconds. `rank`: whose message is the first that is not. */
 static bool wait_for(MPI_Request *requests, const size_t *ranks, int count, double seconds, size_t *rank)
 {
-    const double start = bnn_seconds();
+    double last = bnn_seconds(), waited = 0;
     int done = 0;
     *rank = bnn_rank();
-    for (double waited = 0; !done && waited < seconds; waited = bnn_seconds() - start) {
+    while (!done && waited < seconds) {
+        const double now = bnn_seconds();
+        waited += now - last < 1 ? now - last : 0; /* it was this process that was stopped */
+        last = now;
         if (MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE) != MPI_SUCCESS) break;
         if (!done && !pause_after(waited, ranks, count)) break;
     }
