@@ -181,17 +181,19 @@ static bnn_status plan_exchanges(bnn_engine *engine, bnn_error *error)
     bnn_status status = bnn_units_create(&engine->units, sampler->runs, sampler->run_count,
                                          perturbs(&engine->options), &engine->before, error);
     if (status || ranks == 1) return status;
-    size_t *begin = bnn_alloc(3 * (ranks + 1), sizeof *begin), *rows = begin + ranks + 1,
-           *slice = rows + ranks + 1;
+    size_t *begin = bnn_alloc(3 * (ranks + 1), sizeof *begin);
     engine->results = bnn_alloc(rows_before(engine, units->units), row);
-    if (!begin || !engine->results)
-        status = bnn_no_memory(error, "ranks", rows_before(engine, units->units), row);
-    for (size_t r = 0; !status && r <= ranks; r++) {
+    if (!begin || !engine->results) {
+        free(begin);
+        return bnn_no_memory(error, "ranks", rows_before(engine, units->units), row);
+    }
+    size_t *rows = begin + ranks + 1, *slice = rows + ranks + 1;
+    for (size_t r = 0; r <= ranks; r++) {
         begin[r] = bnn_rank_begin(units->units, r);
         rows[r] = rows_before(engine, begin[r]);
         slice[r] = bnn_units_slice(units, sampler->runs, sampler->run_count, r);
     }
-    if (!status) status = bnn_exchange_gather(&engine->before, engine->results, row, rows, error);
+    status = bnn_exchange_gather(&engine->before, engine->results, row, rows, error);
     if (!status && engine->anomalies)
         status = bnn_exchange_gather(&engine->before, engine->anomalies, sizeof(anomaly), begin, error);
     if (!status)

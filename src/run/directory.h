@@ -19,9 +19,6 @@ typedef struct bnn_run_directory {
 /* What becomes of a run that the directory holds already. */
 typedef enum bnn_run_found { BNN_RUN_REFUSE, BNN_RUN_REPLACE, BNN_RUN_RESUME } bnn_run_found;
 
-/* The paths of a run's files, for those who leave the directory to rank 0. */
-bnn_status bnn_run_directory_name(const char *path, bnn_run_directory *directory, bnn_error *error);
-
 /* Makes the directory where it is missing and locks it until bnn_run_directory_close or the end of the process; the lock
  * leaves no file behind. What writers that are gone have left half written (io.h) is removed. Then writes `config`, the run's
  * configuration, as config.json (write_config), and an empty metrics.jsonl; but not where a run is resumed, *resumed: it has a
@@ -30,7 +27,8 @@ bnn_status bnn_run_directory_name(const char *path, bnn_run_directory *directory
  * BNN_BAD_INPUT when another process has the lock; when one of the names is a directory; when the directory holds a run
  * (model.bin, checkpoint.bin, metrics.jsonl, or the config.json that would be replaced) that is to be refused (one that is to
  * be replaced is removed first); and when one that is to be resumed has neither a checkpoint nor a config.json that is
- * `config`. After a failure the directory is closed. */
+ * `config`. After a failure the directory is closed. Of several ranks rank 0 does all this, and the others learn what it found; so
+ * with bnn_run_directory_resume. */
 bnn_status bnn_run_directory_open(const char *path, const char *config, bool write_config,
                                   bnn_run_found found, bnn_run_directory *directory, bool *resumed,
                                   bnn_error *error);

@@ -678,24 +678,6 @@ static void introduce(const run *r)
             r->options->directory);
 }
 
-/* What data.balance does, and what is then claimed. */
-static void describe_balance(const run *r)
-{
-    const bnn_batches *b = r->batches;
-    double least = INFINITY, most = 0;
-    if (b->balance == BNN_BALANCE_NONE) return;
-    for (size_t c = 0; c < b->classes; c++) {
-        const double weight = bnn_batches_class_weight(b, c);
-        if (weight > 0) least = fmin(least, weight);
-        most = fmax(most, weight);
-    }
-    say(r, "data.balance %s: an image counts %.3g to %.3g times by its class, in the mean once: N stays %zu",
-        bnn_balance_names[b->balance], least, most, r->plan.count_factor * r->train->count);
-    say(r, "train_nll and objective are those of the balanced likelihood, which bounds no evidence; elbo is "
-           "that of the data as it is");
-    if (r->keep_best) say(r, "the best epoch has the least validation NLL averaged over classes");
-}
-
 /* What the data is like, as training begins. */
 static bnn_status describe_data(const run *r, bnn_error *error)
 {
@@ -709,7 +691,9 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
         say(r, "%s", line);
     if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
-    describe_balance(r);
+    bnn_batches_describe(r->batches, to->message, to->context);
+    if (r->keep_best && r->batches->balance != BNN_BALANCE_NONE)
+        say(r, "the best epoch has the least validation NLL averaged over classes");
     if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
     return status;
 }
@@ -732,30 +716,16 @@ static bnn_status take_over(run *r, bnn_checkpoint *checkpoint, bnn_error *error
     return status;
 }
 
-static bnn_status agree_on_checkpoint(const run *r, bnn_error *error)
-{
-    const char *path = r->directory.checkpoint;
-    char sha256[BNN_SHA256];
-    uint8_t *bytes;
-    size_t size;
-    if (bnn_ranks_count() == 1) return BNN_OK;
-    const bnn_status status = bnn_read_identified(path, BNN_FILE_MOST, &bytes, &size, sha256, error);
-    if (status) return status;
-    free(bytes);
-    return bnn_ranks_agree(path, sha256, error);
-}
-
 /* Goes on where the directory's checkpoint left off. */
 static bnn_status resume(run *r, bnn_error *error)
 {
     bnn_checkpoint checkpoint;
     bnn_status status = bnn_checkpoint_load(r->directory.checkpoint, &checkpoint, error);
-    if (!status) status = agree_on_checkpoint(r, error);
     if (!status)
         status =
             bnn_checkpoint_check(r->directory.checkpoint, &checkpoint, r->config, r->batches->batches, error);
     if (!status) status = take_over(r, &checkpoint, error);
-    if (!status && bnn_rank() == 0)
+    if (!status)
         status =
             bnn_run_directory_resume(&r->directory, r->at.epoch, checkpoint.config, r->config_text, error);
     bnn_checkpoint_free(&checkpoint);
@@ -795,35 +765,19 @@ static bnn_status agree_on_run(const run *r, bnn_error *error)
     return status;
 }
 
-/* The run's directory is rank 0's, which tells the others what it found. */
-static bnn_status open_directory(run *r, bool *resumed, bnn_error *error)
-{
-    const bnn_train_options *o = r->options;
-    const bnn_run_found found = o->resume ? BNN_RUN_RESUME : o->overwrite ? BNN_RUN_REPLACE : BNN_RUN_REFUSE;
-    struct {
-        bnn_status status;
-        bool resumed;
-    } told = {BNN_OK, false};
-    bnn_status status = BNN_OK;
-    if (bnn_rank() == 0)
-        status = told.status = bnn_run_directory_open(o->directory, r->config_text, o->write_config, found,
-                                                      &r->directory, &told.resumed, error);
-    else
-        status = bnn_run_directory_name(o->directory, &r->directory, error);
-    bnn_ranks_tell(&told, sizeof told);
-    *resumed = told.resumed;
-    if (!status && told.status) status = bnn_fail(error, told.status, "%s: not open on rank 0", o->directory);
-    return status;
-}
-
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
 {
     run r = {.options = options, .directory = {.descriptor = -1}, .saved = bnn_seconds()};
     bnn_config resolved;
     bool resumed = false;
+    const bnn_run_found found = options->resume      ? BNN_RUN_RESUME
+                                : options->overwrite ? BNN_RUN_REPLACE
+                                                     : BNN_RUN_REFUSE;
     bnn_status status = set_up(&r, config, &resolved, &r.config_text, error);
     if (!status) status = agree_on_run(&r, error);
-    if (!status) status = open_directory(&r, &resumed, error);
+    if (!status)
+        status = bnn_run_directory_open(options->directory, r.config_text, options->write_config, found,
+                                        &r.directory, &resumed, error);
     if (!status && resumed) status = resume(&r, error);
     if (!status) {
         introduce(&r);
