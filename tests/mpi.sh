@@ -81,6 +81,7 @@ check 'one process without mpirun' trains_alone --set train.samples=1
 configuration 1 tie 3 adamw > config.json
 compare flipout 2 3 -- --set train.estimator=flipout --set train.samples=3 --set train.batch_size=24
 compare local 2 3 -- --set train.estimator=local --set train.samples=4 --set train.detect_anomaly=true
+compare 'a wider network' 3 4 -- --set 'model.channels=[32,64]' --set train.samples=4 --set train.batch_size=24
 compare hold 2 3 -- --set symmetrization.mode=orbit-expansion --set symmetrization.hold=true
 compare 'map epochs, two threads' 3 -- --set train.map_epochs=2 --threads 2
 
