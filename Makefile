@@ -1,6 +1,7 @@
 # make help     what there is to make
 #
-# Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision; CC=clang (with libomp-dev);
+# Variables: WERROR=1 turns warnings into errors; BNN_DOUBLE=1 builds ./bnn in double precision, MPI=1 for several machines
+# (MPICC=mpicc); CC=clang (with libomp-dev);
 # CFLAGS, LDFLAGS; BUILD=build, where objects go; ONNX_PROTO, where onnx.proto is.
 
 CC ?= cc
@@ -37,7 +38,9 @@ simd_flags_double := $(flags_double)
 simd_flags_asan := $(or $(SANITIZE_SIMD),$(SANITIZE))
 simd_flags_coverage := $(flags_coverage)
 simd_flags_tsan := -O1 -g
-variant := $(if $(BNN_DOUBLE),double,release)
+variant := $(if $(BNN_DOUBLE),double,release)$(if $(MPI),-mpi)
+MPICC ?= mpicc
+mpi_cc = OMPI_CC='$(CC)' MPICH_CC='$(CC)' $(MPICC)
 
 # src/ROOM/*.c are compiled once, src/ROOM/simd/*.c once for each instruction set; the fastest that runs here is chosen at
 # run time.
@@ -56,7 +59,7 @@ isa_avx2 := $(isa_portable) -mavx2 -mfma
 isa_avx512 := $(isa_avx2) -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512
 
 define help
-make                    build ./bnn (BNN_DOUBLE=1: in double precision)
+make                    build ./bnn (BNN_DOUBLE=1: in double precision; MPI=1: that mpirun runs on several machines)
 make deps               install what is missing (Debian), or say what to install
 make demo               train a model, evaluate and show it
 make test               all tests, in float and in double precision
@@ -64,17 +67,18 @@ make asan               all tests under the address and undefined-behaviour sani
 make tsan               tests that use threads under the thread sanitizer (clang, which it installs)
 make coverage           all tests in float (minutes), and the share of the lines of src that they reach
 make lint               clang-tidy, cppcheck, clang-format (14) and shellcheck, which it installs
+make test-mpi           the same bits from 1 to 4 ranks under mpirun, which it installs
 make torture            kill runs at random moments, KILLS=1000 times, resume them and compare the bits
 make faults             let every allocation and every call on files of every command fail once (the tests: a part of them)
 make fuzz               readers of files under libFuzzer (clang, which it installs), SECONDS=60 each
-make bench              measure speed on this machine; make bench-kernels: one kernel at a time
+make bench              measure speed on this machine; make bench-kernels: one kernel at a time; make bench-mpi: ranks
 make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
 make install            program, manuals and completions; PREFIX=/usr/local DESTDIR=; make uninstall
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double asan tsan coverage lint lint-files torture faults fuzz bench bench-kernels onnx-test testu01 documents install uninstall clean force
+.PHONY: all help deps demo test test-release test-double test-mpi asan tsan coverage lint lint-files torture faults fuzz bench bench-mpi bench-kernels onnx-test testu01 documents install uninstall clean force
 all: bnn documents
 help:
 	$(info $(help))
@@ -132,12 +136,29 @@ run-$(1): $(if $(faults),$(BUILD)/$(1)/faults.so)
 endef
 $(foreach v,release double asan tsan coverage,$(eval $(call variant_rules,$(v))))
 
+# With MPI a variant is the same objects, but for the one module that talks to other ranks.
+define mpi_rules
+$(BUILD)/$(1)-mpi/ranks.o: src/base/ranks.c Makefile | $(BUILD)/libraries
+	@command -v $(MPICC) >/dev/null || { echo 'bnn for several machines needs $(MPICC): run "make deps MPI=1"' >&2; exit 1; }
+	@mkdir -p $$(@D); echo "CC $$@"; $(mpi_cc) $(BASE) $(flags_$(1)) $(CFLAGS) -DBNN_MPI -c $$< -o $$@
+$(BUILD)/$(1)-mpi/bnn: $(BUILD)/$(1)/commands/main.o
+$(BUILD)/$(1)-mpi/bench: $(BUILD)/$(1)/tests/bench.o
+$(BUILD)/$(1)-mpi/bnn $(BUILD)/$(1)-mpi/bench: $(BUILD)/$(1)-mpi/ranks.o $(BUILD)/$(1)/libbnn.a
+	@echo "LD $$@"; $(mpi_cc) -fopenmp $(flags_$(1)) $(CFLAGS) $$(sort $$(filter %.o,$$^)) $(BUILD)/$(1)/libbnn.a $(LDFLAGS) $(LIBS) -o $$@
+-include $(BUILD)/$(1)-mpi/ranks.d
+endef
+$(foreach v,release double asan,$(eval $(call mpi_rules,$(v))))
+
 test: deps
 	$(MAKE) test-release
 	$(MAKE) test-double
 	@tests/run.sh --total $(BUILD)/release $(BUILD)/double
 test-release: run-release
 test-double: run-double
+test-mpi: $(BUILD)/release/bnn
+	$(MAKE) deps debian_packages='$(mpi_packages)'
+	$(MAKE) $(BUILD)/release-mpi/bnn
+	BNN=$(BUILD)/release/bnn BNN_MPI=$(BUILD)/release-mpi/bnn tests/mpi.sh
 asan: run-asan
 # GCC's OpenMP is not known to the sanitizer; LLVM's tells it, through archer, where threads wait for each other. The kernels
 # share nothing by themselves, and clang takes minutes for each: they are left out, as for make fuzz.
@@ -168,12 +189,18 @@ scripts := .ci/run .ci/floors .ci/names $(wildcard configs/*.sh configs/*.slurm 
 lint:
 	$(MAKE) deps debian_packages='$(lint_packages)'
 	$(MAKE) lint-files
-lint-files: $(c_sources:%=$(BUILD)/lint/%) $(BUILD)/lint/cppcheck
+lint-files: $(c_sources:%=$(BUILD)/lint/%) $(BUILD)/lint/mpi $(BUILD)/lint/cppcheck
 	@echo clang-format; $(CLANG_FORMAT) --dry-run --Werror $(c_sources) $(c_headers)
 	@echo shellcheck; shellcheck -S warning $(scripts)
 $(BUILD)/lint/%.c: %.c $(c_headers) .clang-tidy tests/.clang-tidy $(BUILD)/onnx/onnx.pb-c.h
 	@mkdir -p $(@D); echo "clang-tidy $<"; \
 	$(CLANG_TIDY) --quiet $< -- $(filter-out -W% -MMD -MP,$(BASE)) -Itests -DBNN_ISA=portable 2>$@.log || { cat $@.log >&2; exit 1; }
+	@touch $@
+# The half of a module that the default build does not see.
+$(BUILD)/lint/mpi: src/base/ranks.c $(c_headers) .clang-tidy
+	@mkdir -p $(@D); echo "clang-tidy $< with MPI"; \
+	$(CLANG_TIDY) --quiet $< -- $(filter-out -W% -MMD -MP,$(BASE)) -DBNN_MPI $(addprefix -isystem ,$(shell $(MPICC) --showme:incdirs)) \
+	    2>$@.log || { cat $@.log >&2; exit 1; }
 	@touch $@
 $(BUILD)/lint/cppcheck: $(c_sources) $(c_headers) .cppcheck .ci/cppcheck.cfg
 	@mkdir -p $@.d; echo cppcheck src; \
@@ -195,6 +222,13 @@ $(BUILD)/asan/fuzz: $(BUILD)/asan/tests/fuzz.o $(BUILD)/asan/libbnn.a
 
 bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
+	@$(MAKE) bench-mpi
+bench-mpi:
+	@if command -v mpirun >/dev/null && command -v $(MPICC) >/dev/null; then \
+	    $(MAKE) $(BUILD)/release-mpi/bench && BENCH=$(BUILD)/release-mpi/bench tests/bench-mpi.sh; \
+	else \
+	    echo 'skipped: ranks come by MPI (make deps MPI=1), which is missing'; \
+	fi
 bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
 $(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
@@ -244,7 +278,9 @@ clean:
 debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev libmd-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
 debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx chromium
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
-lint_packages := clang-tidy-14 clang-format-14 cppcheck shellcheck
+debian_packages += $(if $(MPI),$(mpi_packages))
+mpi_packages := libopenmpi-dev openmpi-bin
+lint_packages := libopenmpi-dev clang-tidy-14 clang-format-14 cppcheck shellcheck
 clang_packages := clang libclang-rt-dev libomp-dev # of tsan and fuzz
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 

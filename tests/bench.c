@@ -1,6 +1,7 @@
 /* Speed of training and evaluation on this machine, as ratios to sgemm in the same process: ratios carry over to other
  * machines, seconds do not.
  *     bench [--json]
+ *     mpirun -np R bench --ranks     image-samples/s of fcnn (128,256) on R ranks of one thread (make bench-mpi)
  * Each row runs in a process of its own, so that its peak memory is its own. */
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -15,6 +16,7 @@
 #include "bnn/engine.h"
 #include "bnn/evaluate.h"
 #include "bnn/optimizer.h"
+#include "bnn/ranks.h"
 
 enum { BATCH = 128, SAMPLES = 10, CLASSES = 10, SIDE = 28 };
 
@@ -463,10 +465,23 @@ static cJSON *bench_all_estimators(bool table)
     return list;
 }
 
+/* Every rank steps; rank 0 prints. */
+static int bench_ranks(void)
+{
+    cJSON *result = cJSON_CreateObject();
+    bnn_ranks_begin();
+    bench_training(&rows[1], 1, 1, result);
+    if (bnn_rank() == 0) printf("%.1f\n", figure(result, "training_image_samples_per_second"));
+    cJSON_Delete(result);
+    bnn_ranks_leave();
+    return 0;
+}
+
 int main(int count, char **arguments)
 {
     const bool json = count > 1 && strcmp(arguments[1], "--json") == 0;
     bench_start(arguments);
+    if (count > 1 && strcmp(arguments[1], "--ranks") == 0) return bench_ranks();
     if (!json)
         printf("S = %d, batch %d, %dx%d images; OpenBLAS core %s; GFLOP/s as by direct convolution\n\n"
                "%-19s %2s %9s %9s %7s %7s %6s %10s %6s %5s %6s %6s %6s\n%-19s %2s %9s %9s %7s %7s %6s %10s "

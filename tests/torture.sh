@@ -13,23 +13,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 cp "$here"/cases/float-scale/[xy].npy .
-
-configuration() { # of a run of a second or two
-    cat << END
-{"seed": $1, "data": {"name": "npy", "train_images": "x.npy", "train_labels": "y.npy", "validation_size": 8}, "group": "C4",
- "model": {"type": "fcnn", "channels": [8, 8]}, "prior": {"std": "learned"},
- "symmetrization": {"mode": "$2"}, "train": {"epochs": $3, "batch_size": 8, "optimizer": {"name": "$4"}, "checkpoint_minutes": 0.0005},
- "eval": {"samples": 4}}
-END
-}
+# shellcheck source=tests/trainings.sh
+. "$here/trainings.sh"
 
 # A random number of hundredths of a second, at most $1 of them.
 moment() {
     od -An -N2 -tu2 /dev/urandom | awk -v most="$1" '{ printf "%.2f", ($1 % most + 1) / 100 }'
-}
-
-untimed() {
-    sed 's/"seconds":[^,]*,"image_samples_per_second":[^,]*,//' "$1"
 }
 
 kills=0

@@ -55,6 +55,10 @@ bnn_status bnn_batches_balance(bnn_batches *batches, bnn_balance balance, bnn_er
 /* The weight of a class under either, 1 without balance, 0 where it has no image. */
 double bnn_batches_class_weight(const bnn_batches *batches, size_t label);
 
+/* Tells, in lines, what a balance does and what is then claimed. */
+void bnn_batches_describe(const bnn_batches *batches, void (*message)(void *context, const char *line),
+                          void *context);
+
 /* Shuffles the items for an epoch; the order depends on the seed and the epoch alone. */
 void bnn_batches_shuffle(bnn_batches *batches, size_t epoch);
 

@@ -13,6 +13,7 @@
 #include "bnn/numeric.h"
 #include "bnn/rng.h"
 #include "bnn/io.h"
+#include "bnn/ranks.h"
 #include "bnn/blas.h"
 /* floor 1: data */
 #include "bnn/dataset.h"

@@ -129,6 +129,9 @@ bnn_status bnn_dataset_subset(const bnn_dataset *from, const size_t *indices, si
 bnn_status bnn_dataset_join(const bnn_dataset *first, const bnn_dataset *second, bnn_dataset **dataset,
                             bnn_error *error);
 
+/* BNN_BAD_INPUT, on every rank, where one has other images, labels or background than rank 0 (bnn_ranks_agree). */
+bnn_status bnn_dataset_agree(const char *what, const bnn_dataset *data, bnn_error *error);
+
 /* *shared <- how many images of `a` are also in `b`, pixel by pixel (by a hash of 64 bits); none where shapes differ. */
 bnn_status bnn_dataset_shared(const bnn_dataset *a, const bnn_dataset *b, size_t *shared, bnn_error *error);
 

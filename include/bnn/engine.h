@@ -3,9 +3,12 @@
  *     mean_batch( -1/S sum_s log p(y | x, w_s) ) + beta KL(q || p)
  * with respect to mu and rho or sigma (src/README.md; Blundell et al. 2015, section 3.2).
  *
- * Work is cut into units (Monte-Carlo samples x chunk of the batch), the same whatever the number of threads;
+ * Work is cut into units (Monte-Carlo samples x chunk of the batch), the same whatever the number of threads and ranks;
  * units of a sample share its packed weights, each unit has a gradient of its own, and units are added up in
- * one fixed order, so results are bit-identical for any number of threads. Nothing is allocated in a step. */
+ * one fixed order, so results are bit-identical for any number of either. Nothing is allocated in a step, but for MPI.
+ *
+ * Ranks (bnn/ranks.h) call all of this alike, with the same batch. Each draws the samples of its units, runs these, and reduces a slice
+ * of the parameters; after a step all have its result and the whole gradient. */
 #ifndef BNN_ENGINE_H
 #define BNN_ENGINE_H
 
@@ -80,7 +83,7 @@ const bnn_real *bnn_engine_kl_weight(const bnn_engine *engine);
 /* (parameter_count) sigma of the last draw's posterior. */
 const bnn_real *bnn_engine_sigma(const bnn_engine *engine);
 
-/* Logits of sample s in the last step, (items, views, classes). */
+/* Logits of sample s in the last step, (items, views, classes); of several ranks, those of this one's units. */
 const bnn_real *bnn_engine_logits(const bnn_engine *engine, size_t sample);
 
 #endif

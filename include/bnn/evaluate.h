@@ -7,6 +7,9 @@
  * turned twice: |G|^2 forward passes an image and draw, in the memory of |G|. Where f(h.x; rho(h) w) = f(x; w)
  * (bnn_network_commutes), F_G is the predictive of q_G = 1/|G| sum_h rho(h) q.
  *
+ * Ranks (bnn/ranks.h) call this alike. Each runs some of the draws, or of the images where draws are few, and all get the
+ * predictions; options->stop is rank 0's.
+ *
  * Of several models, F = 1/M sum_m F_m, the equal mixture of their predictives, with T draws a member on the streams that the
  * member uses alone: the prediction is the mean of the members' to rounding. */
 #ifndef BNN_EVALUATE_H

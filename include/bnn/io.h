@@ -40,8 +40,11 @@ typedef size_t bnn_whole_size(const uint8_t *head, size_t size);
 bnn_status bnn_read_told(const char *path, bnn_whole_size *whole, uint8_t **data, size_t *size,
                          bnn_error *error);
 
-/* The same, and the SHA-256 of the file as it is stored (before decompression), in hexadecimal. */
+/* The SHA-256 of some bytes, in hexadecimal. */
 #define BNN_SHA256 65
+void bnn_sha256(const void *data, size_t size, char sha256[BNN_SHA256]);
+
+/* bnn_read_file, and the SHA-256 of the file as it is stored (before decompression), in hexadecimal. */
 bnn_status bnn_read_identified(const char *path, size_t most, uint8_t **data, size_t *size,
                                char sha256[BNN_SHA256], bnn_error *error);
 

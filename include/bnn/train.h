@@ -58,15 +58,15 @@ typedef struct bnn_train_options {
     bool resume;           /* go on from its checkpoint.bin, where it has one */
     int threads;
     const volatile sig_atomic_t
-        *stop; /* set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */
+        *stop; /* of rank 0; set by a signal: a checkpoint is written and BNN_INTERRUPTED returned */
     bnn_train_callbacks callbacks;
 } bnn_train_options;
 
 /* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the directory, which is
- * locked meanwhile. Nothing is written before the configuration and the data have been found good.
+ * locked meanwhile; of several ranks (bnn/ranks.h), which call this alike, rank 0 does. Nothing is written before the configuration and the data have been found good.
  *
  * checkpoint.bin is written as the run begins, after each epoch, every train.checkpoint_minutes and when *stop is set; from it
- * `resume` goes on to the same bits, for any number of threads.
+ * `resume` goes on to the same bits, for any number of threads and ranks.
  *
  * BNN_BAD_INPUT, with nothing touched, when the directory holds one of these files and neither `overwrite` nor `resume`, when
  * another run has it locked, or when the run to be resumed has another configuration (train.epochs may have grown). BNN_FAILED when a parameter, gradient, loss or prediction becomes NaN or infinite, with the epoch, the step,

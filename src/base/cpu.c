@@ -18,3 +18,11 @@ bool bnn_runs_here_portable(void)
 {
     return true;
 }
+
+const char *bnn_isa(void)
+{
+#define NAME_IF_RUNS(isa)                                                                                    \
+    if (bnn_runs_here_##isa()) return #isa;
+    BNN_EACH_ISA(NAME_IF_RUNS)
+    return "none";
+}

@@ -15,6 +15,9 @@
 #define BNN_DECLARE_RUNS_HERE(isa) bool bnn_runs_here_##isa(void);
 BNN_EACH_ISA(BNN_DECLARE_RUNS_HERE)
 
+/* The name of the fastest set that runs here. */
+const char *bnn_isa(void);
+
 /* Calls `function` of the fastest set that runs here. */
 #ifdef __x86_64__
 #define BNN_DISPATCH(function, ...)                                                                          \

@@ -231,6 +231,11 @@ const char *bnn_input_name(const char *path)
     return is_standard(path) ? "standard input" : path;
 }
 
+void bnn_sha256(const void *data, size_t size, char sha256[BNN_SHA256])
+{
+    SHA256Data(data, size, sha256);
+}
+
 /* `whole` and `sha256` may be NULL. */
 static bnn_status read_contents(const char *path, size_t most, bnn_whole_size *whole, uint8_t **data,
                                 size_t *size, char sha256[BNN_SHA256], bnn_error *error)

@@ -7,6 +7,7 @@
 #include "bnn/calibration.h"
 #include "bnn/ensemble.h"
 #include "bnn/evaluate.h"
+#include "bnn/ranks.h"
 #include "commands/figures.h"
 #include "commands/mixture.h"
 #include "commands/terminal.h"
@@ -182,6 +183,7 @@ static bnn_status save(calibration *c, bnn_error *error)
     const mixture_member *first = c->mixture.members;
     const char *const metadata[] = {"training", first->training}, *const out = cmd_value(c->line, "out");
     bnn_ensemble ensemble = {.count = c->mixture.count, .calibration = c->made};
+    if (bnn_rank() > 0) return BNN_OK;
     if (ensemble.count == 1) {
         first->model->calibration = c->made;
         return bnn_model_save(first->model, out, metadata, 1, NULL, 0, error);
@@ -284,4 +286,5 @@ const subcommand cmd_calibrate = {
         "the same.\n",
     .options = options,
     .required = "out",
+    .shared = true,
     .run = run};

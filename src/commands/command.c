@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "bnn/io.h"
 #include "bnn/mode.h"
+#include "bnn/ranks.h"
 #include "bnn/utf8.h"
 #include "commands/help.h"
 
@@ -534,7 +535,7 @@ static bnn_status fit_to_model(const cmd_line *line, const bnn_model *model, con
         snprintf(who, sizeof who, "bnn %s: ", line->command->name);
         cmd_print_message(who, warning);
     }
-    return status;
+    return status ? status : bnn_dataset_agree(name, data, error);
 }
 
 /* Says so where images are evaluated as they are although the model's configuration makes something else of its own. */
@@ -670,6 +671,11 @@ bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_mo
 }
 
 void cmd_print_message(const char *who, const char *message)
+{
+    if (bnn_rank() == 0) cmd_print_error(who, message);
+}
+
+void cmd_print_error(const char *who, const char *message)
 {
     fputs(who, stderr);
     for (const char *c = message; *c; c++) fputc((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c, stderr);

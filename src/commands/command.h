@@ -34,6 +34,7 @@ typedef struct subcommand {
     const char *details;       /* further help, or NULL */
     const cmd_option *options; /* ends with a NULL name */
     const char *required;      /* the option that has to be given, or NULL */
+    bool shared;               /* by all ranks; other commands are rank 0's */
     bnn_status (*run)(const struct subcommand *command, int argc, char **argv, bnn_error *error);
 } subcommand;
 
@@ -181,8 +182,10 @@ bnn_status cmd_data(const cmd_line *line, const bnn_model *model, bnn_dataset **
 bnn_status cmd_other_data(const cmd_line *line, const char *option, const bnn_model *model, bool labelled,
                           bnn_dataset **data, bnn_error *error);
 
-/* Prints who and the message on standard error, as one line whatever names and keys the user's input put into it. */
+/* Prints who and the message on standard error, as one line whatever names and keys the user's input put into it; of several ranks,
+ * only rank 0 does. An error is printed by the rank whose it is. */
 void cmd_print_message(const char *who, const char *message);
+void cmd_print_error(const char *who, const char *message);
 
 /* Prints the JSON on standard output and frees it; NULL means that memory was short. What of a file's name is not valid
  * UTF-8 is replaced. */

@@ -163,6 +163,7 @@ static bnn_status add_sweeps(const evaluation *e, cJSON *json, bnn_error *error)
     if (status || e->count || !e->model->config.data.paths.name[0] || cmd_value(e->line, "images"))
         return status;
     status = bnn_training_data(&e->model->config, &train, &validation, error);
+    if (!status) status = bnn_dataset_agree("training images", train, error);
     if (!status) {
         if (train->count > e->data->count) train->count = e->data->count;
         status = eval_add_sweep(e, json, "sample_sweep_train", train, error);
@@ -462,4 +463,5 @@ const subcommand cmd_eval = {
                "of its prediction sets for the images evaluated, and with --equivariance "
                "for each g.x (per_element).\n" FIGURES_NOTES,
     .options = options,
+    .shared = true,
     .run = run};

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/text.h"
 #include "bnn/blas.h"
+#include "bnn/ranks.h"
 #include "commands/command.h"
 #include "commands/help.h"
 
@@ -56,7 +58,7 @@ static void *json_memory(size_t size)
 static void print_error(bnn_error *error)
 {
     const bool says_who = strncmp(error->message, "bnn ", strlen("bnn ")) == 0;
-    cmd_print_message(says_who ? "" : "bnn: ", error->message);
+    cmd_print_error(says_who ? "" : "bnn: ", error->message);
 }
 
 /* The exit code, once what was printed has arrived. */
@@ -64,7 +66,10 @@ static int finish(bnn_status status, bnn_error *error)
 {
     if ((fflush(stdout) != 0 || ferror(stdout)) && !status)
         status = bnn_fail(error, BNN_FAILED, "standard output: cannot be written");
+    const bool together = bnn_ranks_meet(&status, error);
     if (error->message[0]) print_error(error);
+    if (!together) bnn_ranks_abort(status);
+    bnn_ranks_leave();
     return (int)status;
 }
 
@@ -75,6 +80,28 @@ static const char *command_word(const char *word)
     return help ? cmd_help.name : word;
 }
 
+/* The ranks that a command line has work for. */
+static void begin_ranks(int argc, char **argv)
+{
+    const subcommand *command;
+    bnn_ranks_begin();
+    if (argc < 2 || cmd_find(argv[1], &command, NULL) || !command->shared) bnn_ranks_part();
+    if (bnn_rank() > 0 && !freopen("/dev/null", "w", stdout)) bnn_ranks_abort(BNN_FAILED);
+}
+
+/* That ranks are the same program, on machines that compute alike, and asked for the same. */
+static bnn_status agree(int argc, char **argv, bnn_error *error)
+{
+    char text[4096] = "";
+    bnn_append(text, sizeof text, "%s (%s, %s, OpenBLAS core %s)", BNN_VERSION, BNN_REAL_NAME, bnn_isa(),
+               bnn_blas_core());
+    const bnn_status status = bnn_ranks_agree("version", text, error);
+    if (status) return status;
+    *text = '\0';
+    for (int i = 1; i < argc; i++) bnn_append(text, sizeof text, "%s%s", i > 1 ? " " : "", argv[i]);
+    return bnn_ranks_agree("command line", text, error);
+}
+
 int main(int argc, char **argv)
 {
     bnn_error error = {BNN_OK, ""};
@@ -83,6 +110,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* writing then fails with a message */
     signal(SIGXFSZ, SIG_IGN);
     cJSON_InitHooks(&(cJSON_Hooks){json_memory, free});
+    begin_ranks(argc, argv);
     if (argc < 2) {
         help_print_usage(stderr);
         return BNN_BAD_INPUT;
@@ -93,5 +121,7 @@ int main(int argc, char **argv)
     }
     if (cmd_find(command_word(argv[1]), &command, &error)) return finish(error.status, &error);
     bnn_blas_single_thread();
-    return finish(command->run(command, argc - 1, argv + 1, &error), &error);
+    bnn_status status = agree(argc, argv, &error);
+    if (!status) status = command->run(command, argc - 1, argv + 1, &error);
+    return finish(status, &error);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bnn/ensemble.h"
+#include "bnn/ranks.h"
 
 /* What two data sets differ in, or NULL. */
 static const char *differ(const bnn_dataset *a, const bnn_dataset *b)
@@ -28,6 +29,7 @@ static bnn_status load_member(const cmd_line *line, mixture_data *find, mixture_
     bnn_status status = cmd_parse_model(&member->file, &member->model, &tensors, error);
     free(member->file.bytes);
     member->file.bytes = NULL;
+    if (!status) status = bnn_ranks_agree(member->file.path, member->file.sha256, error);
     const char *training = tensors ? bnn_safetensors_metadata(tensors, "training") : NULL;
     if (training && !(member->training = strdup(training)))
         status = bnn_no_memory(error, member->file.path, strlen(training), 1);

@@ -8,6 +8,7 @@
 #include "bnn/io.h"
 #include "bnn/npy.h"
 #include "bnn/numeric.h"
+#include "bnn/ranks.h"
 #include "commands/mixture.h"
 #include "commands/terminal.h"
 
@@ -118,6 +119,7 @@ static bnn_status write_predictions(const cmd_line *line, const gathering *g, co
     const size_t shape[] = {g->kept_draws, g->kept_order, g->images, g->classes};
     const size_t skip = each_draw ? 0 : orbit ? 1 : 2;
     const char *out = cmd_value(line, "out");
+    if (bnn_rank() > 0) return BNN_OK;
     if (wants_csv(line)) return write_csv(line, g, each_draw, orbit, error);
     if (sets) return bnn_npy_write_flags(out, sets, 4 - skip, shape + skip, error);
     return bnn_npy_write(out, g->out, 4 - skip, shape + skip, sizeof(bnn_real), error);
@@ -258,4 +260,5 @@ const subcommand cmd_predict = {
                "columns in0, in1, ... of 1 and 0.\n",
     .options = options,
     .required = "out",
+    .shared = true,
     .run = run};

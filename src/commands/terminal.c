@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "bnn/io.h"
+#include "bnn/ranks.h"
 
 static const double interval = 0.1; /* seconds between two texts */
 static const char *const duration_units[] = {" s", " min", " h"};
@@ -16,8 +17,10 @@ live_line live_line_open(double patience)
 {
     const char *terminal = getenv("TERM");
     const bool able = terminal && *terminal && strcmp(terminal, "dumb") != 0;
-    return (live_line){
-        .live = able && isatty(STDERR_FILENO), .begun = bnn_seconds(), .label = "", .patience = patience};
+    return (live_line){.live = able && bnn_rank() == 0 && isatty(STDERR_FILENO),
+                       .begun = bnn_seconds(),
+                       .label = "",
+                       .patience = patience};
 }
 
 /* Columns that a line may have: one less than the terminal, whose last one some terminals wrap after. */

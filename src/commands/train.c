@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "bnn/io.h"
 #include "bnn/mode.h"
+#include "bnn/ranks.h"
 #include "bnn/settings.h"
 #include "bnn/train.h"
 #include "commands/command.h"
@@ -178,9 +179,9 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
         .set_count = line.set_count,
         .overwrite = cmd_flag(&line, "overwrite"),
         .resume = cmd_flag(&line, "resume"),
-        .stop = &stop,
+        .stop = bnn_rank() == 0 ? &stop : NULL,
     };
-    if (!cmd_flag(&line, "quiet"))
+    if (!cmd_flag(&line, "quiet") && bnn_rank() == 0)
         options.callbacks = (bnn_train_callbacks){&p, print_message, print_step, print_epoch};
     status = cmd_threads(&line, &options.threads, error);
     if (!status) status = find_run(&line, path, sizeof path, &options, error);
@@ -191,7 +192,7 @@ static bnn_status run(const subcommand *command, int argc, char **argv, bnn_erro
     status = bnn_train(&config, &options, error);
     live_line_clear(&p.line);
     if (status == BNN_INTERRUPTED && stop) status = (bnn_status)(128 + stop); /* as shells have it */
-    if (!status && !cmd_flag(&line, "quiet")) fprintf(stderr, "model: %s/model.bin\n", options.directory);
+    if (!status && options.callbacks.message) fprintf(stderr, "model: %s/model.bin\n", options.directory);
     return status;
 }
 
@@ -237,4 +238,5 @@ const subcommand cmd_train = {.name = "train",
                                          "With data.augment, train_nll, train_accuracy and elbo are about "
                                          "the warped images; `bnn eval` warps none.\n",
                               .options = options,
+                              .shared = true,
                               .run = run};

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bnn/io.h"
+#include "bnn/ranks.h"
 #include "data/source.h"
 
 void bnn_dataset_free(bnn_dataset *dataset)
@@ -173,6 +175,18 @@ static int by_value(const void *left, const void *right)
 {
     const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
     return (a > b) - (a < b);
+}
+
+bnn_status bnn_dataset_agree(const char *what, const bnn_dataset *data, bnn_error *error)
+{
+    const size_t reals = data->count * data->channels * data->height * data->width;
+    char images[BNN_SHA256], labels[BNN_SHA256], text[320];
+    if (bnn_ranks_count() == 1) return BNN_OK;
+    bnn_sha256(data->images, reals * sizeof *data->images, images);
+    bnn_sha256(data->labels, data->labels ? data->count * sizeof *data->labels : 0, labels);
+    snprintf(text, sizeof text, "%zu images of SHA-256 %.16s..., labels of %.16s..., background %g",
+             data->count, images, labels, (double)data->background);
+    return bnn_ranks_agree(what, text, error);
 }
 
 bnn_status bnn_dataset_shared(const bnn_dataset *a, const bnn_dataset *b, size_t *shared, bnn_error *error)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bnn/sampler.h"
+#include "posterior/units.h"
 
 /* With fewer samples than MOST_UNITS the batch is split, so that several threads have work: into so many units, or as many as
  * leave each a block of images, but no fewer than LEAST_UNITS. With less to do, a unit of a wide network would be all reading
@@ -13,23 +14,28 @@
 #define MOST_UNITS 8
 #define UNIT_BLOCK 16
 
+/* An activation of a unit that is not finite. */
+typedef struct anomaly {
+    size_t layer; /* the first that has one, counted from 1; 0: none */
+    double value;
+} anomaly;
+
 struct bnn_engine {
     const bnn_posterior *posterior;
     bnn_engine_options options;
     size_t count, classes, in_count; /* parameters; reals an image */
     size_t draws;                    /* of weights: the samples, or 1 that they share */
-    size_t groups, chunks, units;    /* units: (groups of samples, chunks of items) */
+    bnn_units units;                 /* (groups of samples, chunks of items) and their gradients */
     size_t block;                    /* images at a time, of all samples of a group */
     bnn_workspace **workspaces;      /* (threads) */
     bnn_sampler *sampler;
     bnn_real *noise, *weights;  /* (draws, count) */
-    bnn_real *unit_gradient;    /* (units, count) d loss / d w */
+    bool *drawn;                /* (draws) by units of this rank */
     bnn_real *spread;           /* (draws, count) of the weights of perturbed layers */
     size_t packed_count, parts; /* of a draw's packed weights */
-    bnn_real *packed; /* (draws, packed_count) or, where each unit has its draw, (threads, packed_count) */
-    bnn_real *unit_spread_gradient; /* (units, count) */
-    bnn_stream stream;              /* of the step's estimator noise */
-    double *kl_factors;             /* (layers) */
+    bnn_real *packed;   /* (draws, packed_count) or, where each unit has its draw, (threads, packed_count) */
+    bnn_stream stream;  /* of the step's estimator noise */
+    double *kl_factors; /* (layers) */
     bnn_real *mu_gradient, *scale_gradient;
     bnn_real *kl_weight;      /* (count) where the gradient leaves the KL out, else NULL */
     bnn_real *logits;         /* (samples, items, views, classes) */
@@ -37,9 +43,12 @@ struct bnn_engine {
     double *probabilities;    /* (samples, items, classes) */
     double *nll;              /* (samples, items) */
     double *item_weights;     /* (items) */
-    const bnn_layer **
-        anomaly; /* (units) the first layer whose activations are not finite, or NULL; NULL: not looked for */
-    bnn_real *anomaly_value; /* (units) one of these */
+    anomaly *anomalies;       /* (units) NULL: not looked for */
+
+    /* Of several ranks: (samples x items, 1 + classes) nll and probabilities in the order of units; what is exchanged before the
+     * gradients are reduced, and after it. */
+    double *results;
+    bnn_exchange before, after;
 };
 
 /* The layer that a run of parameters belongs to. */
@@ -79,14 +88,14 @@ static bool go_together(const bnn_network *network, const bnn_engine_options *o)
 /* The first sample of a group; of group `groups`, the end. Groups of several have an even one first: estimators pair them. */
 static size_t first_of(const bnn_engine *engine, size_t group)
 {
-    const size_t samples = engine->options.samples, first = group * samples / engine->groups;
-    return engine->groups < samples && first < samples ? first / 2 * 2 : first;
+    const size_t samples = engine->options.samples, first = group * samples / engine->units.groups;
+    return engine->units.groups < samples && first < samples ? first / 2 * 2 : first;
 }
 
 static size_t largest_group(const bnn_engine *engine)
 {
     size_t most = 0;
-    for (size_t g = 0; g < engine->groups; g++) {
+    for (size_t g = 0; g < engine->units.groups; g++) {
         const size_t samples = first_of(engine, g + 1) - first_of(engine, g);
         if (samples > most) most = samples;
     }
@@ -96,7 +105,7 @@ static size_t largest_group(const bnn_engine *engine)
 /* Whether several units share a draw. */
 static bool shares_draws(const bnn_engine *engine)
 {
-    return engine->units > engine->draws;
+    return engine->units.units > engine->draws;
 }
 
 static size_t draw_of(const bnn_engine *engine, size_t sample)
@@ -115,9 +124,7 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     } wanted[] = {
         {&engine->noise, engine->draws * all},
         {&engine->weights, engine->draws * all},
-        {&engine->unit_gradient, engine->units * all},
         {&engine->spread, perturbs(o) ? engine->draws * all : 0},
-        {&engine->unit_spread_gradient, perturbs(o) ? engine->units * all : 0},
         {&engine->packed, packings * engine->packed_count},
         {&engine->mu_gradient, all},
         {&engine->scale_gradient, all},
@@ -134,17 +141,67 @@ static bnn_status make_arrays(bnn_engine *engine, bnn_error *error)
     engine->nll = bnn_alloc(o->samples * o->items, sizeof(double));
     engine->kl_factors = bnn_alloc(engine->posterior->network->layer_count, sizeof(double));
     engine->item_weights = bnn_alloc(o->items, sizeof(double));
+    engine->drawn = bnn_alloc(engine->draws, sizeof *engine->drawn);
     if (o->detect_anomaly) {
-        engine->anomaly = bnn_alloc(engine->units, sizeof(bnn_layer *));
-        engine->anomaly_value = bnn_alloc(engine->units, sizeof(bnn_real));
-        if (!engine->anomaly || !engine->anomaly_value)
-            return bnn_no_memory(error, "units", engine->units, sizeof(bnn_layer *));
+        engine->anomalies = bnn_alloc(engine->units.units, sizeof *engine->anomalies);
+        if (!engine->anomalies)
+            return bnn_no_memory(error, "units", engine->units.units, sizeof *engine->anomalies);
     }
-    if (!engine->probabilities || !engine->nll || !engine->kl_factors || !engine->item_weights)
+    if (!engine->probabilities || !engine->nll || !engine->kl_factors || !engine->item_weights ||
+        !engine->drawn)
         return bnn_no_memory(error, "predictions", o->samples * o->items * engine->classes, sizeof(double));
     for (size_t l = 0; l < engine->posterior->network->layer_count; l++) engine->kl_factors[l] = 1;
     for (size_t i = 0; i < o->items; i++) engine->item_weights[i] = 1;
+    for (size_t unit = engine->units.first; unit < engine->units.end; unit++)
+        engine->drawn[draw_of(engine, first_of(engine, unit / engine->units.chunks))] = true;
     return BNN_OK;
+}
+
+/* The first of a unit's items. */
+static size_t item_of(const bnn_engine *engine, size_t chunk)
+{
+    return chunk * engine->options.items / engine->units.chunks;
+}
+
+/* Samples and items of the units before one, in pairs. */
+static size_t rows_before(const bnn_engine *engine, size_t unit)
+{
+    const size_t items = engine->options.items, group = unit / engine->units.chunks;
+    if (unit == engine->units.units) return engine->options.samples * items;
+    const size_t s = first_of(engine, group);
+    return s * items + (first_of(engine, group + 1) - s) * item_of(engine, unit % engine->units.chunks);
+}
+
+/* What several ranks exchange in a step: units' gradients, slice by slice, and their results; then the slices of the sums. */
+static bnn_status plan_exchanges(bnn_engine *engine, bnn_error *error)
+{
+    const bnn_sampler *sampler = engine->sampler;
+    const bnn_units *units = &engine->units;
+    const size_t ranks = bnn_ranks_count(), row = (1 + engine->classes) * sizeof(double);
+    bnn_status status = bnn_units_create(&engine->units, sampler->runs, sampler->run_count,
+                                         perturbs(&engine->options), &engine->before, error);
+    if (status || ranks == 1) return status;
+    size_t *begin = bnn_alloc(3 * (ranks + 1), sizeof *begin);
+    engine->results = bnn_alloc(rows_before(engine, units->units), row);
+    if (!begin || !engine->results) {
+        free(begin);
+        return bnn_no_memory(error, "ranks", rows_before(engine, units->units), row);
+    }
+    size_t *rows = begin + ranks + 1, *slice = rows + ranks + 1;
+    for (size_t r = 0; r <= ranks; r++) {
+        begin[r] = bnn_rank_begin(units->units, r);
+        rows[r] = rows_before(engine, begin[r]);
+        slice[r] = bnn_units_slice(units, sampler->runs, sampler->run_count, r);
+    }
+    status = bnn_exchange_gather(&engine->before, engine->results, row, rows, error);
+    if (!status && engine->anomalies)
+        status = bnn_exchange_gather(&engine->before, engine->anomalies, sizeof(anomaly), begin, error);
+    if (!status)
+        status = bnn_exchange_gather(&engine->after, engine->mu_gradient, sizeof(bnn_real), slice, error);
+    if (!status)
+        status = bnn_exchange_gather(&engine->after, engine->scale_gradient, sizeof(bnn_real), slice, error);
+    free(begin);
+    return status;
 }
 
 static bnn_workspace_options workspace_options(const bnn_engine_options *o, size_t block)
@@ -162,10 +219,10 @@ static void cut_work(const bnn_network *network, bnn_engine *engine)
     size_t units = o->samples * (o->items * o->views / block);
     if (units < LEAST_UNITS) units = LEAST_UNITS;
     if (units > MOST_UNITS) units = MOST_UNITS;
-    engine->groups = go_together(network, o) ? (o->samples + block - 1) / block : o->samples;
-    engine->chunks = engine->groups < o->samples ? units : (units + o->samples - 1) / o->samples;
-    if (engine->chunks > o->items) engine->chunks = o->items;
-    engine->units = engine->groups * engine->chunks;
+    const size_t groups = go_together(network, o) ? (o->samples + block - 1) / block : o->samples;
+    size_t chunks = groups < o->samples ? units : (units + o->samples - 1) / o->samples;
+    if (chunks > o->items) chunks = o->items;
+    engine->units = bnn_units_cut(groups, chunks, engine->sampler->runs, engine->sampler->run_count);
 }
 
 bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_options *options,
@@ -181,16 +238,20 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     result->classes = network->spec.classes;
     result->in_count = bnn_network_in_count(network);
     result->draws = draws_of(network, options);
+    bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
+    if (status) {
+        bnn_engine_free(result);
+        return status;
+    }
     cut_work(network, result);
     const size_t group = largest_group(result);
-    const size_t chunk = (options->items + result->chunks - 1) / result->chunks;
+    const size_t chunk = (options->items + result->units.chunks - 1) / result->units.chunks;
     bnn_workspace_options workspace = workspace_options(options, group * chunk * options->views);
     workspace.block = bnn_network_block(network, &workspace, group * options->views);
     result->block = workspace.block;
 
-    bnn_status status = bnn_sampler_create(posterior, &result->sampler, error);
-    if (!status) result->workspaces = bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
-    if (!status && !result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
+    result->workspaces = bnn_alloc((size_t)options->threads, sizeof *result->workspaces);
+    if (!result->workspaces) status = bnn_no_memory(error, "threads", (size_t)options->threads, 8);
     for (int t = 0; !status && t < options->threads; t++)
         status = bnn_workspace_create(network, &workspace, &result->workspaces[t], error);
     if (!status) status = bnn_workspace_reserve(result->workspaces[0], (size_t)options->threads, error);
@@ -199,6 +260,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
         result->parts = bnn_workspace_parts(result->workspaces[0]);
         status = make_arrays(result, error);
     }
+    if (!status) status = plan_exchanges(result, error);
     if (status) {
         bnn_engine_free(result);
         return status;
@@ -216,8 +278,7 @@ void bnn_engine_free(bnn_engine *engine)
     bnn_sampler_free(engine->sampler);
     free(engine->noise);
     free(engine->weights);
-    free(engine->unit_gradient);
-    free(engine->unit_spread_gradient);
+    bnn_units_free(&engine->units);
     free(engine->spread);
     free(engine->packed);
     free(engine->kl_factors);
@@ -229,8 +290,11 @@ void bnn_engine_free(bnn_engine *engine)
     free(engine->probabilities);
     free(engine->item_weights);
     free(engine->nll);
-    free(engine->anomaly);
-    free(engine->anomaly_value);
+    free(engine->anomalies);
+    free(engine->drawn);
+    free(engine->results);
+    bnn_exchange_free(&engine->before);
+    bnn_exchange_free(&engine->after);
     free(engine);
 }
 
@@ -249,6 +313,17 @@ static void draw_weights(bnn_engine *engine, const bnn_run *part, size_t s)
                                       engine->spread + s * engine->count + part->from);
 }
 
+/* Whether a draw's noise of run r is wanted here: for its weights, for the gradient, or where noise is shared within a layer, by other
+ * runs for the gradient. */
+static bool wants_noise(const bnn_engine *engine, size_t r, size_t draw)
+{
+    const bnn_units *units = &engine->units;
+    const bnn_run *runs = engine->sampler->runs;
+    if (engine->drawn[draw] || bnn_units_reduces(units, r)) return true;
+    return engine->posterior->ties && units->reduced && runs[r].layer >= runs[units->first_run].layer &&
+           runs[r].layer <= runs[units->end_run - 1].layer;
+}
+
 void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uint64_t step)
 {
     bnn_sampler *sampler = engine->sampler;
@@ -262,18 +337,20 @@ void bnn_engine_draw(bnn_engine *engine, uint64_t seed, bnn_purpose purpose, uin
             bnn_sampler_refresh(sampler, part);
             for (size_t s = 0; s < draws; s++) {
                 const size_t at = s * count + part->from;
+                if (!wants_noise(engine, r, s)) continue;
                 for (size_t j = 0; j < part->count; j += BNN_CHANNEL_UNIT)
                     __builtin_prefetch(engine->weights + at + j, 1); /* while noise is made */
                 bnn_sampler_noise(sampler, part, (bnn_draw){seed, purpose, step, s},
                                   engine->noise + s * count);
-                if (!tied) draw_weights(engine, part, s);
+                if (!tied && engine->drawn[s]) draw_weights(engine, part, s);
             }
         }
 #pragma omp for schedule(static)
         for (size_t r = 0; r < (tied ? sampler->run_count : 0); r++)
             for (size_t s = 0; s < draws; s++) {
+                if (!engine->drawn[s] && !bnn_units_reduces(&engine->units, r)) continue;
                 bnn_sampler_tie(sampler, &sampler->runs[r], engine->noise + s * count);
-                draw_weights(engine, &sampler->runs[r], s);
+                if (engine->drawn[s]) draw_weights(engine, &sampler->runs[r], s);
             }
     }
     engine->stream = bnn_stream_of(seed, BNN_STREAM_ESTIMATOR_NOISE, step, purpose, 0);
@@ -310,23 +387,21 @@ static void pack_part(bnn_engine *engine, size_t draw, size_t part, bnn_real *pa
 /* Keeps the first layer of a unit's blocks with an activation that is not finite. */
 static void look_for_anomaly(bnn_engine *engine, size_t unit, const bnn_workspace *workspace)
 {
-    const bnn_layer **first = &engine->anomaly[unit];
+    anomaly *first = &engine->anomalies[unit];
     bnn_real value;
-    const bnn_layer *found = bnn_workspace_anomaly(workspace, &value);
-    if (!found || (*first && *first <= found)) return;
-    *first = found;
-    engine->anomaly_value[unit] = value;
+    const bnn_layer *layer = bnn_workspace_anomaly(workspace, &value);
+    const size_t found = layer ? (size_t)(layer - engine->posterior->network->layers) + 1 : 0;
+    if (found && (!first->layer || found < first->layer)) *first = (anomaly){found, (double)value};
 }
 
 const bnn_layer *bnn_engine_anomaly(const bnn_engine *engine, bnn_real *value)
 {
-    const bnn_layer *first = NULL;
-    for (size_t unit = 0; unit < engine->units; unit++) {
-        if (!engine->anomaly[unit] || (first && first <= engine->anomaly[unit])) continue;
-        first = engine->anomaly[unit];
-        *value = engine->anomaly_value[unit];
-    }
-    return first;
+    const anomaly *first = NULL;
+    for (const anomaly *a = engine->anomalies; a < engine->anomalies + engine->units.units; a++)
+        if (a->layer && (!first || a->layer < first->layer)) first = a;
+    if (!first) return NULL;
+    *value = (bnn_real)first->value;
+    return &engine->posterior->network->layers[first->layer - 1];
 }
 
 /* The losses of `count` items from the i-th on under `samples` samples from s on, whose logits (items, samples, views, classes)
@@ -350,10 +425,10 @@ static void find_losses(bnn_engine *engine, size_t s, size_t samples, size_t i, 
 static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const uint32_t *labels, int thread)
 {
     const bnn_engine_options *o = &engine->options;
-    const size_t group = unit / engine->chunks, chunk = unit % engine->chunks;
+    const size_t group = unit / engine->units.chunks, chunk = unit % engine->units.chunks;
     const size_t s = first_of(engine, group), samples = first_of(engine, group + 1) - s,
                  draw = draw_of(engine, s);
-    const size_t first = chunk * o->items / engine->chunks, end = (chunk + 1) * o->items / engine->chunks;
+    const size_t first = item_of(engine, chunk), end = item_of(engine, chunk + 1);
     const size_t most = engine->block / (samples * o->views), blocks = (end - first + most - 1) / most;
     bnn_workspace *workspace = engine->workspaces[thread];
     bnn_real *gradient = engine->logit_gradient + (size_t)thread * engine->block * engine->classes;
@@ -363,16 +438,16 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
         pack_part(engine, draw, part, packed);
     bnn_unit work = {.weights = engine->weights + draw * engine->count,
                      .packed = packed,
-                     .gradient = engine->unit_gradient + unit * engine->count,
+                     .gradient = bnn_units_gradient(&engine->units, BNN_OF_WEIGHTS, unit),
                      .views = o->views,
                      .samples = samples};
     if (perturbs(o)) {
         work.spread = engine->spread + draw * engine->count;
-        work.spread_gradient = engine->unit_spread_gradient + unit * engine->count;
+        work.spread_gradient = bnn_units_gradient(&engine->units, BNN_OF_SPREAD, unit);
         work.stream =
             bnn_stream_of(engine->stream.state, BNN_STREAM_ESTIMATOR_NOISE, engine->stream.sequence, unit, 0);
     }
-    if (o->detect_anomaly) engine->anomaly[unit] = NULL;
+    if (o->detect_anomaly) engine->anomalies[unit] = (anomaly){.layer = 0};
     bnn_workspace_begin(workspace, &work);
     for (size_t block = 0, i = first; block < blocks; block++) {
         const size_t next = first + (block + 1) * (end - first) / blocks, items = next - i;
@@ -386,27 +461,13 @@ static void run_unit(bnn_engine *engine, size_t unit, const bnn_real *in, const 
     bnn_workspace_end(workspace);
 }
 
-/* The sum of a group's chunks over one run of parameters, by halves, ((c0 + c1) + (c2 + c3)) + ..., left in the first chunk's
- * array. */
-static bnn_real *sum_chunks(const bnn_engine *engine, bnn_real *units, size_t group, const bnn_run *part)
-{
-    bnn_real *sums = units + group * engine->chunks * engine->count + part->from;
-    for (size_t half = 1; half < engine->chunks; half *= 2)
-        for (size_t c = 0; c + half < engine->chunks; c += 2 * half) {
-            bnn_real *sum = sums + c * engine->count;
-            const bnn_real *other = sum + half * engine->count;
-            for (size_t j = 0; j < part->count; j++) sum[j] += other[j];
-        }
-    return sums;
-}
-
 /* The gradient of a perturbed layer: d/d mu as it is, d/d sigma through the spread. */
 static void pull_back_perturbed(const bnn_engine *engine, size_t group, const bnn_run *part,
                                 bnn_real *mu_gradient, bnn_real *sigma_gradient)
 {
     const size_t draw = draw_of(engine, first_of(engine, group));
-    const bnn_real *mean = sum_chunks(engine, engine->unit_gradient, group, part);
-    const bnn_real *spread = sum_chunks(engine, engine->unit_spread_gradient, group, part);
+    const bnn_real *mean = bnn_units_sum(&engine->units, BNN_OF_WEIGHTS, group, part);
+    const bnn_real *spread = bnn_units_sum(&engine->units, BNN_OF_SPREAD, group, part);
     for (size_t j = 0; j < part->count; j++) mu_gradient[j] += mean[j];
     engine->options.estimator->pull_back(part->count, engine->sampler->sigma + part->from,
                                          engine->noise + draw * engine->count + part->from, spread,
@@ -417,6 +478,7 @@ static void pull_back_perturbed(const bnn_engine *engine, size_t group, const bn
 static void weigh_kl(bnn_engine *engine, const bnn_run *part, double beta)
 {
     const bnn_ties *ties = engine->posterior->ties;
+    beta *= engine->kl_factors[part->layer];
     for (size_t j = part->from; j < part->from + part->count; j++)
         engine->kl_weight[j] = (bnn_real)beta * (ties ? ties->share[j] : 1);
 }
@@ -433,17 +495,15 @@ static void reduce_run(bnn_engine *engine, const bnn_run *part, double beta)
     beta *= engine->kl_factors[part->layer];
     memset(mu_gradient, 0, part->count * sizeof *mu_gradient);
     memset(scale_gradient, 0, part->count * sizeof *scale_gradient);
-    for (size_t g = 0; g < engine->groups; g++) {
+    for (size_t g = 0; g < engine->units.groups; g++) {
         if (perturbed)
             pull_back_perturbed(engine, g, part, mu_gradient, scale_gradient);
         else /* a group is a sample */
             family->pull_back(&slice, engine->noise + g * engine->count + part->from,
-                              sum_chunks(engine, engine->unit_gradient, g, part), mu_gradient,
+                              bnn_units_sum(&engine->units, BNN_OF_WEIGHTS, g, part), mu_gradient,
                               scale_gradient);
     }
-    if (engine->options.likelihood_only)
-        weigh_kl(engine, part, beta);
-    else if (beta != 0)
+    if (!engine->options.likelihood_only && beta != 0)
         bnn_posterior_kl_gradient(engine->posterior, family, &slice, part->from, (bnn_real)beta, mu_gradient,
                                   scale_gradient);
     for (size_t j = 0; engine->options.gradient == BNN_GRADIENT_OF_RHO && j < part->count; j++)
@@ -472,22 +532,59 @@ static bnn_step summarise(const bnn_engine *engine, const uint32_t *labels)
     return result;
 }
 
+/* The results of a unit -> its rows of what is exchanged; or `back`. */
+static void copy_results(bnn_engine *engine, size_t unit, bool back)
+{
+    const size_t classes = engine->classes, chunk = unit % engine->units.chunks,
+                 group = unit / engine->units.chunks;
+    double *row = engine->results + rows_before(engine, unit) * (1 + classes);
+    for (size_t s = first_of(engine, group); s < first_of(engine, group + 1); s++)
+        for (size_t i = item_of(engine, chunk); i < item_of(engine, chunk + 1); i++, row += 1 + classes) {
+            const size_t at = s * engine->options.items + i;
+            double *nll = &engine->nll[at], *p = engine->probabilities + at * classes;
+            *(back ? nll : row) = *(back ? row : nll);
+            memcpy(back ? p : row + 1, back ? row + 1 : p, classes * sizeof *p);
+        }
+}
+
+/* Of several ranks: each reduces its slice of the parameters, and gets the others. */
+static void share_reduction(bnn_engine *engine, double beta)
+{
+    const bnn_units *units = &engine->units;
+    for (size_t unit = units->first; unit < units->end; unit++) copy_results(engine, unit, false);
+    bnn_exchange_run(&engine->before);
+    for (size_t unit = 0; unit < units->units; unit++) copy_results(engine, unit, true);
+#pragma omp parallel for num_threads(engine->options.threads) schedule(static)
+    for (size_t r = units->first_run; r < units->end_run; r++)
+        reduce_run(engine, &engine->sampler->runs[r], beta);
+    bnn_exchange_run(&engine->after);
+}
+
 bnn_step bnn_engine_step(bnn_engine *engine, const bnn_real *in, const uint32_t *labels, double beta)
 {
     const size_t shared = shares_draws(engine) ? engine->draws * engine->parts : 0;
+    const bool alone = bnn_ranks_count() == 1;
 #pragma omp parallel num_threads(engine->options.threads)
     {
 #pragma omp for schedule(dynamic, 1)
         for (size_t i = 0; i < shared; i++)
-            pack_part(engine, i / engine->parts, i % engine->parts,
-                      engine->packed + i / engine->parts * engine->packed_count);
+            if (engine->drawn[i / engine->parts])
+                pack_part(engine, i / engine->parts, i % engine->parts,
+                          engine->packed + i / engine->parts * engine->packed_count);
 #pragma omp for schedule(dynamic, 1)
-        for (size_t unit = 0; unit < engine->units; unit++)
+        for (size_t unit = engine->units.first; unit < engine->units.end; unit++)
             run_unit(engine, unit, in, labels, omp_get_thread_num());
 #pragma omp for schedule(static)
-        for (size_t r = 0; r < engine->sampler->run_count; r++)
-            reduce_run(engine, &engine->sampler->runs[r], beta);
+        for (size_t r = 0; r < engine->sampler->run_count; r++) {
+            const bnn_run *part = &engine->sampler->runs[r];
+            if (engine->options.likelihood_only) weigh_kl(engine, part, beta);
+            if (alone)
+                reduce_run(engine, part, beta);
+            else
+                bnn_units_join(&engine->units, part);
+        }
     }
+    if (!alone) share_reduction(engine, beta);
     return summarise(engine, labels);
 }
 

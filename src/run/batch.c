@@ -1,5 +1,7 @@
 #include "bnn/batch.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bnn/rng.h"
@@ -105,6 +107,28 @@ double bnn_batches_class_weight(const bnn_batches *batches, size_t label)
     if (label >= batches->classes || !images_of(batches, label)) return 0;
     return (double)batches->dataset->count /
            ((double)classes_with_images(batches) * (double)images_of(batches, label));
+}
+
+void bnn_batches_describe(const bnn_batches *batches, void (*message)(void *context, const char *line),
+                          void *context)
+{
+    const bnn_batches *b = batches;
+    char line[256];
+    double least = INFINITY, most = 0;
+    if (b->balance == BNN_BALANCE_NONE) return;
+    for (size_t c = 0; c < b->classes; c++) {
+        const double weight = bnn_batches_class_weight(b, c);
+        if (weight > 0) least = fmin(least, weight);
+        most = fmax(most, weight);
+    }
+    snprintf(
+        line, sizeof line,
+        "data.balance %s: an image counts %.3g to %.3g times by its class, in the mean once: N stays %zu",
+        bnn_balance_names[b->balance], least, most, b->plan.count_factor * b->dataset->count);
+    message(context, line);
+    message(context,
+            "train_nll and objective are those of the balanced likelihood, which bounds no evidence; elbo "
+            "is that of the data as it is");
 }
 
 /* The items of a class in an epoch under balanced sampling. */

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "bnn/io.h"
 #include "bnn/mode.h"
+#include "bnn/ranks.h"
 
 /* ---- the optimiser ------------------------------------------------------------------------------------- */
 
@@ -196,10 +198,24 @@ bnn_status bnn_checkpoint_save(const char *path, const bnn_model *model, const b
     return status;
 }
 
+/* That every rank reads the same file. */
+static bnn_status agree(const char *path, bnn_error *error)
+{
+    char sha256[BNN_SHA256];
+    uint8_t *bytes;
+    size_t size;
+    if (bnn_ranks_count() == 1) return BNN_OK;
+    const bnn_status status = bnn_read_identified(path, BNN_FILE_MOST, &bytes, &size, sha256, error);
+    if (status) return status;
+    free(bytes);
+    return bnn_ranks_agree(path, sha256, error);
+}
+
 bnn_status bnn_checkpoint_load(const char *path, bnn_checkpoint *checkpoint, bnn_error *error)
 {
     *checkpoint = (bnn_checkpoint){.model = NULL};
     bnn_status status = bnn_model_load(path, &checkpoint->model, &checkpoint->file, error);
+    if (!status) status = agree(path, error);
     if (status) return status;
     const char *progress = bnn_safetensors_metadata(checkpoint->file, "progress");
     checkpoint->line = bnn_safetensors_metadata(checkpoint->file, "training");

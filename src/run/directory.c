@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "bnn/io.h"
+#include "bnn/ranks.h"
 
 /* In the order in which a run is removed: without its checkpoint it is none that --resume would go on with. config.json is last,
  * as it may be the user's own. */
@@ -27,6 +28,7 @@ static char *path_of(bnn_run_directory *directory, size_t file)
 
 static bnn_status make_paths(bnn_run_directory *directory, const char *path, bnn_error *error)
 {
+    directory->descriptor = -1;
     for (size_t i = 0; i < FILES; i++)
         if (snprintf(path_of(directory, i), BNN_RUN_PATH, "%s/%s", path, names[i]) >= BNN_RUN_PATH)
             return bnn_fail(error, BNN_BAD_INPUT, "%.80s...: the path is too long", path);
@@ -119,20 +121,34 @@ static bnn_status make_room(bnn_run_directory *directory, const char *path, cons
     }
 }
 
-bnn_status bnn_run_directory_open(const char *path, const char *config, bool write_config,
-                                  bnn_run_found found, bnn_run_directory *directory, bool *resumed,
-                                  bnn_error *error)
+static bnn_status open_directory(const char *path, const char *config, bool write_config, bnn_run_found found,
+                                 bnn_run_directory *directory, bool *resumed, bnn_error *error)
 {
-    *resumed = false;
-    directory->descriptor = -1;
-    bnn_status status = make_paths(directory, path, error);
-    if (!status) status = bnn_make_directory(path, error);
+    bnn_status status = bnn_make_directory(path, error);
     if (!status) status = lock(directory, path, error);
     if (!status) bnn_remove_leftovers(path);
     if (!status) status = make_room(directory, path, config, write_config, found, resumed, error);
     if (!status && !*resumed && write_config)
         status = bnn_write_file(directory->config, config, strlen(config), error);
     if (!status && !*resumed) status = bnn_write_file(directory->metrics, "", 0, error);
+    return status;
+}
+
+bnn_status bnn_run_directory_open(const char *path, const char *config, bool write_config,
+                                  bnn_run_found found, bnn_run_directory *directory, bool *resumed,
+                                  bnn_error *error)
+{
+    struct {
+        bnn_status status;
+        bool resumed;
+    } told = {BNN_OK, false};
+    bnn_status status = make_paths(directory, path, error);
+    if (!status && bnn_rank() == 0)
+        status = open_directory(path, config, write_config, found, directory, &told.resumed, error);
+    told.status = status;
+    bnn_ranks_tell(&told, sizeof told);
+    *resumed = told.resumed;
+    if (!status && told.status) status = bnn_fail(error, told.status, "%s: not open on rank 0", path);
     if (status) bnn_run_directory_close(directory);
     return status;
 }
@@ -143,6 +159,7 @@ bnn_status bnn_run_directory_resume(const bnn_run_directory *directory, size_t l
     uint8_t *text;
     size_t size;
     bnn_found config_is = BNN_FOUND_NOTHING;
+    if (bnn_rank() > 0) return BNN_OK;
     bnn_status status = bnn_keep_lines(directory->metrics, lines, error);
     if (!status) status = bnn_examine(directory->config, &config_is, error);
     if (status || config_is == BNN_FOUND_NOTHING) return status;

@@ -27,7 +27,8 @@ typedef enum bnn_run_found { BNN_RUN_REFUSE, BNN_RUN_REPLACE, BNN_RUN_RESUME } b
  * BNN_BAD_INPUT when another process has the lock; when one of the names is a directory; when the directory holds a run
  * (model.bin, checkpoint.bin, metrics.jsonl, or the config.json that would be replaced) that is to be refused (one that is to
  * be replaced is removed first); and when one that is to be resumed has neither a checkpoint nor a config.json that is
- * `config`. After a failure the directory is closed. */
+ * `config`. After a failure the directory is closed. Of several ranks rank 0 does all this, and the others learn what it found; so
+ * with bnn_run_directory_resume. */
 bnn_status bnn_run_directory_open(const char *path, const char *config, bool write_config,
                                   bnn_run_found found, bnn_run_directory *directory, bool *resumed,
                                   bnn_error *error);

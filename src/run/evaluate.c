@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bnn/numeric.h"
+#include "bnn/ranks.h"
 #include "bnn/sampler.h"
 #include "bnn/symmetry.h"
 
@@ -29,6 +30,13 @@ typedef struct runner {
     bnn_workspace **workspaces; /* (threads) */
     size_t block, packed_count;
 } runner;
+
+/* How a rank's units of a pass went. */
+typedef struct outcome {
+    size_t broken; /* the place of the first logit that is not finite, or SIZE_MAX */
+    double logit;
+    bool stopped;
+} outcome;
 
 /* Images are predicted in chunks, a chunk in passes: a pass runs `views` moved copies of every image under every draw. F
  * itself takes one, whose views are the orbit. The group-averaged predictive takes one for each element g of the orbit, with
@@ -55,8 +63,14 @@ typedef struct predictor {
     double *of_draws;           /* (draws, chunk) mean log-likelihoods of a draw's members at g = e */
     double *expected, *entropy; /* (chunk) means over the members of the predictive at g = e */
     size_t units;               /* of the pass that are done; atomic */
-    size_t broken;              /* the place of the first logit that is not finite, or SIZE_MAX */
-    double broken_logit;
+    outcome of_pass;
+
+    /* Of several ranks, each of which runs consecutive units: (draws, views, chunk, classes + 1) probabilities and
+     * log-likelihoods in the order of units, and what each has of it. */
+    double *shared;
+    size_t *begin;     /* (ranks + 1) rows of `shared` */
+    outcome *outcomes; /* (ranks) */
+    bnn_exchange exchange;
 } predictor;
 
 static bnn_status check_data(const bnn_model *model, const bnn_dataset *data, const uint32_t *labels,
@@ -139,6 +153,18 @@ static bnn_status prepare_member(predictor *p, runner *member, bnn_error *error)
     return BNN_OK;
 }
 
+/* What several ranks exchange. */
+static bnn_status prepare_exchange(predictor *p, size_t members, bnn_error *error)
+{
+    const size_t ranks = bnn_ranks_count();
+    if (ranks == 1) return BNN_OK;
+    p->shared = bnn_alloc(members * (p->classes + 1), sizeof *p->shared);
+    p->begin = bnn_alloc(2 * (ranks + 1), sizeof *p->begin);
+    p->outcomes = bnn_alloc(ranks, sizeof *p->outcomes);
+    if (p->shared && p->begin && p->outcomes) return BNN_OK;
+    return bnn_no_memory(error, "predictions", members * (p->classes + 1), sizeof *p->shared);
+}
+
 static bnn_status prepare(predictor *p, bnn_error *error)
 {
     const size_t threads = (size_t)p->options->threads;
@@ -161,6 +187,7 @@ static bnn_status prepare(predictor *p, bnn_error *error)
     if (!p->weights || !p->noise || !p->turned || !p->moved || !p->members || !p->member_likelihoods ||
         !p->values || !p->log_likelihood || !p->of_draws || !p->expected || !p->entropy)
         return bnn_no_memory(error, "predictions", members * p->classes, sizeof *p->members);
+    status = prepare_exchange(p, members, error);
     for (size_t m = 0; !status && m < p->count; m++) status = prepare_member(p, &p->models[m], error);
     if (status) return status;
     p->packed = bnn_alloc(threads * p->packed_count, sizeof *p->packed);
@@ -177,6 +204,10 @@ static void release(predictor *p)
         bnn_sampler_free(member->sampler);
     }
     free(p->models);
+    bnn_exchange_free(&p->exchange);
+    free(p->outcomes);
+    free(p->begin);
+    free(p->shared);
     free(p->entropy);
     free(p->expected);
     free(p->of_draws);
@@ -245,7 +276,7 @@ static void check_logits(predictor *p, size_t t, size_t view, size_t i, const bn
         if (isfinite(logits[c])) continue;
         const size_t place = ((i * p->views + view) * p->draws + t) * p->classes + c;
 #pragma omp critical(bnn_predict)
-        if (place < p->broken) p->broken = place, p->broken_logit = (double)logits[c];
+        if (place < p->of_pass.broken) p->of_pass.broken = place, p->of_pass.logit = (double)logits[c];
         return;
     }
 }
@@ -266,6 +297,23 @@ static void run_block(predictor *p, size_t t, size_t view, size_t at, size_t ima
     }
 }
 
+/* The units of a pass that this rank runs. */
+static size_t first_unit(const predictor *p)
+{
+    return bnn_rank_begin(p->draws * p->parts, bnn_rank());
+}
+
+static size_t end_of_units(const predictor *p)
+{
+    return bnn_rank_begin(p->draws * p->parts, bnn_rank() + 1);
+}
+
+/* The first image of a part. */
+static size_t begin_of(const predictor *p, size_t part)
+{
+    return part * p->images / p->parts;
+}
+
 static bool is_stopped(const predictor *p)
 {
     return p->options->stop && *p->options->stop;
@@ -275,7 +323,7 @@ static bool is_stopped(const predictor *p)
 static void run_unit(predictor *p, size_t unit, int thread)
 {
     const size_t t = unit / p->parts, part = unit % p->parts;
-    const size_t begin = part * p->images / p->parts, end = (part + 1) * p->images / p->parts;
+    const size_t begin = begin_of(p, part), end = begin_of(p, part + 1);
     const size_t block = p->models[t / p->samples].block;
     const bool independent = p->options->draws == BNN_DRAWS_INDEPENDENT;
     if (begin == end || is_stopped(p)) return;
@@ -344,7 +392,7 @@ static void count_unit(predictor *p, int thread)
 #pragma omp atomic capture
     done = ++p->units;
     if (thread > 0 || !p->options->progress) return;
-    const double of_pass = (double)done / (double)(p->draws * p->parts);
+    const double of_pass = (double)done / (double)(end_of_units(p) - first_unit(p));
     const double images = (double)p->images * ((double)p->pass + of_pass) / (double)p->passes;
     p->options->progress(p->options->progress_context, ((double)p->first + images) / (double)p->data->count);
 }
@@ -352,19 +400,74 @@ static void count_unit(predictor *p, int thread)
 /* Names the first logit that is not finite, and of several members whose it is. */
 static bnn_status fail_broken(const predictor *p, bnn_error *error)
 {
-    const size_t draw = p->broken / p->classes % p->draws;
+    const size_t broken = p->of_pass.broken, draw = broken / p->classes % p->draws;
     char logit[BNN_NUMBER_TEXT], member[48] = "";
     if (p->count > 1) snprintf(member, sizeof member, "model %zu, ", draw / p->samples);
     return bnn_fail(
         error, BNN_FAILED,
         "the network's weights have diverged: a prediction became %s (%simage %zu, draw %zu, class %zu)",
-        bnn_number_text(p->broken_logit, logit), member,
-        p->first + p->broken / (p->classes * p->draws * p->views), draw % p->samples, p->broken % p->classes);
+        bnn_number_text(p->of_pass.logit, logit), member,
+        p->first + broken / (p->classes * p->draws * p->views), draw % p->samples, broken % p->classes);
+}
+
+/* ---- several ranks ----------------------------------------------------------------------------------------- */
+
+/* Rows of `shared` before a unit's. */
+static size_t rows_before(const predictor *p, size_t unit)
+{
+    return p->views * (unit / p->parts * p->images + begin_of(p, unit % p->parts));
+}
+
+/* The predictions of a unit -> its rows of what is shared; or `back`. */
+static void copy_unit(predictor *p, size_t unit, bool back)
+{
+    const size_t begin = begin_of(p, unit % p->parts), end = begin_of(p, unit % p->parts + 1);
+    double *row = p->shared + rows_before(p, unit) * (p->classes + 1);
+    for (size_t view = 0; view < p->views; view++)
+        for (size_t i = begin; i < end; i++, row += p->classes + 1) {
+            const size_t at = (unit / p->parts * p->views + view) * p->images + i;
+            double *values = p->members + at * p->classes, *likelihood = p->member_likelihoods + at;
+            memcpy(back ? values : row, back ? row : values, p->classes * sizeof *row);
+            *(back ? likelihood : row + p->classes) = *(back ? row + p->classes : likelihood);
+        }
+}
+
+/* What the pass came to on all ranks: the first logit that is not finite, and rank 0's wish to stop. */
+static outcome outcome_of_all(const predictor *p)
+{
+    outcome all = p->outcomes[0];
+    for (size_t r = 1; r < bnn_ranks_count(); r++)
+        if (p->outcomes[r].broken < all.broken)
+            all.broken = p->outcomes[r].broken, all.logit = p->outcomes[r].logit;
+    return all;
+}
+
+/* Every rank gets the predictions of all, to add them up in the same order. */
+static bnn_status share(predictor *p, bnn_error *error)
+{
+    const size_t ranks = bnn_ranks_count(), units = p->draws * p->parts;
+    size_t *each = p->begin + ranks + 1;
+    for (size_t r = 0; r <= ranks; r++) {
+        p->begin[r] = rows_before(p, bnn_rank_begin(units, r));
+        each[r] = r;
+    }
+    for (size_t unit = first_unit(p); unit < end_of_units(p); unit++) copy_unit(p, unit, false);
+    p->outcomes[bnn_rank()] = p->of_pass;
+    p->exchange.count = 0;
+    bnn_status status =
+        bnn_exchange_gather(&p->exchange, p->shared, (p->classes + 1) * sizeof *p->shared, p->begin, error);
+    if (!status) status = bnn_exchange_gather(&p->exchange, p->outcomes, sizeof *p->outcomes, each, error);
+    if (status) return status;
+    bnn_exchange_run(&p->exchange);
+    for (size_t unit = 0; unit < units; unit++) copy_unit(p, unit, true);
+    p->of_pass = outcome_of_all(p);
+    return BNN_OK;
 }
 
 static bnn_status run_pass(predictor *p, bnn_error *error)
 {
-    p->broken = SIZE_MAX;
+    bnn_status status = BNN_OK;
+    p->of_pass = (outcome){.broken = SIZE_MAX};
     p->units = 0;
 #pragma omp parallel num_threads(p->options->threads)
     {
@@ -373,18 +476,25 @@ static bnn_status run_pass(predictor *p, bnn_error *error)
 #pragma omp for schedule(static)
         for (size_t row = 0; row < p->views * p->images; row++) move_image(p, row);
 #pragma omp for schedule(dynamic, 1)
-        for (size_t unit = 0; unit < p->draws * p->parts; unit++) {
+        for (size_t unit = first_unit(p); unit < end_of_units(p); unit++) {
             run_unit(p, unit, omp_get_thread_num());
             count_unit(p, omp_get_thread_num());
         }
+#pragma omp master
+        {
+            p->of_pass.stopped = is_stopped(p);
+            if (bnn_ranks_count() > 1) status = share(p, error);
+        }
+#pragma omp barrier
 #pragma omp for schedule(static)
         for (size_t i = 0; i < p->images; i++) {
             if (p->average) average_members(p, i);
             if (p->options->labels) gather_likelihoods(p, i);
         }
     }
-    if (is_stopped(p)) return bnn_fail(error, BNN_INTERRUPTED, "interrupted while predicting");
-    return p->broken == SIZE_MAX ? BNN_OK : fail_broken(p, error);
+    if (status) return status;
+    if (p->of_pass.stopped) return bnn_fail(error, BNN_INTERRUPTED, "interrupted while predicting");
+    return p->of_pass.broken == SIZE_MAX ? BNN_OK : fail_broken(p, error);
 }
 
 static bnn_status run_chunk(predictor *p, bnn_prediction_sink *sink, void *context, bnn_error *error)

@@ -15,6 +15,7 @@
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/model.h"
+#include "bnn/ranks.h"
 #include "bnn/splits.h"
 #include "run/checkpoint.h"
 #include "run/directory.h"
@@ -427,8 +428,10 @@ static bnn_status check_posterior(const run *r, bnn_error *error)
 
 static bnn_status save_checkpoint(run *r, bnn_error *error)
 {
-    const bnn_status status = bnn_checkpoint_save(r->directory.checkpoint, r->model, r->optimizer, &r->at,
-                                                  r->line, r->config_text, error);
+    bnn_status status = BNN_OK;
+    if (bnn_rank() == 0)
+        status = bnn_checkpoint_save(r->directory.checkpoint, r->model, r->optimizer, &r->at, r->line,
+                                     r->config_text, error);
     r->checkpointed = r->checkpointed || !status;
     r->saved = bnn_seconds();
     return status;
@@ -509,6 +512,19 @@ static bnn_status run_step(run *r, size_t epoch, size_t index, bool first, bnn_e
     return BNN_OK;
 }
 
+/* What is to be done before a step: what depends on the clock and on signals, rank 0 decides for all. */
+typedef enum demand { GO_ON, SAVE, STOP } demand;
+
+static demand demanded(const run *r, bool may_save)
+{
+    const double unsaved = bnn_seconds() - r->saved;
+    demand found = is_stopped(r)                                                     ? STOP
+                   : may_save && unsaved >= 60 * r->config->train.checkpoint_minutes ? SAVE
+                                                                                     : GO_ON;
+    bnn_ranks_tell(&found, sizeof found);
+    return found;
+}
+
 /* The batches of an epoch that are left. */
 static bnn_status run_batches(run *r, size_t epoch, bnn_error *error)
 {
@@ -517,12 +533,11 @@ static bnn_status run_batches(run *r, size_t epoch, bnn_error *error)
     bnn_posterior_learn_prior(r->model->posterior); /* a new one, or one that was symmetrized */
     bnn_batches_shuffle(r->batches, epoch);
     for (size_t b = first; b < batches; b++) {
-        if (is_stopped(r)) return BNN_INTERRUPTED;
-        bnn_status status = run_step(r, epoch, b, b == first, error);
+        const demand now = demanded(r, b > first);
+        if (now == STOP) return BNN_INTERRUPTED;
+        bnn_status status = now == SAVE ? save_midway(r, error) : BNN_OK;
+        if (!status) status = run_step(r, epoch, b, b == first, error);
         r->at.seconds = before + bnn_seconds() - start;
-        if (!status && b + 1 < batches &&
-            bnn_seconds() - r->saved >= 60 * r->config->train.checkpoint_minutes)
-            status = save_midway(r, error);
         if (status) return status;
         tell_cost(r, epoch, b + 1 - first, bnn_seconds() - start);
         if (r->options->callbacks.step)
@@ -586,11 +601,12 @@ static bnn_status keep(run *r, const bnn_epoch *log, bnn_error *error)
     bnn_status status = line && timed ? BNN_OK : bnn_no_memory(error, "a log line", 1, 0);
     free(r->line);
     r->line = line;
-    if (!status && (r->keep_best ? better : log->epoch == log->epochs)) {
+    const bool writes = bnn_rank() == 0;
+    if (!status && writes && (r->keep_best ? better : log->epoch == log->epochs)) {
         const char *const metadata[] = {"training", line};
         status = bnn_model_save(r->model, r->directory.model, metadata, 1, NULL, 0, error);
     }
-    if (!status) status = bnn_append_line(r->directory.metrics, timed, error);
+    if (!status && writes) status = bnn_append_line(r->directory.metrics, timed, error);
     if (!status) {
         r->at.epoch = log->epoch;
         r->at.batch = 0;
@@ -662,24 +678,6 @@ static void introduce(const run *r)
             r->options->directory);
 }
 
-/* What data.balance does, and what is then claimed. */
-static void describe_balance(const run *r)
-{
-    const bnn_batches *b = r->batches;
-    double least = INFINITY, most = 0;
-    if (b->balance == BNN_BALANCE_NONE) return;
-    for (size_t c = 0; c < b->classes; c++) {
-        const double weight = bnn_batches_class_weight(b, c);
-        if (weight > 0) least = fmin(least, weight);
-        most = fmax(most, weight);
-    }
-    say(r, "data.balance %s: an image counts %.3g to %.3g times by its class, in the mean once: N stays %zu",
-        bnn_balance_names[b->balance], least, most, r->plan.count_factor * r->train->count);
-    say(r, "train_nll and objective are those of the balanced likelihood, which bounds no evidence; elbo is "
-           "that of the data as it is");
-    if (r->keep_best) say(r, "the best epoch has the least validation NLL averaged over classes");
-}
-
 /* What the data is like, as training begins. */
 static bnn_status describe_data(const run *r, bnn_error *error)
 {
@@ -693,7 +691,9 @@ static bnn_status describe_data(const run *r, bnn_error *error)
     if (r->validation && bnn_range_warning("the validation images", trained, r->validation->pixels, line))
         say(r, "%s", line);
     if (bnn_range_warning("the test images", trained, r->test_pixels, line)) say(r, "%s", line);
-    describe_balance(r);
+    bnn_batches_describe(r->batches, to->message, to->context);
+    if (r->keep_best && r->batches->balance != BNN_BALANCE_NONE)
+        say(r, "the best epoch has the least validation NLL averaged over classes");
     if (isnan(r->test_pixels.least)) say(r, "the data has no test images: bnn eval will need --images");
     return status;
 }
@@ -754,6 +754,17 @@ static void tear_down(run *r)
     free(r->line);
 }
 
+/* That ranks train the same on the same. */
+static bnn_status agree_on_run(const run *r, bnn_error *error)
+{
+    char sha256[BNN_SHA256];
+    bnn_sha256(r->config_text, strlen(r->config_text), sha256);
+    bnn_status status = bnn_ranks_agree("configuration", sha256, error);
+    if (!status) status = bnn_dataset_agree("training images", r->train, error);
+    if (!status && r->validation) status = bnn_dataset_agree("validation images", r->validation, error);
+    return status;
+}
+
 bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options, bnn_error *error)
 {
     run r = {.options = options, .directory = {.descriptor = -1}, .saved = bnn_seconds()};
@@ -763,6 +774,7 @@ bnn_status bnn_train(const bnn_config *config, const bnn_train_options *options,
                                 : options->overwrite ? BNN_RUN_REPLACE
                                                      : BNN_RUN_REFUSE;
     bnn_status status = set_up(&r, config, &resolved, &r.config_text, error);
+    if (!status) status = agree_on_run(&r, error);
     if (!status)
         status = bnn_run_directory_open(options->directory, r.config_text, options->write_config, found,
                                         &r.directory, &resumed, error);
