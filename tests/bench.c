@@ -234,8 +234,10 @@ static void estimator_rates(const struct row *row, int threads, const bnn_real *
     enum { MOST = 8 };
     bnn_model *model = model_for(row);
     bnn_engine *engines[MOST];
-    double best[MOST];
     bnn_error error;
+    const size_t turns = 2 * (size_t)row->steps;
+    double *seconds = bnn_alloc(MOST * turns, sizeof *seconds), rate[MOST];
+    if (!seconds) exit(BNN_FAILED);
     for (size_t e = 0; bnn_estimators[e]; e++) {
         const bnn_engine_options options = {.samples = SAMPLES,
                                             .items = BATCH,
@@ -243,21 +245,22 @@ static void estimator_rates(const struct row *row, int threads, const bnn_real *
                                             .estimator = bnn_estimators[e],
                                             .threads = threads};
         bench_check(bnn_engine_create(model->posterior, &options, &engines[e], &error), &error);
-        best[e] = INFINITY;
     }
-    for (int step = 0; step < row->steps; step++)
+    for (size_t turn = 0; turn < turns; turn++)
         for (size_t e = 0; bnn_estimators[e]; e++) {
             const double start = now();
-            bnn_engine_draw(engines[e], 1, BNN_STREAM_TRAIN_NOISE, (uint64_t)step);
+            bnn_engine_draw(engines[e], 1, BNN_STREAM_TRAIN_NOISE, turn);
             bnn_engine_step(engines[e], in, labels, 1e-4);
-            best[e] = fmin(best[e], now() - start);
+            seconds[e * turns + turn] = now() - start;
         }
     for (size_t e = 0; bnn_estimators[e]; e++) {
         cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimators[e]->row.name);
-        cJSON_AddNumberToObject(entry, "training_image_samples_per_second", SAMPLES * BATCH / best[e]);
-        cJSON_AddNumberToObject(entry, "rate_over_weight", best[0] / best[e]);
+        rate[e] = SAMPLES * BATCH / median(seconds + e * turns, turns);
+        cJSON_AddNumberToObject(entry, "training_image_samples_per_second", rate[e]);
+        cJSON_AddNumberToObject(entry, "rate_over_weight", rate[e] / rate[0]);
         bnn_engine_free(engines[e]);
     }
+    free(seconds);
     bnn_model_free(model);
 }
 
