@@ -71,16 +71,17 @@ for mode in augment orbit-expansion group-elbo tie equivariant; do
         done
     done
 done
-trains_alone() { # the build with MPI, without mpirun
+trains_alone() { # OPTION...: the build with MPI, without mpirun
     rm -rf parts
-    "$ranked" train config.json --out parts --quiet && same_run whole parts
+    "$ranked" train config.json --out parts --quiet "$@" && same_run whole parts
 }
 
-check 'one process without mpirun' trains_alone
 compare 'more ranks than units' 9 -- --set train.samples=1
+check 'one process without mpirun' trains_alone --set train.samples=1
 configuration 1 tie 3 adamw > config.json
 compare flipout 2 3 -- --set train.estimator=flipout --set train.samples=3 --set train.batch_size=24
 compare local 2 3 -- --set train.estimator=local --set train.samples=4 --set train.detect_anomaly=true
+compare 'a wider network' 3 4 -- --set 'model.channels=[32,64]' --set train.samples=4 --set train.batch_size=24
 compare hold 2 3 -- --set symmetrization.mode=orbit-expansion --set symmetrization.hold=true
 compare 'map epochs, two threads' 3 -- --set train.map_epochs=2 --threads 2
 

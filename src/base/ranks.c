@@ -100,8 +100,9 @@ static bool find_processes(void)
     const size_t count = bnn_ranks_count();
     place own = {.process = getpid()}, *places = bnn_alloc(count, sizeof *places);
     processes = bnn_alloc(count, sizeof *processes);
+    statuses = bnn_alloc(count, sizeof *statuses);
     bool found =
-        places && processes && gethostname(own.host, sizeof own.host - 1) == 0 &&
+        places && processes && statuses && gethostname(own.host, sizeof own.host - 1) == 0 &&
         MPI_Allgather(&own, sizeof own, MPI_BYTE, places, sizeof own, MPI_BYTE, steps) == MPI_SUCCESS;
     for (size_t r = 0; found && r < count; r++)
         if (strcmp(places[r].host, own.host) == 0 && kill(places[r].process, 0) == 0)
