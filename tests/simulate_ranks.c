@@ -12,7 +12,7 @@
 #include "bench.h"
 #include "bnn/ranks.h"
 
-enum { SIDE = 28, MOST_RANKS = 64, EXCHANGES = 2, STEPS = 3 };
+enum { SIDE = 28, MOST_RANKS = 64, EXCHANGES = 2, STEPS = 2 };
 
 static const struct work {
     const char *name;
