@@ -72,13 +72,14 @@ make torture            kill runs at random moments, KILLS=1000 times, resume th
 make faults             let every allocation and every call on files of every command fail once (the tests: a part of them)
 make fuzz               readers of files under libFuzzer (clang, which it installs), SECONDS=60 each
 make bench              measure speed on this machine; make bench-kernels: one kernel at a time; make bench-mpi: ranks
+make simulate-ranks     what a training step would take on 1 to 64 ranks, over two networks
 make onnx-test          exported graphs under onnxruntime, which npm fetches into build/npm
 make testu01            the raw random numbers under TestU01 (BATTERY=crush: half an hour)
 make install            program, manuals and completions; PREFIX=/usr/local DESTDIR=; make uninstall
 make clean
 endef
 
-.PHONY: all help deps demo test test-release test-double test-mpi asan tsan coverage lint lint-files torture faults fuzz bench bench-mpi bench-kernels onnx-test testu01 documents install uninstall clean force
+.PHONY: all help deps demo test test-release test-double test-mpi asan tsan coverage lint lint-files torture faults fuzz bench bench-mpi bench-kernels simulate-ranks onnx-test testu01 documents install uninstall clean force
 all: bnn documents
 help:
 	$(info $(help))
@@ -231,7 +232,9 @@ bench-mpi:
 	fi
 bench-kernels: $(BUILD)/release/bench_kernels
 	$(BUILD)/release/bench_kernels
-$(BUILD)/release/bench $(BUILD)/release/bench_kernels: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
+simulate-ranks: $(BUILD)/release/simulate_ranks
+	$(BUILD)/release/simulate_ranks
+$(BUILD)/release/bench $(BUILD)/release/bench_kernels $(BUILD)/release/simulate_ranks: $(BUILD)/release/%: $(BUILD)/release/tests/%.o $(BUILD)/release/libbnn.a
 	@echo "LD $@"; $(CC) -fopenmp $(flags_release) $(CFLAGS) $^ $(LDFLAGS) $(LIBS) -o $@
 
 # What npm fetches (290 MB unpacked) stays in build/npm, where the other tests find it too. Its scripts would fetch more, for GPUs.

@@ -18,7 +18,7 @@
 #include "bnn/optimizer.h"
 #include "bnn/ranks.h"
 
-enum { BATCH = 128, SAMPLES = 10, CLASSES = 10, SIDE = 28 };
+enum { BATCH = 128, SAMPLES = 10, SIDE = 28 };
 
 static const struct row {
     const char *name;
@@ -46,13 +46,6 @@ static const struct row estimator_rows[] = {
     {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 2, SIDE, 40},
 };
 
-static void check(bnn_status status, const bnn_error *error)
-{
-    if (!status) return;
-    fprintf(stderr, "bench: %s\n", error->message);
-    exit((int)status);
-}
-
 /* Operations an image and weight draw by direct convolution, 2 to a multiply-add: forward; and the gradients of the
  * weights and, but for the first layer, of the inputs. */
 static double operations(const bnn_network *network, bool training)
@@ -69,19 +62,7 @@ static double operations(const bnn_network *network, bool training)
 
 static bnn_model *model_for(const struct row *row)
 {
-    const bnn_network_spec spec = {.type = row->type,
-                                   .input = {1, row->side, row->side},
-                                   .classes = CLASSES,
-                                   .widths = {row->widths[0], row->widths[1], row->widths[2]},
-                                   .width_count = row->width_count,
-                                   .kernel = 3};
-    bnn_config config;
-    bnn_model *model;
-    bnn_error error;
-    bnn_config_default(&config);
-    snprintf(config.posterior.family, sizeof config.posterior.family, "%s", bnn_family_row(0)->name);
-    check(bnn_model_create(&config, &spec, &model, &error), &error);
-    return model;
+    return bench_model(row->type, row->widths, row->width_count, row->side);
 }
 
 /* Seconds of one training step in its parts. */
@@ -97,15 +78,7 @@ static parts time_step(bnn_model *model, bnn_engine *engine, bnn_optimizer *opti
     const double drawn = now();
     bnn_engine_step(engine, in, labels, 1e-4);
     const double passed = now();
-    bnn_real *mu = bnn_engine_mu_gradient(engine), *rho = bnn_engine_scale_gradient(engine);
-    const double norm = bnn_gradient_norm(mu, rho, model->posterior->count, threads);
-    const bnn_descent descent = {.lr_scale = 1,
-                                 .gradient_factor = bnn_clip_factor(norm, 1),
-                                 .mu_gradient = mu,
-                                 .scale_gradient = rho,
-                                 .sigma = bnn_engine_sigma(engine),
-                                 .threads = threads};
-    bnn_optimizer_step(optimizer, &descent, model->posterior);
+    bench_update(model, engine, optimizer, threads);
     return (parts){drawn - start, passed - drawn, now() - passed};
 }
 
@@ -122,8 +95,8 @@ static void bench_training(const struct row *row, int threads, double peak, cJSO
     uint32_t labels[BATCH];
     bnn_real *in = random_reals(BATCH * SIDE * SIDE, 1, 4);
     for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
-    check(bnn_engine_create(model->posterior, &options, &engine, &error), &error);
-    check(bnn_optimizer_create(rule, &sgd, model->posterior->count, &optimizer, &error), &error);
+    bench_check(bnn_engine_create(model->posterior, &options, &engine, &error), &error);
+    bench_check(bnn_optimizer_create(rule, &sgd, model->posterior->count, &optimizer, &error), &error);
     for (int step = 0; step < row->steps; step++) {
         const parts t = time_step(model, engine, optimizer, in, labels, (uint64_t)step, threads);
         if (t.draw + t.passes + t.update < best.draw + best.passes + best.update) best = t;
@@ -180,13 +153,13 @@ static void bench_single(const struct row *row, int threads, cJSON *result)
     double *seconds = bnn_alloc(SINGLES * rounds * REPEATS, sizeof *seconds), rate[SINGLES];
     if (!seconds) exit(BNN_FAILED);
     for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
-    check(bnn_optimizer_create(bnn_optimizer_find("adamw"), &adamw, model->posterior->count, &optimizer,
-                               &error),
-          &error);
+    bench_check(bnn_optimizer_create(bnn_optimizer_find("adamw"), &adamw, model->posterior->count, &optimizer,
+                                     &error),
+                &error);
     for (size_t k = 0; k < SINGLES; k++) {
         const bnn_engine_options options = {
             .samples = steps[k].samples, .items = steps[k].items, .views = 1, .threads = threads};
-        check(bnn_engine_create(model->posterior, &options, &engines[k], &error), &error);
+        bench_check(bnn_engine_create(model->posterior, &options, &engines[k], &error), &error);
         time_step(model, engines[k], optimizer, in, labels, 0, threads);
     }
     for (size_t r = 0; r < rounds * REPEATS; r++)
@@ -229,7 +202,7 @@ static void bench_evaluation(const struct row *row, int threads, double peak, cJ
     data.images = random_reals(data.count * SIDE * SIDE, 1, 5);
     for (int repeat = 0; repeat < 3; repeat++) {
         const double start = now();
-        check(bnn_predict(model, &data, &options, ignore, NULL, &error), &error);
+        bench_check(bnn_predict(model, &data, &options, ignore, NULL, &error), &error);
         best = fmin(best, now() - start);
     }
     const double rate = (double)(data.count * DRAWS * model->group->order) / best;
@@ -261,30 +234,33 @@ static void estimator_rates(const struct row *row, int threads, const bnn_real *
     enum { MOST = 8 };
     bnn_model *model = model_for(row);
     bnn_engine *engines[MOST];
-    double best[MOST];
     bnn_error error;
+    const size_t turns = 2 * (size_t)row->steps;
+    double *seconds = bnn_alloc(MOST * turns, sizeof *seconds), rate[MOST];
+    if (!seconds) exit(BNN_FAILED);
     for (size_t e = 0; bnn_estimators[e]; e++) {
         const bnn_engine_options options = {.samples = SAMPLES,
                                             .items = BATCH,
                                             .views = 1,
                                             .estimator = bnn_estimators[e],
                                             .threads = threads};
-        check(bnn_engine_create(model->posterior, &options, &engines[e], &error), &error);
-        best[e] = INFINITY;
+        bench_check(bnn_engine_create(model->posterior, &options, &engines[e], &error), &error);
     }
-    for (int step = 0; step < row->steps; step++)
+    for (size_t turn = 0; turn < turns; turn++)
         for (size_t e = 0; bnn_estimators[e]; e++) {
             const double start = now();
-            bnn_engine_draw(engines[e], 1, BNN_STREAM_TRAIN_NOISE, (uint64_t)step);
+            bnn_engine_draw(engines[e], 1, BNN_STREAM_TRAIN_NOISE, turn);
             bnn_engine_step(engines[e], in, labels, 1e-4);
-            best[e] = fmin(best[e], now() - start);
+            seconds[e * turns + turn] = now() - start;
         }
     for (size_t e = 0; bnn_estimators[e]; e++) {
         cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimators[e]->row.name);
-        cJSON_AddNumberToObject(entry, "training_image_samples_per_second", SAMPLES * BATCH / best[e]);
-        cJSON_AddNumberToObject(entry, "rate_over_weight", best[0] / best[e]);
+        rate[e] = SAMPLES * BATCH / median(seconds + e * turns, turns);
+        cJSON_AddNumberToObject(entry, "training_image_samples_per_second", rate[e]);
+        cJSON_AddNumberToObject(entry, "rate_over_weight", rate[e] / rate[0]);
         bnn_engine_free(engines[e]);
     }
+    free(seconds);
     bnn_model_free(model);
 }
 
@@ -304,9 +280,9 @@ static void bench_estimators(const struct row *row, int threads, cJSON *result)
         bnn_engine *engine;
         bnn_error error;
         double *sum = bnn_alloc(4 * n, sizeof *sum), variance[2] = {0, 0};
-        check(sum ? bnn_engine_create(model->posterior, &options, &engine, &error)
-                  : bnn_no_memory(&error, "sums", 4 * n, sizeof *sum),
-              &error);
+        bench_check(sum ? bnn_engine_create(model->posterior, &options, &engine, &error)
+                        : bnn_no_memory(&error, "sums", 4 * n, sizeof *sum),
+                    &error);
         for (uint64_t step = 0; step < STEPS; step++) {
             bnn_engine_draw(engine, 1, BNN_STREAM_TRAIN_NOISE, step);
             bnn_engine_step(engine, in, labels, 0);

@@ -1,15 +1,21 @@
-/* What the benchmarks share: a clock, random numbers and the yardstick. */
+/* What the benchmarks share: a clock, random numbers, models, updates and the yardstick. */
 #ifndef BNN_TESTS_BENCH_H
 #define BNN_TESTS_BENCH_H
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bnn/blas.h"
+#include "bnn/engine.h"
+#include "bnn/model.h"
+#include "bnn/optimizer.h"
 #include "bnn/rng.h"
 #include "bnn/status.h"
+
+enum { CLASSES = 10 };
 
 static inline double now(void)
 {
@@ -25,6 +31,43 @@ static inline bnn_real *random_reals(size_t n, double scale, uint64_t stream)
     bnn_normals(bnn_stream_of(3, BNN_STREAM_TRAIN_NOISE, 0, 0, stream), x, n);
     for (size_t i = 0; i < n; i++) x[i] *= (bnn_real)scale;
     return x;
+}
+
+static inline void bench_check(bnn_status status, const bnn_error *error)
+{
+    if (!status) return;
+    fprintf(stderr, "bench: %s\n", error->message);
+    exit((int)status);
+}
+
+/* A model of images with one channel, side x side, and 3 x 3 kernels. */
+static inline bnn_model *bench_model(bnn_network_type type, const size_t *widths, size_t width_count,
+                                     size_t side)
+{
+    bnn_network_spec spec = {
+        .type = type, .input = {1, side, side}, .classes = CLASSES, .width_count = width_count, .kernel = 3};
+    bnn_config config;
+    bnn_model *model;
+    bnn_error error;
+    for (size_t i = 0; i < width_count; i++) spec.widths[i] = widths[i];
+    bnn_config_default(&config);
+    snprintf(config.posterior.family, sizeof config.posterior.family, "%s", bnn_family_row(0)->name);
+    bench_check(bnn_model_create(&config, &spec, &model, &error), &error);
+    return model;
+}
+
+/* What follows the engine's part of a step. */
+static inline void bench_update(bnn_model *model, bnn_engine *engine, bnn_optimizer *optimizer, int threads)
+{
+    bnn_real *mu = bnn_engine_mu_gradient(engine), *rho = bnn_engine_scale_gradient(engine);
+    const double norm = bnn_gradient_norm(mu, rho, model->posterior->count, threads);
+    const bnn_descent descent = {.lr_scale = 1,
+                                 .gradient_factor = bnn_clip_factor(norm, 1),
+                                 .mu_gradient = mu,
+                                 .scale_gradient = rho,
+                                 .sigma = bnn_engine_sigma(engine),
+                                 .threads = threads};
+    bnn_optimizer_step(optimizer, &descent, model->posterior);
 }
 
 /* GFLOP/s of 1024^3 products on every thread at once, added up. */

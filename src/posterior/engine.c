@@ -9,10 +9,12 @@
 
 /* With fewer samples than MOST_UNITS the batch is split, so that several threads have work: into so many units, or as many as
  * leave each a block of images, but no fewer than LEAST_UNITS. With less to do, a unit of a wide network would be all reading
- * of weights and writing of gradients. */
+ * of weights and writing of gradients. A unit that has UNIT_ITEMS loses little by that: of more items there are more units, for
+ * ranks. */
 #define LEAST_UNITS 4
 #define MOST_UNITS 8
 #define UNIT_BLOCK 16
+#define UNIT_ITEMS 128
 
 /* An activation of a unit that is not finite. */
 typedef struct anomaly {
@@ -216,9 +218,10 @@ static void cut_work(const bnn_network *network, bnn_engine *engine)
     const bnn_engine_options *o = &engine->options;
     const bnn_workspace_options unit = workspace_options(o, UNIT_BLOCK);
     const size_t block = bnn_network_block(network, &unit, o->views);
+    const size_t full = o->samples * o->items / UNIT_ITEMS, most = full > MOST_UNITS ? full : MOST_UNITS;
     size_t units = o->samples * (o->items * o->views / block);
     if (units < LEAST_UNITS) units = LEAST_UNITS;
-    if (units > MOST_UNITS) units = MOST_UNITS;
+    if (units > most) units = most;
     const size_t groups = go_together(network, o) ? (o->samples + block - 1) / block : o->samples;
     size_t chunks = groups < o->samples ? units : (units + o->samples - 1) / o->samples;
     if (chunks > o->items) chunks = o->items;
