@@ -1,6 +1,11 @@
 #include "run/log.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "bnn/ranks.h"
 
 static void add_change(cJSON *line, const bnn_epoch *epoch)
 {
@@ -70,4 +75,23 @@ char *bnn_log_line(const bnn_epoch *epoch, const bnn_model *model, bool timing)
     char *text = cJSON_PrintUnformatted(line);
     cJSON_Delete(line);
     return text;
+}
+
+char *bnn_log_cost(const bnn_cost *cost, char line[BNN_LINE])
+{
+    static const char *const units[] = {" seconds", " minutes", " hours"};
+    const size_t epochs = cost->end - cost->from, ranks = bnn_ranks_count();
+    const double all = cost->seconds * (double)epochs;
+    char duration[64], part[64] = "", many[32] = "";
+    if (epochs < cost->epochs)
+        snprintf(part, sizeof part, epochs == 1 ? "epoch %zu: " : "epochs %zu to %zu: ", cost->from + 1,
+                 cost->end);
+    if (ranks > 1) snprintf(many, sizeof many, "%zu ranks of ", ranks);
+    snprintf(line, BNN_LINE, "%s%s%s (%zu epoch%s of %.2g s, %.0f image-samples/s, %s%d thread%s%s)", part,
+             all < 1 ? "" : "about ",
+             all < 1 ? "less than a second"
+                     : bnn_duration_text(all < 100 ? ceil(all) : all, units, duration, sizeof duration),
+             epochs, epochs == 1 ? "" : "s", cost->seconds, cost->rate, many, cost->threads,
+             cost->threads == 1 ? "" : "s", cost->validates ? "; validations apart" : "");
+    return line;
 }

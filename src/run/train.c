@@ -361,21 +361,18 @@ static double images_per_step(const run *r)
 /* Says what the epochs from `epoch` on will cost, once `steps` of its steps, which took some seconds, are enough to tell. */
 static void tell_cost(run *r, size_t epoch, size_t steps, double seconds)
 {
-    const size_t batches = r->batches->batches, end = end_of_pace(r), epochs = end - epoch;
-    const double each = seconds / (double)steps * (double)batches;
-    static const char *const units[] = {" seconds", " minutes", " hours"};
-    const double all = each * (double)epochs;
-    char duration[64], part[64] = "";
+    const size_t batches = r->batches->batches, end = end_of_pace(r);
+    const bnn_cost cost = {.from = epoch,
+                           .end = end,
+                           .epochs = r->config->train.epochs,
+                           .seconds = seconds / (double)steps * (double)batches,
+                           .rate = images_per_step(r) * (double)steps / seconds,
+                           .threads = r->options->threads,
+                           .validates = r->validation != NULL};
+    char line[BNN_LINE];
     if (r->told || (seconds < PACE_SECONDS && steps < batches)) return;
     r->told = true;
-    if (end < r->config->train.epochs || epoch > 0)
-        snprintf(part, sizeof part, epochs == 1 ? "epoch %zu: " : "epochs %zu to %zu: ", epoch + 1, end);
-    say(r, "%s%s%s (%zu epoch%s of %.2g s, %.0f image-samples/s, %d thread%s%s)", part,
-        all < 1 ? "" : "about ",
-        all < 1 ? "less than a second"
-                : bnn_duration_text(all < 100 ? ceil(all) : all, units, duration, sizeof duration),
-        epochs, epochs == 1 ? "" : "s", each, images_per_step(r) * (double)steps / seconds,
-        r->options->threads, r->options->threads == 1 ? "" : "s", r->validation ? "; validations apart" : "");
+    say(r, "%s", bnn_log_cost(&cost, line));
 }
 
 static double whole_kl_weight(const run *r, size_t n)
