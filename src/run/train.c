@@ -515,9 +515,8 @@ typedef enum demand { GO_ON, SAVE, STOP } demand;
 static demand demanded(const run *r, bool may_save)
 {
     const double unsaved = bnn_seconds() - r->saved;
-    demand found = is_stopped(r)                                                     ? STOP
-                   : may_save && unsaved >= 60 * r->config->train.checkpoint_minutes ? SAVE
-                                                                                     : GO_ON;
+    const bool due = may_save && unsaved >= 60 * r->config->train.checkpoint_minutes;
+    demand found = is_stopped(r) ? STOP : due ? SAVE : GO_ON;
     bnn_ranks_tell(&found, sizeof found);
     return found;
 }
