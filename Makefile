@@ -223,10 +223,10 @@ $(BUILD)/asan/fuzz: $(BUILD)/asan/tests/fuzz.o $(BUILD)/asan/libbnn.a
 
 bench: $(BUILD)/release/bench
 	$(BUILD)/release/bench
-	@$(MAKE) bench-mpi
+	@$(MAKE) --no-print-directory bench-mpi
 bench-mpi:
 	@if command -v mpirun >/dev/null && command -v $(MPICC) >/dev/null; then \
-	    $(MAKE) $(BUILD)/release-mpi/bench && BENCH=$(BUILD)/release-mpi/bench tests/bench-mpi.sh; \
+	    $(MAKE) -s $(BUILD)/release-mpi/bench && BENCH=$(BUILD)/release-mpi/bench tests/bench-mpi.sh; \
 	else \
 	    echo 'skipped: ranks come by MPI (make deps MPI=1), which is missing'; \
 	fi
