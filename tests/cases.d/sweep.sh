@@ -100,6 +100,16 @@ runs_of killed > killed.csv
 same sweep_killed whole.csv killed.csv
 same sweep_killed_table whole.txt killed.txt
 
+# A Slurm job trains, and evaluates what has all its epochs.
+mkdir bin
+printf '#!/bin/sh\necho "$OMP_NUM_THREADS $*"\n[ "$3" != train ] || [ ! -e stop ]\n' > bin/srun
+chmod +x bin/srun
+slurm() { PATH="$PWD/bin:$PATH" BNN=bnn SLURM_CPUS_PER_TASK=3 "$here/../configs/train.slurm" a.json runs/a; }
+equals slurm_train "$(slurm)" "3 --mpi=pmix bnn train --resume a.json --out runs/a
+3 --mpi=pmix bnn eval --equivariance runs/a"
+touch stop
+equals slurm_train_stopped "$(slurm)" "3 --mpi=pmix bnn train --resume a.json --out runs/a"
+
 # Each run in a task of its own, as a cluster or GNU parallel makes them, from another folder, two at once.
 export OUT="$PWD/tasks"
 mkdir elsewhere

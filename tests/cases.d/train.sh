@@ -81,13 +81,3 @@ for train_check in stale_run_is_refused stale_run_is_replaced_whole second_run_a
     diverged_with_validation diverged_without_validation; do
     train_judge $train_check "$($train_check)"
 done
-
-# A Slurm job trains, and evaluates what has all its epochs.
-mkdir bin
-printf '#!/bin/sh\necho "$OMP_NUM_THREADS $*"\n[ "$3" != train ] || [ ! -e stop ]\n' > bin/srun
-chmod +x bin/srun
-slurm() { PATH="$PWD/bin:$PATH" BNN=bnn SLURM_CPUS_PER_TASK=3 "$here/../configs/train.slurm" a.json runs/a; }
-equals train_slurm "$(slurm)" "3 --mpi=pmix bnn train --resume a.json --out runs/a
-3 --mpi=pmix bnn eval --equivariance runs/a"
-touch stop
-equals train_slurm_stopped "$(slurm)" "3 --mpi=pmix bnn train --resume a.json --out runs/a"
