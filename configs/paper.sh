@@ -1,11 +1,12 @@
 #!/bin/sh
 # The experiments of arXiv:2606.26273 and what they are to be compared with (README.md beside this script).
 #
-#   configs/paper.sh [main | triggers | arrangements | families | prior | samples]...     default: main
+#   configs/paper.sh [main | times | triggers | arrangements | families | prior | samples]...     default: main
 #   FULL=1 configs/paper.sh ...          at full size (configs/paper), days on 2 cores, instead of configs/paper-small
 #
 # main: the modes, and beside them, of the same runs, the group-averaged predictive; deterministic networks trained on augmented data, as
-# they are, averaged over the group, and as ensembles; each row against `augment`. Environment:
+# they are, averaged over the group, and as ensembles; each row against `augment`. times: the seconds that training takes, of seed 1, one run
+# after the other. Environment:
 #
 #   SETTINGS  "published recipe": the optimiser, prior and initial sigma of the published code, or those of the recipes
 #   SEEDS     5: so many, 1, 2, 3 ...
@@ -62,12 +63,18 @@ main() {
             derive "ensemble-$members" "$seed" "$@"
         done
     done
-    figures=accuracy_orbit,nll_orbit,ece_orbit,equivariance.defect.single_draw,equivariance.defect.unbiased,elbo.per_example,timing.forward_passes,training.seconds
+    figures=accuracy_orbit,nll_orbit,ece_orbit,equivariance.defect.single_draw,equivariance.defect.unbiased,elbo.per_example,timing.forward_passes
     # shellcheck disable=SC2046,SC2086 # names without blanks
     "$bnn" compare $(rows $(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$configs/main.txt" | grep -vx augment) \
         group-averaged point point-averaged ensemble-5 ensemble-10) --baseline $(rows augment) \
         --wide --markdown --figures $figures > "$out/table.md"
     cat "$out/table.md"
+}
+
+times() {
+    export SEEDS=1 JOBS=1 FIGURES=seconds
+    OUT=$out/times "$here/sweep.sh" "$configs/$setting.json" "@$configs/main.txt"
+    OUT=$out/times/points "$here/sweep.sh" "$configs/$setting-point.json" "@$configs/point.txt"
 }
 
 [ $# -gt 0 ] || set -- main
@@ -79,17 +86,16 @@ for experiment; do
         OUT=$root/$experiment "$script"
         continue
         ;;
-    main | triggers | arrangements | families) ;;
-    *) echo "paper.sh: found $experiment, expected main, triggers, arrangements, families, prior or samples" >&2 && exit 2 ;;
+    main | times | triggers | arrangements | families) ;;
+    *) echo "paper.sh: found $experiment, expected main, times, triggers, arrangements, families, prior or samples" >&2 && exit 2 ;;
     esac
     for setting in ${SETTINGS:-published recipe}; do
         out=$root/$setting
         mkdir -p "$out"
         echo "$experiment, $setting"
-        if [ "$experiment" = main ]; then
-            main
-        else
-            OUT=$out/$experiment "$here/sweep.sh" "$configs/$setting.json" "@$configs/$experiment.txt"
-        fi
+        case $experiment in
+        main | times) ("$experiment") ;;
+        *) OUT=$out/$experiment "$here/sweep.sh" "$configs/$setting.json" "@$configs/$experiment.txt" ;;
+        esac
     done
 done
