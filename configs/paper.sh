@@ -71,7 +71,7 @@ main() {
     cat "$out/table.md"
 }
 
-times() {
+time_runs() {
     export SEEDS=1 JOBS=1 FIGURES=seconds
     OUT=$out/times "$here/sweep.sh" "$configs/$setting.json" "@$configs/main.txt"
     OUT=$out/times/points "$here/sweep.sh" "$configs/$setting-point.json" "@$configs/point.txt"
@@ -94,7 +94,8 @@ for experiment; do
         mkdir -p "$out"
         echo "$experiment, $setting"
         case $experiment in
-        main | times) ("$experiment") ;;
+        main) (main) ;;
+        times) (time_runs) ;;
         *) OUT=$out/$experiment "$here/sweep.sh" "$configs/$setting.json" "@$configs/$experiment.txt" ;;
         esac
     done
