@@ -63,7 +63,8 @@ typedef struct bnn_train_options {
 } bnn_train_options;
 
 /* Trains, and leaves model.bin, checkpoint.bin, metrics.jsonl and (write_config) config.json in the directory, which is
- * locked meanwhile; of several ranks (bnn/ranks.h), which call this alike, rank 0 does. Nothing is written before the configuration and the data have been found good.
+ * locked meanwhile; of several ranks (bnn/ranks.h), which call this alike, rank 0 does. Nothing is written before the
+ * configuration and the data have been found good.
  *
  * checkpoint.bin is written as the run begins, after each epoch, every train.checkpoint_minutes and when *stop is set; from it
  * `resume` goes on to the same bits, for any number of threads and ranks.
