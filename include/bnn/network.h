@@ -87,6 +87,7 @@ typedef struct bnn_workspace_options {
     bool train; /* with room for a backward pass */
     /* NULL: of training, layers that it perturbs are run as f(in; weights) combined with f(in; spread). */
     const bnn_estimator *estimator;
+    size_t samples; /* of each image at most, in a unit (bnn_unit); 0 is 1 */
     const char *
         kernels; /* NULL: the fastest; or a set of bnn_kernel, by which every layer runs that has a kernel of it,
                           * and the others by their fastest. For tests and measurements. */
@@ -124,8 +125,8 @@ typedef struct bnn_unit {
     bnn_real *spread_gradient; /* (parameter_count) <- d loss / d spread of perturbed layers */
     bnn_stream stream;         /* of the estimator's noise */
     size_t views;              /* consecutive images that share that noise: an item's */
-    /* Of each image, under noise of their own, one after the other; 0 is 1. More only where all layers that take images are
-     * perturbed, by normals: they compute once what the samples share. */
+    /* Of each image, under noise of their own, one after the other; 0 is 1. As many as the options say at most. More than 1 only
+     * where all layers that take images are perturbed, by normals: they compute once what the samples share. */
     size_t samples;
 } bnn_unit;
 

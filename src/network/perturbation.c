@@ -6,19 +6,23 @@
 #include "network/plan.h"
 
 /* How many images of a block go through a kernel with noise at a time: as many as weigh what its weights do, which each part
- * reads again, but no fewer than fill its products. */
-static size_t part_of_block(const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
+ * reads again, but no fewer than fill its products, or than the samples of an input, which share sums. */
+static size_t part_of_block(const perturbation *p, const bnn_kernel *kernel, const bnn_kernel_shape *shape,
+                            const bnn_workspace_options *o)
 {
     const size_t image =
         bnn_kernel_saved_count(kernel, shape, 1) + bnn_kernel_scratch_count(kernel, shape, 1);
     const size_t part = larger(2 * bnn_kernel_packed_count(kernel, shape) / image, 4);
-    return part < block ? part : block;
+    const size_t least = larger(part, p->of_images ? o->samples : 1);
+    return least < o->block ? least : o->block;
 }
 
-static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block)
+static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel_shape *shape,
+                     const bnn_workspace_options *o)
 {
     const bool twice = !shape->noise;
-    p->part = twice ? block : part_of_block(kernel, shape, block);
+    const size_t block = o->block;
+    p->part = twice ? block : part_of_block(p, kernel, shape, o);
     p->saved_count =
         bnn_channel_stride(bnn_kernel_saved_count(kernel, shape, p->part));          /* keeps them aligned */
     const size_t parts = (p->of_images ? 2 : 1) * ((block + p->part - 1) / p->part); /* see part_from() */
@@ -43,18 +47,18 @@ static bool allocate(perturbation *p, const bnn_kernel *kernel, const bnn_kernel
     return complete;
 }
 
-bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *estimator,
-                               const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block,
+bnn_status perturbation_create(const bnn_layer *layer, const bnn_kernel *kernel,
+                               const bnn_kernel_shape *shape, const bnn_workspace_options *options,
                                perturbation **result, bnn_error *error)
 {
     perturbation *p = bnn_alloc(1, sizeof *p);
     if (!p) return bnn_no_memory(error, "an estimator", 1, sizeof *p);
-    p->estimator = estimator;
+    p->estimator = options->estimator;
     p->layer = layer;
     p->of_images = layer->inputs[0] == BNN_IMAGES;
-    if (!allocate(p, kernel, shape, block)) {
+    if (!allocate(p, kernel, shape, options)) {
         perturbation_free(p);
-        return bnn_no_memory(error, "an estimator", block, sizeof(bnn_real));
+        return bnn_no_memory(error, "an estimator", options->block, sizeof(bnn_real));
     }
     *result = p;
     return BNN_OK;
@@ -120,18 +124,13 @@ static void draw_normals(void *context, size_t n, size_t images)
     for (size_t k = 0; k < images; k += step) draw_noise(p, p->part_first + n + k, 1, k / step);
 }
 
-/* The images of a block in the part that begins with image `first`: parts are of nearly one size; where samples of an input are
- * in several, pairs stay together. There are no more than twice as many as of p->part images. */
+/* The images of a block in the part that begins with image `first`: parts are of nearly one size, of whole inputs. There are no
+ * more than twice as many as of p->part images. */
 static size_t part_from(const perturbation *p, size_t images, size_t first)
 {
-    const size_t samples = p->samples,
-                 together = p->part >= samples ? samples
-                            : pairs(p)         ? 2
-                                               : 1,
-                 left = p->part >= samples ? images - first : samples - first % samples;
-    const size_t sets = (left + together - 1) / together, most = p->part > together ? p->part / together : 1,
-                 parts = (sets + most - 1) / most, part = (sets + parts - 1) / parts * together;
-    return part < left ? part : left;
+    const size_t inputs = (images - first) / p->samples, most = p->part / p->samples,
+                 parts = (inputs + most - 1) / most;
+    return (inputs + parts - 1) / parts * p->samples;
 }
 
 /* What a kernel with noise takes for part `number` of a block, that begins with image `first`. */
@@ -143,7 +142,7 @@ static bnn_pass part_of_pass(perturbation *p, const bnn_pass *pass, size_t numbe
                  out = first * bnn_activation_count(&shape->out);
     bnn_pass part = *pass;
     part.images = part_from(p, pass->images, first);
-    part.samples = part.images < p->samples ? part.images : p->samples;
+    part.samples = p->samples;
     part.packed = p->mean.packed;
     part.packed_gradient = p->mean.packed_gradient;
     part.spread = p->spread.packed;

@@ -21,7 +21,7 @@ typedef struct perturbation {
     size_t in_noise_count, out_noise_count;
 
     /* With noise, a block goes through the layer in parts: layers of many channels and few pixels, that read more weights than
-     * images, have more images at once than others. A part has all samples of its inputs, or some of one's. */
+     * images, have more images at once than others. A part has all samples of its inputs. */
     size_t part, saved_count; /* images at most; reals that a part saves */
     bnn_real *saved;          /* (parts, saved_count) */
     bnn_real *in_noise,
@@ -33,8 +33,8 @@ typedef struct perturbation {
 } perturbation;
 
 /* `kernel` fits the shape: that of the layer alone or, with noise, of all that it runs. */
-bnn_status perturbation_create(const bnn_layer *layer, const bnn_estimator *estimator,
-                               const bnn_kernel *kernel, const bnn_kernel_shape *shape, size_t block,
+bnn_status perturbation_create(const bnn_layer *layer, const bnn_kernel *kernel,
+                               const bnn_kernel_shape *shape, const bnn_workspace_options *options,
                                perturbation **result, bnn_error *error);
 void perturbation_free(perturbation *p); /* NULL is legal */
 

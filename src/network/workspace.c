@@ -94,8 +94,8 @@ static bnn_status create_steps(bnn_workspace *workspace, const bnn_workspace_opt
             return bnn_fail(error, BNN_FAILED, "%s: no kernel runs a layer of this shape", step->layer->name);
         *scratch = larger(*scratch, bnn_kernel_scratch_count(kernel, &step->shape, o->block));
         if (o->train && bnn_estimator_perturbs(o->estimator, step->layer)) {
-            bnn_status status = perturbation_create(step->layer, o->estimator, kernel, &step->shape, o->block,
-                                                    &workspace->perturbed[s], error);
+            bnn_status status =
+                perturbation_create(step->layer, kernel, &step->shape, o, &workspace->perturbed[s], error);
             if (status) return status;
             add_packing(workspace, &workspace->perturbed[s]->mean, false);
             add_packing(workspace, &workspace->perturbed[s]->spread, true);

@@ -251,6 +251,7 @@ bnn_status bnn_engine_create(const bnn_posterior *posterior, const bnn_engine_op
     const size_t chunk = (options->items + result->units.chunks - 1) / result->units.chunks;
     bnn_workspace_options workspace = workspace_options(options, group * chunk * options->views);
     workspace.block = bnn_network_block(network, &workspace, group * options->views);
+    workspace.samples = group;
     result->block = workspace.block;
 
     result->workspaces = bnn_alloc((size_t)options->threads, sizeof *result->workspaces);

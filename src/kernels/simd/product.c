@@ -13,9 +13,14 @@
 #endif
 #define PANEL (2 * LANES)
 
+/* Rows of B after which one is asked for: they reach into the next panel, where the processor does not follow by itself, and B is
+ * often larger than the nearer caches. */
+enum { AHEAD = 40 };
+
 const size_t NAME(bnn_panel) = PANEL;
 
-/* `rows` x `vectors` of C; both are constants where this is inlined, and so is which of A's steps is 1. */
+/* `rows` x `vectors` of C; both are constants where this is inlined, and so is which of A's steps is 1. C comes from further
+ * away than A and B: it is asked for before the loop and used after it. */
 INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, const bnn_product *p,
                   const bnn_real *a, const bnn_real *b, bnn_real *c)
 {
@@ -26,15 +31,16 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
         for (size_t j = 0; j < vectors; j++) sum[i][j] = (vec){0};
-    if (p->add) /* C comes from further away than A and B: ask for it now, use it after the loop. */
 #pragma GCC unroll 16
-        for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
-            for (size_t j = 0; j < vectors; j++) __builtin_prefetch(c + i * c_row + j * LANES);
+        for (size_t j = 0; j < vectors; j++) __builtin_prefetch(c + i * c_row + j * LANES, 1);
     for (; a != end; a += a_column, b += b_row) {
         vec row[2];
 #pragma GCC unroll 2
         for (size_t j = 0; j < vectors; j++) row[j] = load_anywhere(b + j * LANES);
+#pragma GCC unroll 2
+        for (size_t j = 0; j < vectors; j++) __builtin_prefetch(b + AHEAD * b_row + j * LANES);
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2

@@ -125,12 +125,16 @@ INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t cha
                     }
             if (normals) {
                 const deviations d = window_deviations(pool, values[1], 2, bias[1], floor);
-                const bnn_real *noise = i.noise + window * (y * noise_row + x * stride);
-                for (size_t n = 0, at = 0; n < i.samples; n++, at += out_count)
-                    finish_noisy_window(pool, shape->relu, values[0], &d, 2, bias[0],
-                                        i.pairs && n % 2 ? -1 : 1,
-                                        noise + (i.pairs ? n / 2 : n) * noise_count, noise_row, stride,
-                                        i.out + at, i.codes + at, i.slopes + at);
+                const bnn_real *from = i.noise + window * (y * noise_row + x * stride);
+                for (size_t n = 0, at = 0; n < i.samples; n++, at += out_count, from += noise_count) {
+                    const noises z = window_noise(pool, &d, from, noise_row, stride);
+                    finish_noisy_window(pool, shape->relu, values[0], 2, &z, false, bias[0], i.out + at,
+                                        i.codes + at, i.slopes + at);
+                    if (!i.pairs || ++n == i.samples) continue;
+                    at += out_count;
+                    finish_noisy_window(pool, shape->relu, values[0], 2, &z, true, bias[0], i.out + at,
+                                        i.codes + at, i.slopes + at);
+                }
             } else
                 for (size_t j = 0; j < vectors; j++)
                     finish_window(pool, shape->relu, values[j], 2, bias[j], i.out + j * LANES,

@@ -206,29 +206,37 @@ INLINE void input_tile(size_t length_y, size_t length_x, bool squares, bnn_real 
     }
 }
 
-/* Adds B dV B^T to the gradient of the inputs, or where V is of their squares (inputs not NULL) 2 inputs times that. */
-INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real *v, size_t v_plane,
-                               bnn_real *const pixel[POINTS][POINTS], bnn_real *const inputs[POINTS][POINTS],
-                               size_t c)
+/* t <- B dV, by columns. */
+INLINE void input_columns_adjoint(size_t length_y, size_t length_x, const bnn_real *v, size_t v_plane,
+                                  vec t[POINTS][POINTS])
 {
-    const size_t points_y = length_y + 2, points_x = length_x + 2;
-    vec t[POINTS][POINTS];
     UNROLL
-    for (size_t l = 0; l < points_x; l++) {
+    for (size_t l = 0; l < length_x + 2; l++) {
         const size_t j = point(length_x, l);
         vec line[POINTS], d[POINTS];
         load_points(length_y, v + j * v_plane, POINTS * v_plane, line);
         input_line_adjoint(length_y, line, d);
         UNROLL
-        for (size_t y = 0; y < points_y; y++) t[y][j] = d[y];
+        for (size_t y = 0; y < length_y + 2; y++) t[y][j] = d[y];
     }
+}
+
+/* Adds B dV B^T to the gradient of the inputs; and 2 inputs times that of squares_v, unless it is NULL. */
+INLINE void input_tile_adjoint(size_t length_y, size_t length_x, const bnn_real *v, const bnn_real *squares_v,
+                               size_t v_plane, bnn_real *const pixel[POINTS][POINTS],
+                               bnn_real *const inputs[POINTS][POINTS], size_t c)
+{
+    vec t[POINTS][POINTS], squares[POINTS][POINTS];
+    input_columns_adjoint(length_y, length_x, v, v_plane, t);
+    if (squares_v) input_columns_adjoint(length_y, length_x, squares_v, v_plane, squares);
     UNROLL
-    for (size_t y = 0; y < points_y; y++) {
-        vec d[POINTS];
+    for (size_t y = 0; y < length_y + 2; y++) {
+        vec d[POINTS], of_squares[POINTS];
         input_line_adjoint(length_x, t[y], d);
+        if (squares_v) input_line_adjoint(length_x, squares[y], of_squares);
         UNROLL
-        for (size_t x = 0; x < points_x; x++) {
-            if (inputs) d[x] *= 2 * load(inputs[y][x] + c);
+        for (size_t x = 0; x < length_x + 2; x++) {
+            if (squares_v) d[x] += 2 * load(inputs[y][x] + c) * of_squares[x];
             store(pixel[y][x] + c, load(pixel[y][x] + c) + d[x]);
         }
     }

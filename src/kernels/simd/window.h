@@ -49,22 +49,36 @@ INLINE deviations window_deviations(bool pool, const vec *variances, size_t row,
     return d;
 }
 
-/* A window's values are means + z sqrt(B); z is `sign` times what is at `noise` in rows `noise_row` and columns `noise_column`
- * apart. slopes <- d out / d B. */
-INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, const deviations *d, size_t row,
-                                vec bias, bnn_real sign, const bnn_real *noise, size_t noise_row,
-                                size_t noise_column, bnn_real *out, bnn_code *codes, bnn_real *slopes)
+/* Of one sample: z sqrt(B), and half of z over that. */
+typedef struct noises {
+    vec value[4], slope[4];
+} noises;
+
+/* z is at `from` in rows `row` and columns `column` apart. */
+INLINE noises window_noise(bool pool, const deviations *d, const bnn_real *from, size_t row, size_t column)
+{
+    noises result;
+    for (size_t v = 0; v < (pool ? 4 : 1); v++) {
+        const vec z = load(from + v / 2 * row + v % 2 * column);
+        result.value[v] = z * d->root[v];
+        result.slope[v] = z * d->slope[v];
+    }
+    return result;
+}
+
+/* A window's values are means + noise, or where it is `opposite` less it. slopes <- d out / d B. */
+INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, size_t row, const noises *n,
+                                bool opposite, vec bias, bnn_real *out, bnn_code *codes, bnn_real *slopes)
 {
     const size_t count = pool ? 4 : 1;
-    vec values[4], slope[4];
+    vec values[4], slope = n->slope[0];
     for (size_t v = 0; v < count; v++) {
-        const vec z = sign * load(noise + v / 2 * noise_row + v % 2 * noise_column);
-        values[v] = means[v / 2 * row + v % 2] + z * d->root[v];
-        slope[v] = z * d->slope[v];
+        const vec mean = means[v / 2 * row + v % 2];
+        values[v] = opposite ? mean - n->value[v] : mean + n->value[v];
     }
     const mask code = finish_window(pool, relu, values, 2, bias, out, codes);
-    for (size_t v = 1; v < count; v++) slope[0] = choose(code == (lane_integer)v, slope[v], slope[0]);
-    store(slopes, slope[0]);
+    for (size_t v = 1; v < count; v++) slope = choose(code == (lane_integer)v, n->slope[v], slope);
+    store(slopes, opposite ? -slope : slope);
 }
 
 /* What the variances of sums without their bias are cut off at, so that with it they are `least` at least: rounding may leave a

@@ -211,11 +211,12 @@ static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
 }
 
 /* Scratch: a pixel for what lies outside the image, M (or dM), V where it is not saved; with normals the sums by the weights
- * (tiles, out_stride / LANES, VALUES, LANES), while M and V are those by the spread; with signs those of all tiles, and a plane
- * of V and one of dM with their signs. */
+ * (tiles, out_stride / LANES, VALUES, LANES), while M and V are those by the spread, and backward V (or dV) of the squares; with
+ * signs those of all tiles, and a plane of V and one of dM with their signs. */
 enum { VALUES = LENGTH * LENGTH };
 typedef struct buffers {
-    bnn_real *outside, *m, *v, *means;
+    bnn_real *outside, *m, *v;
+    bnn_real *means, *squares_v;
     bnn_real *in_signs, *out_signs, *signed_v, *signed_m;
 } buffers;
 
@@ -223,7 +224,7 @@ static buffers buffers_in(const tiling *s, bnn_real *scratch)
 {
     buffers b = {.outside = scratch, .m = scratch + s->in_stride};
     b.v = b.m + PLANES * s->m_plane;
-    b.means = b.in_signs = b.v + PLANES * s->v_plane;
+    b.means = b.squares_v = b.in_signs = b.v + PLANES * s->v_plane;
     b.signed_v = b.in_signs + s->v_plane;
     b.out_signs = b.signed_v + s->v_plane;
     b.signed_m = b.out_signs + s->m_plane;
@@ -233,9 +234,10 @@ static buffers buffers_in(const tiling *s, bnn_real *scratch)
 static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 {
     const tiling s = tiling_of(shape, images);
+    const size_t means = s.tiles * VALUES * s.out_stride, v = PLANES * s.v_plane;
     const size_t noise[] = {[BNN_NOISE_NONE] = 0,
                             [BNN_NOISE_SIGNS] = 2 * (s.v_plane + s.m_plane),
-                            [BNN_NOISE_NORMALS] = s.tiles * VALUES * s.out_stride};
+                            [BNN_NOISE_NORMALS] = means > v ? means : v};
     return s.in_stride + PLANES * (s.m_plane + s.v_plane) + noise[shape->noise];
 }
 
@@ -275,26 +277,27 @@ static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, con
             }
 }
 
-/* The adjoint of the first: in_gradient += from dV; or, where V is of the squares of `in` (not NULL), of that. What falls
- * outside is dropped. */
+/* The adjoint: in_gradient += from dV; and from that of the squares of `in`, unless it is NULL. What falls outside is
+ * dropped. */
 static void transform_inputs_adjoint(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *v,
-                                     const bnn_real *in, bnn_real *outside, bnn_real *in_gradient)
+                                     const bnn_real *squares_v, const bnn_real *in, bnn_real *outside,
+                                     bnn_real *in_gradient)
 {
     const size_t count = bnn_activation_count(&shape->in);
     for (size_t n = 0; n < s->images; n++)
         for (size_t y = 0; y < s->long_y + s->short_y; y++)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
-                const bnn_real *from = v + tile_number(s, n, y, x) * s->in_stride;
+                const size_t at = tile_number(s, n, y, x) * s->in_stride;
                 bnn_real *pixel[POINTS][POINTS], *inputs[POINTS][POINTS];
                 find_pixels(shape, s, in_gradient + n * count, y, x, outside, pixel);
-                if (in) find_pixels(shape, s, (bnn_real *)in + n * count, y, x, outside, inputs);
+                if (squares_v) find_pixels(shape, s, (bnn_real *)in + n * count, y, x, outside, inputs);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
-                    if (in)
-                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
-                                   pixel, inputs, c);
+                    if (squares_v)
+                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), v + at + c,
+                                   squares_v + at + c, s->v_plane, pixel, inputs, c);
                     else
-                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), from + c, s->v_plane,
-                                   pixel, NULL, c);
+                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), v + at + c, NULL,
+                                   s->v_plane, pixel, NULL, c);
             }
 }
 
@@ -345,10 +348,10 @@ INLINE void keep_means(size_t height, size_t width, const bnn_real *m, size_t m_
     for (size_t j = 0; j < width; j++) store(means + (i * LENGTH + j) * LANES, tile[i][j]);
 }
 
-/* The same as finish_tile() with normals, of the tile of M' at `m`; z of the tile's first value is at `noise`. */
+/* The same as finish_tile() with normals, of the tile of M' at `m`; z of the tile's first value is at `normals`. */
 INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shape *shape, const bnn_real *m,
                               size_t m_plane, const bnn_real *kept_means, vec bias, vec spread_bias,
-                              const outputs *o, const bnn_real *noise, bnn_real *out, bnn_code *codes,
+                              const outputs *o, const bnn_real *normals, bnn_real *out, bnn_code *codes,
                               bnn_real *slopes)
 {
     const size_t window = shape->pool ? 2 : 1, noise_row = shape->in.width * o->column;
@@ -365,17 +368,19 @@ INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shap
     for (size_t i = 0; i < height / window && i < o->rows; i++)
         for (size_t j = 0; j < width / window && j < o->columns; j++) {
             const size_t at = i * o->row + j * o->column;
-            const bnn_real *z = noise + window * (i * noise_row + j * o->column);
+            const bnn_real *z = normals + window * (i * noise_row + j * o->column);
             const vec *mean = means + window * (i * LENGTH + j),
                       *variance = &variances[window * i][window * j];
             if (shape->pool) {
                 const deviations d = window_deviations(true, variance, LENGTH, spread_bias, floor);
-                finish_noisy_window(true, shape->relu, mean, &d, LENGTH, bias, 1, z, noise_row, o->column,
-                                    out + at, codes + at, slopes + at);
+                const noises n = window_noise(true, &d, z, noise_row, o->column);
+                finish_noisy_window(true, shape->relu, mean, LENGTH, &n, false, bias, out + at, codes + at,
+                                    slopes + at);
             } else {
                 const deviations d = window_deviations(false, variance, LENGTH, spread_bias, floor);
-                finish_noisy_window(false, shape->relu, mean, &d, LENGTH, bias, 1, z, noise_row, o->column,
-                                    out + at, codes + at, slopes + at);
+                const noises n = window_noise(false, &d, z, noise_row, o->column);
+                finish_noisy_window(false, shape->relu, mean, LENGTH, &n, false, bias, out + at, codes + at,
+                                    slopes + at);
             }
         }
 }
@@ -668,20 +673,20 @@ static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
     const tiling s = tiling_of(shape, pass->images);
     const buffers b = buffers_in(&s, pass->scratch);
     const kept k = kept_in(shape, &s, pass->saved);
-    bnn_real *in_gradient = pass->in_gradient[0], *v = shape->noise == BNN_NOISE_NORMALS ? b.v : k.v;
-    if (in_gradient)
-        memset(in_gradient, 0, pass->images * bnn_activation_count(&shape->in) * sizeof *in_gradient);
-    if (shape->noise == BNN_NOISE_NORMALS) {
+    const bool normals = shape->noise == BNN_NOISE_NORMALS;
+    bnn_real *in_gradient = pass->in_gradient[0], *v = normals ? b.v : k.v;
+    if (normals) {
         bnn_pass variances = *pass;
         variances.packed = pass->spread;
         variances.packed_gradient = pass->spread_gradient;
-        transform_inputs(shape, &s, pass->in[0], true, b.outside, b.v);
-        backward_sums(shape, &s, &b, b.v, k.slopes, k.codes, &variances);
-        if (in_gradient) transform_inputs_adjoint(shape, &s, b.v, pass->in[0], b.outside, in_gradient);
+        transform_inputs(shape, &s, pass->in[0], true, b.outside, b.squares_v);
+        backward_sums(shape, &s, &b, b.squares_v, k.slopes, k.codes, &variances);
         transform_inputs(shape, &s, pass->in[0], false, b.outside, v);
     }
     backward_sums(shape, &s, &b, v, NULL, k.codes, pass);
-    if (in_gradient) transform_inputs_adjoint(shape, &s, v, NULL, b.outside, in_gradient);
+    if (!in_gradient) return;
+    memset(in_gradient, 0, pass->images * bnn_activation_count(&shape->in) * sizeof *in_gradient);
+    transform_inputs_adjoint(shape, &s, v, normals ? b.squares_v : NULL, pass->in[0], b.outside, in_gradient);
 }
 
 const bnn_kernel NAME(bnn_conv_winograd) = {
