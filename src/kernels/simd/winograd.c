@@ -112,6 +112,9 @@ static size_t packed_count(const bnn_kernel_shape *shape)
     return PLANES * (s.u_plane + s.ut_plane) + s.out_stride;
 }
 
+/* Rows of planes after which one is asked for: planes come from far, and are more streams than processors follow. */
+enum { AHEAD = 2 };
+
 /* Channels of a matrix of kernels: those from .. to - 1 of `count`, which are `step` weights apart. */
 typedef struct channels {
     size_t from, to, count, step;
@@ -122,8 +125,8 @@ static void pack_side(const bnn_real *weight, channels rows, channels columns, b
                       size_t u_plane)
 {
     const size_t panel = NAME(bnn_panel);
-    for (size_t r = rows.from; r < rows.to; r++)
-        for (size_t c = columns.from; c < bnn_channel_stride(columns.to); c += LANES) {
+    for (size_t c = columns.from; c < bnn_channel_stride(columns.to); c += LANES)
+        for (size_t r = rows.from; r < rows.to; r++) {
             bnn_real *to = packed + c / panel * panel * rows.count + r * panel + c % panel;
             vec g[3][3] = {{{0}}}, t[3][POINTS];
             for (size_t lane = 0; lane < LANES && c + lane < columns.to; lane++)
@@ -137,7 +140,7 @@ static void pack_side(const bnn_real *weight, channels rows, channels columns, b
                 for (size_t j = 0; j < POINTS; j++) {
                     bnn_real *at = to + (i * POINTS + j) * u_plane;
                     store(at, u[j]);
-                    __builtin_prefetch(at + panel, 1, 2); /* of the next row: planes come from far */
+                    __builtin_prefetch(at + AHEAD * panel, 1, 2);
                 }
             }
         }
@@ -160,8 +163,8 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
 {
     const tiling s = tiling_of(shape, 1);
     const size_t in = shape->in.channels, out = shape->out.channels;
-    for (size_t c = 0; c < in; c++)
-        for (size_t o = 0; o < out; o += LANES) {
+    for (size_t o = 0; o < out; o += LANES)
+        for (size_t c = 0; c < in; c++) {
             const bnn_real *from = packed_gradient + c * s.out_stride + o;
             vec t[3][POINTS], g[3];
             for (size_t i = 0; i < POINTS; i++) {
@@ -169,7 +172,7 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
                 for (size_t j = 0; j < POINTS; j++) {
                     const bnn_real *at = from + (i * POINTS + j) * s.u_plane;
                     line[j] = load(at);
-                    __builtin_prefetch(at + s.out_stride, 0, 2);
+                    __builtin_prefetch(at + AHEAD * s.out_stride, 0, 2);
                 }
                 kernel_line_adjoint(line, g);
                 for (size_t x = 0; x < 3; x++) t[x][i] = g[x];
