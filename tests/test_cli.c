@@ -308,6 +308,20 @@ static void other_data_may_have_other_classes(void **state)
     assert_one_line(bnn_run("eval", model, "--data", "idx"), 2, "--data", "label 31 is 200", "0..2");
 }
 
+/* There is no model: what is wrong with --out is found before it is looked for. */
+static void a_bad_destination_is_found_before_the_work(void **state)
+{
+    static const char *const commands[] = {"predict",   "report", "show",      "export",
+                                           "calibrate", "expand", "symmetrize"};
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        assert_one_line(bnn_run(commands[i], "no-model", "--out", "no-folder/file"), 2, "no-folder/file",
+                        "No such file or directory");
+        assert_one_line(bnn_run(commands[i], "no-model", "--out", temporary_directory), 2,
+                        temporary_directory, "is a directory, expected a file to write");
+    }
+}
+
 /* File names need not be UTF-8, JSON has to be (RFC 8259, section 8.1). */
 static void json_is_utf8_whatever_the_names(void **state)
 {
@@ -876,6 +890,7 @@ int main(void)
         cmocka_unit_test(one_background_serves_every_file),
         cmocka_unit_test(test_files_may_be_left_out),
         cmocka_unit_test(other_data_may_have_other_classes),
+        cmocka_unit_test(a_bad_destination_is_found_before_the_work),
         cmocka_unit_test(json_is_utf8_whatever_the_names),
         cmocka_unit_test(an_interrupted_run_leaves_a_checkpoint),
         cmocka_unit_test(what_is_resumed_is_named_once),

@@ -249,25 +249,39 @@ static void keeps_the_old_file_when_a_write_fails(void **state)
     free(large);
 }
 
+/* What cannot be written, whatever it holds, is known before. */
+static void assert_no_target(const char *path, const char *expected)
+{
+    bnn_error error;
+    assert_failure(bnn_write_file(path, "x", 1, &error), BNN_BAD_INPUT, error, expected);
+    assert_failure(bnn_can_write(path, &error), BNN_BAD_INPUT, error, expected);
+}
+
 static void refuses_bad_targets(void **state)
 {
     bnn_error error;
     char longest[6000];
     (void)state;
     assert_int_equal(mkdir(in_temporary("targets"), 0777), 0);
-    assert_failure(bnn_write_file(in_temporary("targets"), "x", 1, &error), BNN_BAD_INPUT, error,
-                   "targets: is a directory");
-    assert_failure(bnn_write_file(in_temporary("targets/none/file"), "x", 1, &error), BNN_BAD_INPUT, error,
-                   "targets/none/file: cannot create a temporary file beside it: No such file");
+    assert_no_target(in_temporary("targets"), "targets: is a directory");
+    assert_no_target(in_temporary("targets/none/file"),
+                     "targets/none/file: cannot create a temporary file beside it: No such file");
     put_file("targets/file", "old", 3);
-    assert_failure(bnn_write_file(in_temporary("targets/file/below"), "x", 1, &error), BNN_BAD_INPUT, error,
-                   "Not a directory");
+    assert_no_target(in_temporary("targets/file/below"), "Not a directory");
+    assert_int_equal(symlink("none/file", in_temporary("targets/link")), 0);
+    assert_no_target(in_temporary("targets/link"),
+                     "targets/none/file: cannot create a temporary file beside it");
+    assert_int_equal(unlink(in_temporary("targets/link")), 0);
     assert_failure(bnn_write_file("/dev/full", "x", 1, &error), BNN_FAILED, error,
                    "/dev/full: cannot write: No space left on device");
     assert_int_equal(bnn_write_file("/dev/null", "x", 1, &error), BNN_OK);
     memset(longest, 'a', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    assert_failure(bnn_write_file(longest, "x", 1, &error), BNN_BAD_INPUT, error, "aaa");
+    assert_no_target(longest, "aaa");
+    assert_int_equal(bnn_can_write("/dev/null", &error), BNN_OK);
+    assert_int_equal(bnn_can_write("-", &error), BNN_OK);
+    assert_int_equal(bnn_can_write(in_temporary("targets/file"), &error), BNN_OK);
+    assert_int_equal(bnn_can_write(in_temporary("targets/new"), &error), BNN_OK);
     assert_int_equal(bnn_write_file(in_temporary("targets"), "x", 1, NULL), BNN_BAD_INPUT);
     assert_int_equal(count_entries(in_temporary("targets")), 1);
 }

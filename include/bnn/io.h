@@ -52,6 +52,10 @@ bnn_status bnn_read_identified(const char *path, size_t most, uint8_t **data, si
  * link stays: what it names is replaced, or made. */
 bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error);
 
+/* The failures of bnn_write_file that show before there is anything to write: a directory at the path, none above it, no right to
+ * write there. */
+bnn_status bnn_can_write(const char *path, bnn_error *error);
+
 /* Appends one line (a newline is added), and syncs it to the disk; where that fails, the file is cut back to what it was. */
 bnn_status bnn_append_line(const char *path, const char *line, bnn_error *error);
 

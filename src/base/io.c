@@ -349,12 +349,14 @@ static void sync_directory(const char *target)
     close(descriptor);
 }
 
+#define BESIDE "create a temporary file beside it"
+
 static bnn_status replace_file(const char *target, const struct stat *old, const void *data, size_t size,
                                bnn_error *error)
 {
     char temporary[PATH_MAX + 64];
     const int descriptor = open_temporary(target, temporary, sizeof temporary);
-    if (descriptor < 0) return bnn_system_failure(error, target, "create a temporary file beside it");
+    if (descriptor < 0) return bnn_system_failure(error, target, BESIDE);
     bool good = write_all(descriptor, data, size);
     if (good && old) good = fchmod(descriptor, old->st_mode & 0777) == 0;
     if (good) good = fsync(descriptor) == 0;
@@ -378,22 +380,44 @@ static bnn_status write_special(const char *path, const void *data, size_t size,
     return status;
 }
 
+/* What a path names to write: a special file, or the regular one that is made or replaced. */
+typedef struct destination {
+    struct stat old;
+    bool exists, special;
+    char target[PATH_MAX]; /* through symbolic links: the file is replaced, not the link */
+} destination;
+
+static bnn_status find_destination(const char *path, destination *d, bnn_error *error)
+{
+    const bnn_status status = look(path, &d->old, &d->exists, error);
+    if (status) return status;
+    if (d->exists && S_ISDIR(d->old.st_mode))
+        return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write", path);
+    d->special = d->exists && !S_ISREG(d->old.st_mode);
+    return d->special || follow_links(path, d->target) ? BNN_OK : bnn_system_failure(error, path, "write");
+}
+
+bnn_status bnn_can_write(const char *path, bnn_error *error)
+{
+    char folder[PATH_MAX + 2];
+    destination d;
+    if (is_standard(path)) return BNN_OK;
+    const bnn_status status = find_destination(path, &d, error);
+    if (status || d.special) return status;
+    snprintf(folder, sizeof folder, "%.*s.", directory_length(d.target), d.target);
+    return access(folder, W_OK | X_OK) ? bnn_system_failure(error, d.target, BESIDE) : BNN_OK;
+}
+
 bnn_status bnn_write_file(const char *path, const void *data, size_t size, bnn_error *error)
 {
-    char target[PATH_MAX];
-    struct stat old;
+    destination d;
     if (is_standard(path))
         return write_all(STDOUT_FILENO, data, size) ? BNN_OK
                                                     : bnn_system_failure(error, "standard output", "write");
-    bool exists;
-    const bnn_status status = look(path, &old, &exists, error);
+    const bnn_status status = find_destination(path, &d, error);
     if (status) return status;
-    if (exists && S_ISDIR(old.st_mode))
-        return bnn_fail(error, BNN_BAD_INPUT, "%s: is a directory, expected a file to write", path);
-    if (exists && !S_ISREG(old.st_mode)) return write_special(path, data, size, error);
-    /* Through a symbolic link, the file that it names is replaced, not the link. */
-    if (!follow_links(path, target)) return bnn_system_failure(error, path, "write");
-    return replace_file(target, exists ? &old : NULL, data, size, error);
+    if (d.special) return write_special(path, data, size, error);
+    return replace_file(d.target, d.exists ? &d.old : NULL, data, size, error);
 }
 
 /* Appends to an open file; what a failure has left of it is cut off again, or else the next line would join it. */

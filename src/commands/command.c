@@ -183,11 +183,14 @@ static bnn_status spare_operand(const cmd_line *line, const char *operand, bnn_e
     return status;
 }
 
-/* No file that is read is written. */
+/* No file that is read is written; and the file that a command is to write can be, which is better known before its work than
+ * after it. */
 static bnn_status check_out(const cmd_line *line, bnn_error *error)
 {
+    const char *required = line->command->required;
+    const bool file = required && strcmp(required, "out") == 0;
     char what[64];
-    bnn_status status = BNN_OK;
+    bnn_status status = file && bnn_rank() == 0 ? bnn_can_write(cmd_value(line, "out"), error) : BNN_OK;
     for (size_t i = 0; !status && i < line->operand_count; i++)
         status = spare_operand(line, line->operands[i], error);
     for (size_t i = 0; !status && line->command->options[i].name; i++) {
