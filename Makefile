@@ -281,8 +281,8 @@ clean:
 debian_packages := libopenblas-dev libcjson-dev libcmocka-dev libzip-dev libpng-dev libmd-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
 debian_packages += libprotobuf-c-dev protobuf-c-compiler libonnx-dev python3-numpy python3-onnx chromium
 debian_packages += $(if $(findstring clang,$(CC)),libomp-dev)
-debian_packages += $(if $(MPI),$(mpi_packages))
 mpi_packages := libopenmpi-dev openmpi-bin
+debian_packages += $(if $(MPI),$(mpi_packages))
 lint_packages := libopenmpi-dev clang-tidy-14 clang-format-14 cppcheck shellcheck
 clang_packages := clang libclang-rt-dev libomp-dev # of tsan and fuzz
 become := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))

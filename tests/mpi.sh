@@ -205,6 +205,7 @@ chmod +x other-version
         -np 1 $ranked train descriptor.json --out parts --quiet
     check 'another version' refused 'rank 2: version: ' -np 2 $train : -np 1 ./other-version train config.json --out parts --quiet
 }
+check 'nowhere to write, found before the work' refused 'rank 0: nowhere/x.npy: ' -np 2 "$ranked" predict member7 --images x.npy --out nowhere/x.npy
 check 'what all refuse is said once' refused '--set train.epochs=0: ' -np 3 "$ranked" train config.json --out parts --set train.epochs=0
 
 echo "$passed passed, $failed failed"
