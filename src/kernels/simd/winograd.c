@@ -203,7 +203,6 @@ static size_t before_codes(const bnn_kernel_shape *shape, const tiling *s)
 
 static kept kept_in(const bnn_kernel_shape *shape, const tiling *s, bnn_real *saved)
 {
-    if (!saved) return (kept){NULL};
     return (kept){saved, saved, (bnn_code *)(saved + before_codes(shape, s))};
 }
 
@@ -625,7 +624,7 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
     const tiling s = tiling_of(shape, pass->images);
     const buffers b = buffers_in(&s, pass->scratch);
-    const kept k = kept_in(shape, &s, pass->saved);
+    const kept k = pass->saved ? kept_in(shape, &s, pass->saved) : (kept){NULL};
     const bool signs = shape->noise == BNN_NOISE_SIGNS, normals = shape->noise == BNN_NOISE_NORMALS;
     bnn_real *v = pass->saved && !normals ? k.v : b.v;
     transform_inputs(shape, &s, pass->in[0], false, b.outside, v);
