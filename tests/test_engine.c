@@ -352,7 +352,7 @@ static void threads_do_not_change_a_bit(void **state)
 }
 
 /* The gradient of a whole step, mu then rho (2 count), by these samples, estimator, threads and kernels; freed with free(). The
- * second layer's weights are packed in two parts. */
+ * second layer's weights are packed in two parts. The draw is one without a near tie among the values of a pool. */
 static bnn_real *step_gradient(bnn_network_type type, bnn_engine_options options, size_t *count)
 {
     const bnn_network_spec spec = {.type = type,
@@ -365,7 +365,7 @@ static bnn_real *step_gradient(bnn_network_type type, bnn_engine_options options
     options.items = ITEMS;
     options.views = 1;
     set_up(&f, &spec, &bnn_family_gaussian, options);
-    bnn_engine_draw(f.engine, 5, BNN_STREAM_TRAIN_NOISE, 6);
+    bnn_engine_draw(f.engine, 50, BNN_STREAM_TRAIN_NOISE, 6);
     bnn_engine_step(f.engine, f.in, f.labels, 1e-4);
     *count = f.posterior->count;
     bnn_real *gradient = bnn_alloc(2 * *count, sizeof *gradient);

@@ -1,21 +1,19 @@
-/* Direct 3 x 3 convolution of a planar image of few channels, the first layer: too thin for a matrix product.
- * A vector holds output channels; the four values of a pooling window share their 4 x 4 patch of inputs and
- * each weight. Packed: weights (C_in * 9, stride of C_out), then the bias. Signs of an image's channels are taken into its
- * weights, W + s r spread: they are few. Samples of an input share its sums, and what their gradients give the weights is that
- * of their sum. */
+/* 3 x 3 convolution of a planar image of few channels, the first layer: too thin for a matrix product. Winograd's F(2x2, 3x3),
+ * element by element (see winograd.c for the formulas):  Y = A^T [sum_c U_c * V_c] A  of a pooling window, whose inputs are
+ * 4 x 4, takes 16 multiplications a channel where direct convolution takes 36; what else there is are additions.
+ * A vector holds output channels. Packed: U (C_in * 16, stride of C_out), then the bias. Signs of an image's channels are taken
+ * into its weights, U + s r U' of the spread: they are few. Samples of an input share its sums, and what their gradients give
+ * the weights is that of their sum. */
 #include "base/simd/vector.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/window.h"
 
 /* Pixels ahead of which backward() asks for the gradients of samples: they are more streams than processors follow. */
-enum { TAPS = 9, AHEAD = 4 };
+enum { SIDE = 4, POINTS = SIDE * SIDE, TAPS = 9, AHEAD = 4 };
 
-/* Vectors of output channels at a time: two vectors' weights fit in the 32 registers of AVX-512 alone. */
-#if defined(__AVX512F__)
-#define VECTORS 2
-#else
-#define VECTORS 1
-#endif
+/* G and B^T. */
+static const bnn_real of_kernel[SIDE][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+static const bnn_real of_input[SIDE][SIDE] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}};
 
 static bool supports(const bnn_kernel_shape *shape)
 {
@@ -24,7 +22,7 @@ static bool supports(const bnn_kernel_shape *shape)
 
 static size_t packed_count(const bnn_kernel_shape *shape)
 {
-    return (shape->in.channels * TAPS + 1) * bnn_channel_stride(shape->out.channels);
+    return (shape->in.channels * POINTS + 1) * bnn_channel_stride(shape->out.channels);
 }
 
 /* Codes; with normals the slopes of the outputs before. */
@@ -34,168 +32,290 @@ static size_t saved_count(const bnn_kernel_shape *shape, size_t images)
     return (shape->noise == BNN_NOISE_NORMALS ? out : 0) + bnn_code_reals(out);
 }
 
-/* A padded image, its squares, its gradient; an image's weights with signs, and their gradient. */
+/* Tiles of 2 x 2 outputs, before pooling, above and beside each other. */
+static size_t tiles_of(const bnn_kernel_shape *shape, size_t outputs)
+{
+    return shape->pool ? outputs : (outputs + 1) / 2;
+}
+
+/* A padded image, and what the last tile of an odd side reads beyond it: finite, and nothing asks for what comes of it. */
+static size_t padded_count(const bnn_kernel_shape *shape)
+{
+    return bnn_conv_padded_count(shape) + shape->in.width + SIDE;
+}
+
+/* V (C_in, tiles, POINTS) of an image. */
+static size_t v_count(const bnn_kernel_shape *shape)
+{
+    return shape->in.channels * tiles_of(shape, shape->out.height) * tiles_of(shape, shape->out.width) *
+           POINTS;
+}
+
+/* An image's weights with signs, and their gradient; a padded image, its squares, its gradient; V of a row of tiles, and of their
+ * squares. */
 typedef struct buffers {
-    bnn_real *weights, *weight_gradient, *padded, *squares, *padded_gradient;
+    bnn_real *weights, *weight_gradient, *padded, *squares, *padded_gradient, *v[2];
 } buffers;
 
 static buffers buffers_in(const bnn_kernel_shape *shape, bnn_real *scratch)
 {
-    const size_t padded = bnn_conv_padded_count(shape);
     const size_t packed = shape->noise == BNN_NOISE_SIGNS ? packed_count(shape) : 0;
-    return (buffers){scratch, scratch + packed, scratch + 2 * packed, scratch + 2 * packed + padded,
-                     scratch + 2 * packed + 2 * padded};
+    buffers b = {.weights = scratch, .weight_gradient = scratch + packed, .padded = scratch + 2 * packed};
+    b.squares = b.padded + padded_count(shape);
+    b.padded_gradient = b.squares + padded_count(shape);
+    b.v[0] = b.padded_gradient + padded_count(shape);
+    b.v[1] = b.v[0] + v_count(shape);
+    return b;
 }
 
 static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 {
     (void)images;
-    return (shape->noise == BNN_NOISE_SIGNS ? 2 * packed_count(shape) : 0) + 3 * bnn_conv_padded_count(shape);
+    return (shape->noise == BNN_NOISE_SIGNS ? 2 * packed_count(shape) : 0) + 3 * padded_count(shape) +
+           2 * v_count(shape);
 }
 
 static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bnn_real *bias, size_t from,
                  size_t to, bnn_real *packed)
 {
-    const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
+    const size_t channels = shape->in.channels, stride = bnn_channel_stride(shape->out.channels);
     for (size_t o = from; o < bnn_channel_stride(to); o++) {
-        for (size_t i = 0; i < rows; i++) packed[i * stride + o] = o < to ? weight[o * rows + i] : 0;
-        packed[rows * stride + o] = o < to ? bias[o] : 0;
+        for (size_t p = 0; p < channels * POINTS; p++) {
+            const bnn_real *g = weight + (o * channels + p / POINTS) * TAPS;
+            const bnn_real *rows = of_kernel[p % POINTS / SIDE], *columns = of_kernel[p % SIDE];
+            bnn_real u = 0;
+            for (size_t t = 0; o < to && t < TAPS; t++) u += rows[t / 3] * columns[t % 3] * g[t];
+            packed[p * stride + o] = u;
+        }
+        packed[channels * POINTS * stride + o] = o < to ? bias[o] : 0;
     }
 }
 
 static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
                             bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
-    const size_t rows = shape->in.channels * TAPS, stride = bnn_channel_stride(shape->out.channels);
+    const size_t channels = shape->in.channels, stride = bnn_channel_stride(shape->out.channels);
     for (size_t o = 0; o < shape->out.channels; o++) {
-        for (size_t i = 0; i < rows; i++) weight_gradient[o * rows + i] = packed_gradient[i * stride + o];
-        bias_gradient[o] = packed_gradient[rows * stride + o];
+        for (size_t t = 0; t < channels * TAPS; t++) {
+            const bnn_real *u = packed_gradient + t / TAPS * POINTS * stride + o;
+            bnn_real g = 0;
+            for (size_t p = 0; p < POINTS; p++)
+                g += of_kernel[p / SIDE][t % TAPS / 3] * of_kernel[p % SIDE][t % 3] * u[p * stride];
+            weight_gradient[o * channels * TAPS + t] = g;
+        }
+        bias_gradient[o] = packed_gradient[channels * POINTS * stride + o];
     }
 }
 
-/* b.padded <- the image; with normals b.squares <- its squares. */
-static void pad(const bnn_kernel_shape *shape, const bnn_real *image, const buffers *b)
+/* Four numbers beside each other, and B^T of them. */
+typedef bnn_real four __attribute__((vector_size(SIDE * sizeof(bnn_real))));
+typedef bnn_real loose_four
+    __attribute__((vector_size(SIDE * sizeof(bnn_real)), aligned(sizeof(bnn_real)), may_alias));
+
+INLINE four input_line(four d)
 {
-    const size_t count = shape->noise == BNN_NOISE_NORMALS ? bnn_conv_padded_count(shape) : 0;
+    const four sign = {-1, 1, -1, -1};
+    return d + sign * __builtin_shufflevector(d, d, 2, 2, 1, 1);
+}
+
+/* v <- V of a padded image. */
+static void transform_inputs(const bnn_kernel_shape *shape, const bnn_real *padded, bnn_real *v)
+{
+    const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
+    const size_t rows = tiles_of(shape, shape->out.height), columns = tiles_of(shape, shape->out.width);
+    for (size_t c = 0; c < shape->in.channels; c++)
+        for (size_t y = 0; y < rows; y++)
+            for (size_t x = 0; x < columns; x++, v += POINTS) {
+                const bnn_real *corner = padded + c * plane + 2 * (y * width + x);
+                four d[SIDE];
+                for (size_t i = 0; i < SIDE; i++) d[i] = (four) * (const loose_four *)(corner + i * width);
+                const four lines[SIDE] = {d[0] - d[2], d[1] + d[2], d[2] - d[1], d[3] - d[1]};
+                for (size_t i = 0; i < SIDE; i++)
+                    *(loose_four *)(v + i * SIDE) = (loose_four)input_line(lines[i]);
+            }
+}
+
+/* b->padded <- an image, b->v <- its V; with normals also of its squares. */
+static void transform(const bnn_kernel_shape *shape, const bnn_real *image, const buffers *b)
+{
+    const size_t count = bnn_conv_padded_count(shape), all = padded_count(shape);
     bnn_conv_pad(shape, image, b->padded);
-    for (size_t i = 0; i < count; i++) b->squares[i] = b->padded[i] * b->padded[i];
+    memset(b->padded + count, 0, (all - count) * sizeof *b->padded);
+    transform_inputs(shape, b->padded, b->v[0]);
+    if (shape->noise != BNN_NOISE_NORMALS) return;
+    for (size_t i = 0; i < all; i++) b->squares[i] = b->padded[i] * b->padded[i];
+    transform_inputs(shape, b->squares, b->v[1]);
+}
+
+/* values (2, 2) <- A^T m A */
+INLINE void output_tile(const vec *m, vec *values)
+{
+    vec t[2][SIDE];
+#pragma GCC unroll 4
+    for (size_t j = 0; j < SIDE; j++) {
+        t[0][j] = m[j] + (m[SIDE + j] + m[2 * SIDE + j]);
+        t[1][j] = (m[SIDE + j] - m[2 * SIDE + j]) + m[3 * SIDE + j];
+    }
+#pragma GCC unroll 2
+    for (size_t i = 0; i < 2; i++) {
+        values[2 * i] = t[i][0] + (t[i][1] + t[i][2]);
+        values[2 * i + 1] = (t[i][1] - t[i][2]) + t[i][3];
+    }
+}
+
+/* Point i of A y. */
+INLINE vec output_adjoint(size_t i, vec first, vec second)
+{
+    if (i == 0) return first;
+    if (i == 1) return first + second;
+    if (i == 2) return first - second;
+    return second;
+}
+
+/* m (SIDE) <- line i of A values A^T. */
+INLINE void output_line_adjoint(size_t i, const vec *values, vec *m)
+{
+    const vec first = output_adjoint(i, values[0], values[2]),
+              second = output_adjoint(i, values[1], values[3]);
+#pragma GCC unroll 4
+    for (size_t k = 0; k < SIDE; k++) m[k] = output_adjoint(k, first, second);
 }
 
 /* What the passes of one input read and write; those of the vector of output channels that they are at. Of each of its samples
- * there is one out, noise, slopes and codes; of a pair one noise. */
+ * there is one out (or its gradient), noise, slopes and codes; of a pair one noise. */
 typedef struct image {
-    const bnn_real *weights, *spread, *noise;
+    const bnn_real *weights, *spread, *noise, *out_gradient;
     bnn_real *out, *slopes;
     bnn_code *codes;
+    bnn_real *weight_gradient, *spread_gradient;
     size_t samples;
     bool pairs;
 } image;
 
-/* One image and one or two vectors of output channels; or with normals one vector, and in place of the other its spread.
- * `pool`, `normals`, `vectors`, whether there are codes, and `channels` where it is 1, are constants. */
-INLINE void forward_channels(bool pool, bool normals, size_t vectors, size_t channels,
-                             const bnn_kernel_shape *shape, const buffers *b, image i)
+/* The counts that loops over tiles need. */
+typedef struct sizes {
+    size_t rows, columns;      /* tiles */
+    size_t stride, out, noise; /* reals of an output's pixel, of a sample's outputs and of its noise */
+    size_t noise_row;
+} sizes;
+
+static sizes sizes_of(const bnn_kernel_shape *shape)
 {
-    const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
-    const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
-    const size_t noise_row = shape->in.width * stride, sets = normals ? 2 : vectors;
-    const size_t out_count = bnn_activation_count(&shape->out), noise_count = bnn_out_noise_count(shape);
-    const bnn_real *weights[2] = {i.weights, normals ? i.spread : i.weights + LANES};
-    vec first[2][TAPS], bias[2] = {{0}}; /* the first channel's weights stay in registers */
-    for (size_t j = 0; j < sets; j++) {
-        for (size_t t = 0; t < TAPS; t++) first[j][t] = load(weights[j] + t * stride);
-        bias[j] = load(weights[j] + channels * TAPS * stride);
+    const size_t stride = bnn_channel_stride(shape->out.channels);
+    return (sizes){.rows = tiles_of(shape, shape->out.height),
+                   .columns = tiles_of(shape, shape->out.width),
+                   .stride = stride,
+                   .out = bnn_activation_count(&shape->out),
+                   .noise = bnn_out_noise_count(shape),
+                   .noise_row = shape->in.width * stride};
+}
+
+/* Where the k-th output of tile (y, x) is, which with pooling has one; false where it lies outside. */
+INLINE bool output_at(bool pool, const bnn_kernel_shape *shape, const sizes *s, size_t y, size_t x, size_t k,
+                      size_t *at)
+{
+    if (!pool) y = 2 * y + k / 2, x = 2 * x + k % 2;
+    *at = (y * shape->out.width + x) * s->stride;
+    return pool || (y < shape->out.height && x < shape->out.width);
+}
+
+/* out, codes, and with normals slopes, of tile (y, x) from its values, [1] of B. */
+INLINE void finish_tile(bool pool, bool normals, bool codes, const bnn_kernel_shape *shape, const sizes *s,
+                        const image *i, size_t y, size_t x, vec values[2][4], const vec *bias)
+{
+    vec floor = {0};
+    if (normals)
+        floor = tile_floor(larger(larger(values[1][0], values[1][1]), larger(values[1][2], values[1][3])),
+                           bias[1]);
+    for (size_t k = 0, at; k < (pool ? 1 : 4); k++) {
+        if (!output_at(pool, shape, s, y, x, k, &at)) continue;
+        const vec *means = values[0] + k;
+        if (!normals) {
+            finish_window(pool, shape->relu, means, 2, bias[0], i->out + at, codes ? i->codes + at : NULL);
+            continue;
+        }
+        const deviations d = window_deviations(pool, values[1] + k, 2, bias[1], floor);
+        const bnn_real *from = i->noise + (2 * y + k / 2) * s->noise_row + (2 * x + k % 2) * s->stride;
+        for (size_t n = 0; n < i->samples; n++, at += s->out, from += s->noise) {
+            const noises z = window_noise(pool, &d, from, s->noise_row, s->stride);
+            finish_noisy_window(pool, shape->relu, means, 2, &z, false, bias[0], i->out + at, i->codes + at,
+                                i->slopes + at);
+            if (!i->pairs || ++n == i->samples) continue;
+            at += s->out;
+            finish_noisy_window(pool, shape->relu, means, 2, &z, true, bias[0], i->out + at, i->codes + at,
+                                i->slopes + at);
+        }
     }
-    const vec floor = variance_floor((vec){0} + (bnn_real)LEAST_VARIANCE, bias[1]);
-    for (size_t y = 0; y < shape->out.height; y++)
-        for (size_t x = 0; x < shape->out.width; x++) {
-            const size_t corner = window * (y * width + x);
-            vec values[2][4] = {{{0}}};
-            for (size_t c = 0; c < channels; c++)
-#pragma GCC unroll 9
-                for (size_t t = 0; t < TAPS; t++)
-#pragma GCC unroll 4
-                    for (size_t v = 0; v < window * window; v++) {
-                        const size_t at = c * plane + corner + (t / 3 + v / 2) * width + t % 3 + v % 2;
-#pragma GCC unroll 2
-                        for (size_t j = 0; j < sets; j++)
-                            values[j][v] +=
-                                (normals && j ? b->squares : b->padded)[at] *
-                                (c == 0 ? first[j][t] : load(weights[j] + (c * TAPS + t) * stride));
-                    }
-            if (normals) {
-                const deviations d = window_deviations(pool, values[1], 2, bias[1], floor);
-                const bnn_real *from = i.noise + window * (y * noise_row + x * stride);
-                for (size_t n = 0, at = 0; n < i.samples; n++, at += out_count, from += noise_count) {
-                    const noises z = window_noise(pool, &d, from, noise_row, stride);
-                    finish_noisy_window(pool, shape->relu, values[0], 2, &z, false, bias[0], i.out + at,
-                                        i.codes + at, i.slopes + at);
-                    if (!i.pairs || ++n == i.samples) continue;
-                    at += out_count;
-                    finish_noisy_window(pool, shape->relu, values[0], 2, &z, true, bias[0], i.out + at,
-                                        i.codes + at, i.slopes + at);
-                }
-            } else
-                for (size_t j = 0; j < vectors; j++)
-                    finish_window(pool, shape->relu, values[j], 2, bias[j], i.out + j * LANES,
-                                  i.codes ? i.codes + j * LANES : NULL);
-            i.out += stride;
-            if (normals) i.slopes += stride;
-            if (i.codes) i.codes += stride;
+}
+
+/* `pool`, `normals`, `codes` (whether there are any) and `channels` where it is 1, are constants. */
+INLINE void forward_image(bool pool, bool normals, bool codes, size_t channels, const bnn_kernel_shape *shape,
+                          const buffers *b, const image *i)
+{
+    const sizes s = sizes_of(shape);
+    const size_t sets = normals ? 2 : 1, plane = s.rows * s.columns * POINTS;
+    const bnn_real *weights[2] = {i->weights, i->spread};
+    vec first[2][POINTS], bias[2] = {{0}}; /* the first channel's weights stay in registers */
+    for (size_t j = 0; j < sets; j++) {
+        for (size_t p = 0; p < POINTS; p++) first[j][p] = load(weights[j] + p * s.stride);
+        bias[j] = load(weights[j] + channels * POINTS * s.stride);
+    }
+    for (size_t y = 0, tile = 0; y < s.rows; y++)
+        for (size_t x = 0; x < s.columns; x++, tile += POINTS) {
+            vec values[2][4];
+            for (size_t j = 0; j < sets; j++) {
+                const bnn_real *v = b->v[j] + tile;
+                vec m[POINTS];
+#pragma GCC unroll 16
+                for (size_t p = 0; p < POINTS; p++) m[p] = v[p] * first[j][p];
+                for (size_t c = 1; c < channels; c++)
+#pragma GCC unroll 16
+                    for (size_t p = 0; p < POINTS; p++)
+                        m[p] += v[c * plane + p] * load(weights[j] + (c * POINTS + p) * s.stride);
+                output_tile(m, values[j]);
+            }
+            finish_tile(pool, normals, codes, shape, &s, i, y, x, values, bias);
         }
 }
 
-/* forward_channels() with its constants, for as many vectors of output channels as are left from the o-th channel on;
- * returns how many it took. */
-static size_t forward_next(const bnn_kernel_shape *shape, const buffers *b, image i, size_t left)
+/* forward_image() with its constants. */
+static void forward_channels(const bnn_kernel_shape *shape, const buffers *b, const image *i)
 {
     const size_t channels = shape->in.channels;
     const bool normals = shape->noise == BNN_NOISE_NORMALS;
-    /* VECTORS is 1 in some instruction sets. NOLINTNEXTLINE(bugprone-branch-clone) */
-    const size_t vectors = !normals && shape->pool && channels == 1 && left >= VECTORS * LANES ? VECTORS : 1;
-#define CHANNELS(pool, normals, vectors, channels)                                                           \
+#define IMAGE(pool, normals, codes)                                                                          \
     do {                                                                                                     \
-        image with = i, without = i;                                                                         \
-        without.codes = NULL;                                                                                \
-        if (with.codes)                                                                                      \
-            forward_channels(pool, normals, vectors, channels, shape, b, with);                              \
+        if (channels == 1)                                                                                   \
+            forward_image(pool, normals, codes, 1, shape, b, i);                                             \
         else                                                                                                 \
-            forward_channels(pool, normals, vectors, channels, shape, b, without);                           \
+            forward_image(pool, normals, codes, channels, shape, b, i);                                      \
     } while (0)
-    if (normals && !shape->pool)
-        CHANNELS(false, true, 1, channels);
-    else if (normals && channels > 1)
-        CHANNELS(true, true, 1, channels);
+    if (normals && shape->pool)
+        IMAGE(true, true, true);
     else if (normals)
-        CHANNELS(true, true, 1, 1);
+        IMAGE(false, true, true);
     else if (!shape->pool)
-        CHANNELS(false, false, 1, channels);
-    else if (channels > 1)
-        CHANNELS(true, false, 1, channels);
-    else if (vectors == 1)
-        CHANNELS(true, false, 1, 1);
+        IMAGE(false, false, i->codes);
+    else if (i->codes)
+        IMAGE(true, false, true);
     else
-        CHANNELS(true, false, VECTORS, 1);
-#undef CHANNELS
-    return vectors;
+        IMAGE(true, false, false);
+#undef IMAGE
 }
 
-/* Weight k (row, output channel) of image n has the sign s r; the bias, the last row, r. */
-static bnn_real sign_of(const bnn_kernel_shape *shape, const bnn_pass *pass, size_t n, size_t k)
-{
-    const size_t stride = bnn_channel_stride(shape->out.channels), row = k / stride;
-    const bnn_real *in = pass->in_noise + n * bnn_in_noise_count(shape),
-                   *out = pass->out_noise + n * bnn_out_noise_count(shape);
-    return (row < shape->in.channels * TAPS ? in[row / TAPS] : 1) * out[k % stride];
-}
-
-/* The weights of image n; with signs they are in b->weights. */
+/* The weights of image n; with signs b->weights <- U + s r U', where the bias, the last row, has the sign r. */
 static const bnn_real *weights_of(const bnn_kernel_shape *shape, const bnn_pass *pass, size_t n,
                                   const buffers *b)
 {
+    const size_t stride = bnn_channel_stride(shape->out.channels), rows = shape->in.channels * POINTS;
     if (shape->noise != BNN_NOISE_SIGNS) return pass->packed;
-    for (size_t k = 0; k < packed_count(shape); k++)
-        b->weights[k] = pass->packed[k] + sign_of(shape, pass, n, k) * pass->spread[k];
+    const bnn_real *in = pass->in_noise + n * bnn_in_noise_count(shape),
+                   *out = pass->out_noise + n * bnn_out_noise_count(shape);
+    for (size_t k = 0; k <= rows; k++)
+        for (size_t o = 0; o < stride; o++)
+            b->weights[k * stride + o] = pass->packed[k * stride + o] + (k < rows ? in[k / POINTS] : 1) *
+                                                                            out[o] *
+                                                                            pass->spread[k * stride + o];
     return b->weights;
 }
 
@@ -224,8 +344,8 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
         const bnn_real *noise =
             normals ? pass->out_noise + (pass->draw ? 0 : n * bnn_out_noise_count(shape)) : NULL;
         if (normals && pass->draw) pass->draw(pass->context, n, samples);
-        pad(shape, pass->in[0] + n / samples * in_count, &b);
-        for (size_t o = 0, vectors; o < stride; o += vectors * LANES) {
+        transform(shape, pass->in[0] + n / samples * in_count, &b);
+        for (size_t o = 0; o < stride; o += LANES) {
             const image i = {.weights = weights + o,
                              .spread = normals ? pass->spread + o : NULL,
                              .noise = normals ? noise + o : NULL,
@@ -234,158 +354,180 @@ static void forward(const bnn_kernel_shape *shape, const bnn_pass *pass)
                              .codes = codes ? codes + n * out_count + o : NULL,
                              .samples = samples,
                              .pairs = pass->pairs};
-            vectors = forward_next(shape, &b, i, stride - o);
+            forward_channels(shape, &b, &i);
         }
     }
 }
 
-/* Where the gradient of one input channel's weights comes from and goes to: [0], and with normals [1] of its squares, to B. */
-typedef struct gradients {
-    const bnn_real *plane[2];
-    bnn_real *weights[2], *bias[2];
-} gradients;
-
-/* values <- the gradient of a window's values; with normals [1] that of B. */
-INLINE void window_gradients(bool pool, bool normals, size_t stride, const bnn_real *out_gradient,
-                             const bnn_real *slopes, const bnn_code *codes, vec values[2][4])
+/* values <- the gradient of an output's values; with normals [1] that of B. */
+INLINE void output_gradients(bool pool, bool normals, const sizes *s, const image *i, size_t at,
+                             vec values[2][4])
 {
-    finish_window_adjoint(pool, out_gradient, NULL, codes, values[0], 2);
+    finish_window_adjoint(pool, i->out_gradient + at, NULL, i->codes + at, values[0], 2);
     if (!normals) return;
-    finish_window_adjoint(pool, out_gradient, slopes, codes, values[1], 2);
-    __builtin_prefetch(out_gradient + AHEAD * stride);
-    __builtin_prefetch(slopes + AHEAD * stride);
-    __builtin_prefetch(codes + AHEAD * stride);
+    finish_window_adjoint(pool, i->out_gradient + at, i->slopes + at, i->codes + at, values[1], 2);
+    __builtin_prefetch(i->out_gradient + at + AHEAD * s->stride);
+    __builtin_prefetch(i->slopes + at + AHEAD * s->stride);
+    __builtin_prefetch(i->codes + at + AHEAD * s->stride);
 }
 
-/* Adds the gradient of one input's samples to the weights of one input channel, whose padded plane is given, and one
- * vector of output channels; and, if it is not NULL, to the bias. */
-INLINE void channel_gradient(bool pool, bool normals, const bnn_kernel_shape *shape, size_t samples,
-                             const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
-                             const gradients *g)
+/* values <- the gradients of the values of tile (y, x), those of all samples added up. */
+INLINE void finish_tile_adjoint(bool pool, bool normals, const bnn_kernel_shape *shape, const sizes *s,
+                                const image *i, size_t y, size_t x, vec values[2][4])
 {
-    const size_t stride = bnn_channel_stride(shape->out.channels), window = pool ? 2 : 1;
-    const size_t width = shape->in.width + 2, out_count = bnn_activation_count(&shape->out);
-    const size_t sets = normals ? 2 : 1;
-    vec sum[2][TAPS] = {{{0}}}, bias_sum[2] = {{0}};
-    for (size_t y = 0; y < shape->out.height; y++)
-        for (size_t x = 0; x < shape->out.width; x++, out_gradient += stride, codes += stride) {
-            const size_t corner = window * (y * width + x);
-            vec values[2][4], more[2][4];
-            window_gradients(pool, normals, stride, out_gradient, slopes, codes, values);
-            for (size_t n = 1, at = out_count; n < samples; n++, at += out_count) {
-                window_gradients(pool, normals, stride, out_gradient + at, slopes + at, codes + at, more);
+    const size_t sets = normals ? 2 : 1, count = pool ? 4 : 1;
+    for (size_t k = 0, at; k < (pool ? 1 : 4); k++) {
+        vec sum[2][4] = {{{0}}}, more[2][4];
+        if (output_at(pool, shape, s, y, x, k, &at)) {
+            output_gradients(pool, normals, s, i, at, sum);
+            for (size_t n = 1; n < i->samples; n++) {
+                output_gradients(pool, normals, s, i, at += s->out, more);
 #pragma GCC unroll 2
                 for (size_t j = 0; j < sets; j++)
 #pragma GCC unroll 4
-                    for (size_t v = 0; v < window * window; v++) values[j][v] += more[j][v];
+                    for (size_t v = 0; v < count; v++) sum[j][v] += more[j][v];
             }
-            slopes += normals ? stride : 0;
+        }
+#pragma GCC unroll 2
+        for (size_t j = 0; j < sets; j++)
+#pragma GCC unroll 4
+            for (size_t v = 0; v < count; v++) values[j][k + v] = sum[j][v];
+    }
+}
+
+/* Adds the gradient of one input's samples to the weights of one of its channels, and with the first to the bias; with normals
+ * [1] to those of B. */
+INLINE void channel_gradient(bool pool, bool normals, size_t channel, const bnn_kernel_shape *shape,
+                             const buffers *b, const image *i)
+{
+    const sizes s = sizes_of(shape);
+    const size_t sets = normals ? 2 : 1, at_bias = shape->in.channels * POINTS * s.stride;
+    bnn_real *to[2] = {i->weight_gradient, i->spread_gradient};
+    vec sum[2][POINTS] = {{{0}}}, bias[2] = {{0}};
+    for (size_t y = 0, tile = channel * s.rows * s.columns * POINTS; y < s.rows; y++)
+        for (size_t x = 0; x < s.columns; x++, tile += POINTS) {
+            vec values[2][4];
+            finish_tile_adjoint(pool, normals, shape, &s, i, y, x, values);
 #pragma GCC unroll 2
             for (size_t j = 0; j < sets; j++) {
-                bias_sum[j] += values[j][0];
-                if (pool) bias_sum[j] += (values[j][1] + values[j][2]) + values[j][3];
+                const bnn_real *v = b->v[j] + tile;
 #pragma GCC unroll 4
-                for (size_t v = 0; v < window * window; v++) {
-#pragma GCC unroll 9
-                    for (size_t t = 0; t < TAPS; t++)
-                        sum[j][t] +=
-                            g->plane[j][corner + (t / 3 + v / 2) * width + t % 3 + v % 2] * values[j][v];
+                for (size_t line = 0; line < SIDE; line++) {
+                    vec m[SIDE];
+                    output_line_adjoint(line, values[j], m);
+                    if (line == 1) bias[j] += m[1]; /* the points (1, 1) have the sum of all */
+#pragma GCC unroll 4
+                    for (size_t k = 0; k < SIDE; k++) sum[j][line * SIDE + k] += v[line * SIDE + k] * m[k];
                 }
             }
         }
     for (size_t j = 0; j < sets; j++) {
-        for (size_t t = 0; t < TAPS; t++)
-            store(g->weights[j] + t * stride, load(g->weights[j] + t * stride) + sum[j][t]);
-        if (g->bias[j]) store(g->bias[j], load(g->bias[j]) + bias_sum[j]);
-    }
-}
-
-/* Adds the gradient of one padded input's samples to the packed weights and bias; with slopes (not NULL), that of its squares
- * to those of B. */
-static void weights_gradient(const bnn_kernel_shape *shape, const buffers *b, size_t samples,
-                             const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
-                             bnn_real *packed_gradient, bnn_real *spread_gradient)
-{
-    const size_t stride = bnn_channel_stride(shape->out.channels);
-    const size_t plane = (shape->in.height + 2) * (shape->in.width + 2);
-    for (size_t o = 0; o < stride; o += LANES)
-        for (size_t c = 0; c < shape->in.channels; c++) {
-            const size_t weights = c * TAPS * stride + o, bias = shape->in.channels * TAPS * stride + o;
-            gradients g = {.plane = {b->padded + c * plane}, .weights = {packed_gradient + weights}};
-            if (c == 0) g.bias[0] = packed_gradient + bias;
-            if (slopes) {
-                g.plane[1] = b->squares + c * plane;
-                g.weights[1] = spread_gradient + weights;
-                if (c == 0) g.bias[1] = spread_gradient + bias;
-            }
-#define GRADIENT(pool, normals)                                                                              \
-    channel_gradient(pool, normals, shape, samples, out_gradient + o, normals ? slopes + o : NULL,           \
-                     codes + o, &g)
-            if (shape->pool && slopes)
-                GRADIENT(true, true);
-            else if (shape->pool)
-                GRADIENT(true, false);
-            else if (slopes)
-                GRADIENT(false, true);
-            else
-                GRADIENT(false, false);
-#undef GRADIENT
+        for (size_t p = 0; p < POINTS; p++) {
+            bnn_real *at = to[j] + (channel * POINTS + p) * s.stride;
+            store(at, load(at) + sum[j][p]);
         }
+        if (channel == 0) store(to[j] + at_bias, load(to[j] + at_bias) + bias[j]);
+    }
 }
 
-/* Adds to the gradient of one padded image. Only a first layer is planar, and nothing asks for the gradient
- * of the network's input in training: plain loops. */
-static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *packed,
-                            const bnn_real *out_gradient, const bnn_code *codes, bnn_real *padded)
+/* An image's pointers at the vector of channels from the o-th on. */
+static image from_channel(image i, size_t o)
 {
-    const size_t stride = bnn_channel_stride(shape->out.channels), window = shape->pool ? 2 : 1;
-    const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
-    for (size_t i = 0; i < bnn_activation_count(&shape->out); i++) {
-        const size_t o = i % stride, pixel = i / stride;
-        /* training saves codes: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-        const size_t y = pixel / shape->out.width * window + codes[i] / 2,
-                     x = pixel % shape->out.width * window + codes[i] % 2;
-        if (codes[i] == BNN_CODE_DEAD) continue;
-        for (size_t k = 0; k < shape->in.channels * TAPS; k++)
-            padded[k / TAPS * plane + (y + k % TAPS / 3) * width + x + k % 3] +=
-                out_gradient[i] * packed[k * stride + o];
+    i.out_gradient += o;
+    i.codes += o;
+    i.weight_gradient += o;
+    if (i.slopes) i.slopes += o, i.spread_gradient += o;
+    return i;
+}
+
+/* Adds the gradient of one input's samples to the packed weights and bias; with normals, that of B to its own. */
+static void weights_gradient(const bnn_kernel_shape *shape, const buffers *b, const image *all)
+{
+    const bool normals = shape->noise == BNN_NOISE_NORMALS;
+    for (size_t o = 0; o < bnn_channel_stride(shape->out.channels); o += LANES) {
+        const image i = from_channel(*all, o);
+        for (size_t c = 0; c < shape->in.channels; c++)
+            if (shape->pool && normals)
+                channel_gradient(true, true, c, shape, b, &i);
+            else if (shape->pool)
+                channel_gradient(true, false, c, shape, b, &i);
+            else if (normals)
+                channel_gradient(false, true, c, shape, b, &i);
+            else
+                channel_gradient(false, false, c, shape, b, &i);
     }
+}
+
+/* Adds to the gradient of one padded image, from that of its outputs by `weights`. Only a first layer is planar, and nothing asks
+ * for the gradient of the network's input in training: plain loops. */
+static void inputs_gradient(const bnn_kernel_shape *shape, const bnn_real *weights, const image *all,
+                            bnn_real *padded)
+{
+    const sizes s = sizes_of(shape);
+    const size_t width = shape->in.width + 2, plane = width * (shape->in.height + 2);
+    for (size_t tile = 0; tile < s.rows * s.columns; tile++)
+        for (size_t o = 0; o < s.stride; o += LANES) {
+            const image i = from_channel(*all, o);
+            const size_t y = tile / s.columns, x = tile % s.columns;
+            vec values[2][4], m[POINTS];
+            finish_tile_adjoint(shape->pool, false, shape, &s, &i, y, x, values);
+            for (size_t line = 0; line < SIDE; line++) output_line_adjoint(line, values[0], m + line * SIDE);
+            for (size_t p = 0; p < shape->in.channels * POINTS; p++) {
+                const vec products = m[p % POINTS] * load(weights + p * s.stride + o);
+                const bnn_real *rows = of_input[p % POINTS / SIDE], *columns = of_input[p % SIDE];
+                bnn_real *corner = padded + p / POINTS * plane + 2 * (y * width + x), sum = 0;
+                for (size_t lane = 0; lane < LANES; lane++) sum += products[lane];
+                for (size_t k = 0; k < POINTS; k++)
+                    corner[k / SIDE * width + k % SIDE] += rows[k / SIDE] * columns[k % SIDE] * sum;
+            }
+        }
 }
 
 /* The gradient of image n reaches the weights through what weights_of() made of them. */
 static void signs_adjoint(const bnn_kernel_shape *shape, const bnn_pass *pass, size_t n,
                           const bnn_real *weight_gradient)
 {
-    for (size_t k = 0; k < packed_count(shape); k++) {
-        pass->packed_gradient[k] += weight_gradient[k];
-        pass->spread_gradient[k] += sign_of(shape, pass, n, k) * weight_gradient[k];
-    }
+    const size_t stride = bnn_channel_stride(shape->out.channels), rows = shape->in.channels * POINTS;
+    const bnn_real *in = pass->in_noise + n * bnn_in_noise_count(shape),
+                   *out = pass->out_noise + n * bnn_out_noise_count(shape);
+    for (size_t k = 0; k <= rows; k++)
+        for (size_t at = k * stride, o = 0; o < stride; o++, at++) {
+            pass->packed_gradient[at] += weight_gradient[at];
+            pass->spread_gradient[at] += (k < rows ? in[k / POINTS] : 1) * out[o] * weight_gradient[at];
+        }
 }
 
 static void backward(const bnn_kernel_shape *shape, const bnn_pass *pass)
 {
     const size_t in_count = bnn_activation_count(&shape->in), out_count = bnn_activation_count(&shape->out);
-    const size_t size = packed_count(shape) * sizeof(bnn_real), padded = bnn_conv_padded_count(shape);
+    const size_t size = packed_count(shape) * sizeof(bnn_real), padded = padded_count(shape);
     const bool signs = shape->noise == BNN_NOISE_SIGNS, normals = shape->noise == BNN_NOISE_NORMALS;
     const buffers b = buffers_in(shape, pass->scratch);
     const size_t samples = samples_of(pass);
-    const bnn_code *codes = codes_of(shape, pass);
+    bnn_code *codes = codes_of(shape, pass);
     if (!pass->add) memset(pass->packed_gradient, 0, size);
     if (!pass->add && shape->noise) memset(pass->spread_gradient, 0, size);
     for (size_t n = 0; n < pass->images; n += samples, codes += samples * out_count) {
-        const bnn_real *gradient = pass->out_gradient + n * out_count;
-        bnn_real *slopes = pass->saved + n * out_count; /* with normals */
-        pad(shape, pass->in[0] + n / samples * in_count, &b);
+        image i = {.out_gradient = pass->out_gradient + n * out_count,
+                   .slopes = normals ? pass->saved + n * out_count : NULL,
+                   .codes = codes,
+                   .weight_gradient = signs ? b.weight_gradient : pass->packed_gradient,
+                   .spread_gradient = pass->spread_gradient,
+                   .samples = samples};
+        transform(shape, pass->in[0] + n / samples * in_count, &b);
         if (signs) memset(b.weight_gradient, 0, size);
-        weights_gradient(shape, &b, samples, gradient, normals ? slopes : NULL, codes,
-                         signs ? b.weight_gradient : pass->packed_gradient, pass->spread_gradient);
+        weights_gradient(shape, &b, &i);
         if (signs) signs_adjoint(shape, pass, n, b.weight_gradient);
         if (!pass->in_gradient[0]) continue;
         memset(b.padded_gradient, 0, padded * sizeof(bnn_real));
-        for (size_t i = 0; normals && i < out_count; i++) slopes[i] *= gradient[i];
-        if (normals) inputs_gradient(shape, pass->spread, slopes, codes, b.padded_gradient);
-        for (size_t i = 0; normals && i < padded; i++) b.padded_gradient[i] *= 2 * b.padded[i];
-        inputs_gradient(shape, weights_of(shape, pass, n, &b), gradient, codes, b.padded_gradient);
+        if (i.slopes) { /* with normals */
+            image of_squares = i;
+            for (size_t j = 0; j < out_count; j++) i.slopes[j] *= i.out_gradient[j];
+            of_squares.out_gradient = i.slopes;
+            inputs_gradient(shape, pass->spread, &of_squares, b.padded_gradient);
+            for (size_t j = 0; j < padded; j++) b.padded_gradient[j] *= 2 * b.padded[j];
+        }
+        inputs_gradient(shape, weights_of(shape, pass, n, &b), &i, b.padded_gradient);
         bnn_conv_unpad(shape, b.padded_gradient, pass->in_gradient[0] + n * in_count);
     }
 }

@@ -2,6 +2,8 @@
 #ifndef BNN_SRC_SIMD_WINDOW_H
 #define BNN_SRC_SIMD_WINDOW_H
 
+#include <float.h>
+
 #include "base/simd/vector.h"
 #include "kernels/padding.h"
 
@@ -86,6 +88,13 @@ INLINE void finish_noisy_window(bool pool, bool relu, const vec *means, size_t r
 INLINE vec variance_floor(vec least, vec spread_bias)
 {
     return larger(least - spread_bias, (vec){0});
+}
+
+/* The same of sums by Winograd's transforms, whose rounding is that of the largest of their tile. */
+INLINE vec tile_floor(vec largest, vec spread_bias)
+{
+    const bnn_real rounding = 16 * (bnn_real)(sizeof(bnn_real) == sizeof(float) ? FLT_EPSILON : DBL_EPSILON);
+    return variance_floor(larger(rounding * largest, (vec){0} + (bnn_real)LEAST_VARIANCE), spread_bias);
 }
 
 /* values <- the gradient of the window's values: the output's, or with slopes (not NULL) times them, where its code says so,

@@ -15,8 +15,6 @@
  * Noise: signs, one a channel and image, commute with the transforms of pixels, so A and B of kernel.h share those:
  * M = V U + r ((s V) U') with U' of the spread. Normals need a V' of the squares and an M' of their own, and share what
  * follows the sums. */
-#include <float.h>
-
 #include "base/simd/vector.h"
 #include "kernels/kernels.h"
 #include "kernels/simd/product.h"
@@ -360,13 +358,11 @@ INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shap
     const vec *means = (const vec *)kept_means;
     vec variances[LENGTH][LENGTH];
     output_tile(height, width, m, m_plane, variances);
-    vec least = {0}; /* the rounding of a tile is that of its largest */
+    vec largest = {0};
     UNROLL
     for (size_t i = 0; i < height; i++) UNROLL
-    for (size_t j = 0; j < width; j++) least = larger(variances[i][j], least);
-    least = larger(16 * (bnn_real)(sizeof(bnn_real) == sizeof(float) ? FLT_EPSILON : DBL_EPSILON) * least,
-                   (vec){0} + (bnn_real)LEAST_VARIANCE);
-    const vec floor = variance_floor(least, spread_bias);
+    for (size_t j = 0; j < width; j++) largest = larger(variances[i][j], largest);
+    const vec floor = tile_floor(largest, spread_bias);
     for (size_t i = 0; i < height / window && i < o->rows; i++)
         for (size_t j = 0; j < width / window && j < o->columns; j++) {
             const size_t at = i * o->row + j * o->column;
