@@ -20,22 +20,27 @@ enum { AHEAD = 40 };
 const size_t NAME(bnn_panel) = PANEL;
 
 /* `rows` x `vectors` of C; both are constants where this is inlined, and so is which of A's steps is 1. C comes from further
- * away than A and B: it is asked for before the loop and used after it. */
+ * away than A and B: it is asked for before the loop and used after it. Rows of A are reached from every third, those of C one after
+ * the other, which is hidden from the compiler: it would keep the addresses of all, in memory. */
 INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, const bnn_product *p,
                   const bnn_real *a, const bnn_real *b, bnn_real *c)
 {
     const size_t b_row = p->b_row, c_row = p->c_row;
-    const bnn_real *const end = a + p->k * a_column;
+    const bnn_real *const end = a + p->k * a_column, *threes[(ROWS + 2) / 3];
     vec sum[ROWS][2];
+#pragma GCC unroll 5
+    for (size_t i = 0; 3 * i < rows; i++) threes[i] = a + 3 * i * a_row;
+    bnn_real *to = c;
 #pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; i < rows; i++, to += c_row) {
 #pragma GCC unroll 2
-        for (size_t j = 0; j < vectors; j++) sum[i][j] = (vec){0};
-#pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (size_t j = 0; j < vectors; j++) __builtin_prefetch(c + i * c_row + j * LANES, 1);
-    for (; a != end; a += a_column, b += b_row) {
+        for (size_t j = 0; j < vectors; j++) {
+            sum[i][j] = (vec){0};
+            __builtin_prefetch(to + j * LANES, 1);
+        }
+        __asm__("" : "+r"(to));
+    }
+    for (; threes[0] != end; b += b_row) {
         vec row[2];
 #pragma GCC unroll 2
         for (size_t j = 0; j < vectors; j++) row[j] = load_anywhere(b + j * LANES);
@@ -44,18 +49,23 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 2
-            for (size_t j = 0; j < vectors; j++) sum[i][j] += a[i * a_row] * row[j];
+            for (size_t j = 0; j < vectors; j++) sum[i][j] += threes[i / 3][i % 3 * a_row] * row[j];
+#pragma GCC unroll 5
+        for (size_t i = 0; 3 * i < rows; i++) {
+            threes[i] += a_column;
+            __asm__("" : "+r"(threes[i]));
+        }
     }
-    if (p->add) {
+    const bool add = p->add;
 #pragma GCC unroll 16
-        for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; i < rows; i++, c += c_row) {
 #pragma GCC unroll 2
-            for (size_t j = 0; j < vectors; j++) sum[i][j] += load_anywhere(c + i * c_row + j * LANES);
+        for (size_t j = 0; j < vectors; j++) {
+            if (add) sum[i][j] += load_anywhere(c + j * LANES);
+            store_anywhere(c + j * LANES, sum[i][j]);
+        }
+        __asm__("" : "+r"(c));
     }
-#pragma GCC unroll 16
-    for (size_t i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (size_t j = 0; j < vectors; j++) store_anywhere(c + i * c_row + j * LANES, sum[i][j]);
 }
 
 /* outer() for any number of rows up to ROWS. */
