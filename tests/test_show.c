@@ -28,41 +28,90 @@ static const char *after(const char *script, const char *text)
     return found + strlen(text);
 }
 
-/* Bars, in their order on the page, are the means over draws that predict gives, and twice the standard errors of those;
- * the label's has a colour of its own. */
-static void bars_are_the_predictions(void **state)
+/* What gnuplot is given. */
+static const char *script_of(const char *model, const char *option)
 {
     static char script[1 << 20];
     const char *drawn = in_temporary("script.png");
-    (void)state;
     put_file("gnuplot", "#!/bin/sh\nexec cat\n", 19);
     assert_int_equal(chmod(in_temporary("gnuplot"), 0755), 0);
     assert_int_equal(setenv("PATH", strcat(strcpy(script, temporary_directory), ":/usr/bin:/bin"), 1), 0);
-    succeeded(bnn_run("show", in_temporary("run"), "--count", "2", "--first", "1", "--samples", "3", "--out",
-                      drawn));
+    succeeded(bnn_run("show", in_temporary(model), "--count", "2", "--first", "1", "--samples", "3", "--out",
+                      drawn, option));
     script[get_file(drawn, script, sizeof script - 1)] = '\0';
-    bnn_npy *mean = predicted("mean.npy", "--orbit"), *each = predicted("each.npy", "--each-draw");
-    const size_t images = IMAGES / 2, row = images * CLASSES;
+    return script;
+}
+
+/* p (CLASSES) <- F^(1/T) / sum of m + step (value - m), at temperature T. */
+static void temper(const double *m, const double *value, double step, double temperature, double *p)
+{
+    double sum = 0;
+    for (size_t c = 0; c < CLASSES; c++) sum += p[c] = pow(m[c] + step * (value[c] - m[c]), 1 / temperature);
+    for (size_t c = 0; c < CLASSES; c++) p[c] /= sum;
+}
+
+/* Bars, in their order on the page, are the means over draws that predict gives, at a temperature, and twice the standard errors
+ * of those, here by differences; the label's has a colour of its own. */
+static void compare_bars(const char *script, double temperature)
+{
+    enum { ROW = IMAGES / 2 * CLASSES };
+    const double step = 1e-3;
+    bnn_npy *each = predicted("each.npy", "--each-draw");
     const char *at = script;
     for (size_t i = 1; i < 1 + SHOWN; i++)
         for (size_t g = 0; g < ORDER; g++) {
+            double value[DRAWS][CLASSES], m[CLASSES] = {0}, p[CLASSES], squares[CLASSES] = {0};
+            for (size_t k = 0; k < DRAWS * CLASSES; k++) {
+                const size_t t = k / CLASSES, c = k % CLASSES;
+                value[t][c] = each->data[t * ORDER * ROW + g * ROW + i * CLASSES + c];
+                m[c] += value[t][c] / DRAWS;
+            }
+            for (size_t t = 0; t < DRAWS; t++) {
+                double less[CLASSES], more[CLASSES];
+                temper(m, value[t], -step, temperature, less);
+                temper(m, value[t], step, temperature, more);
+                for (size_t c = 0; c < CLASSES; c++) squares[c] += pow((more[c] - less[c]) / (2 * step), 2);
+            }
+            temper(m, m, 0, temperature, p);
             at = after(at, "$bars << END\n");
             for (size_t c = 0; c < CLASSES; c++) {
-                const size_t place = g * row + i * CLASSES + c;
-                double squares = 0;
                 char *end;
-                for (size_t t = 0; t < DRAWS; t++)
-                    squares += pow(each->data[t * ORDER * row + place] - mean->data[place], 2);
                 assert_int_equal(strtoul(at, &end, 10), c);
-                assert_true(fabs(strtod(end, &end) - mean->data[place]) < 1e-6);
-                assert_true(fabs(strtod(end, &end) - 2 * sqrt(squares / (DRAWS * (DRAWS - 1)))) < 1e-6);
+                assert_true(fabs(strtod(end, &end) - p[c]) < 1e-6);
+                assert_true(fabs(strtod(end, &end) - 2 * sqrt(squares[c] / (DRAWS * (DRAWS - 1)))) < 1e-6);
                 assert_int_equal(strtoul(end, &end, 10) == 0x2a9d5c, c == i % CLASSES);
                 at = end + 1;
             }
         }
     assert_null(strstr(at, "$bars << END\n"));
-    bnn_npy_free(mean);
     bnn_npy_free(each);
+}
+
+static void bars_are_the_predictions(void **state)
+{
+    (void)state;
+    compare_bars(script_of("run", NULL), 1);
+}
+
+static void a_calibrated_model_is_shown_at_its_temperature(void **state)
+{
+    char title[64];
+    (void)state;
+    char images[256], labels[256];
+    snprintf(images, sizeof images, "%s", put_images("more-images", 40, SIDE, SIDE));
+    snprintf(labels, sizeof labels, "%s", put_labels("more-labels", 40, 39 % CLASSES));
+    cJSON *json = json_of(bnn_run("calibrate", in_temporary("run"), "--json", "--samples", "3", "--images",
+                                  images, "--labels", labels, "--out", in_temporary("calibrated.bin")));
+    const double temperature = figure(json, "temperature");
+    assert_true(fabs(temperature - 1) > 0.01);
+    snprintf(title, sizeof title, "at temperature %.4g", temperature);
+    const char *script = script_of("calibrated.bin", NULL);
+    assert_non_null(strstr(script, title));
+    compare_bars(script, temperature);
+    script = script_of("calibrated.bin", "--no-calibration");
+    assert_null(strstr(script, "at temperature"));
+    compare_bars(script, 1);
+    cJSON_Delete(json);
 }
 
 static void gnuplot_makes_a_png_of_them(void **state)
@@ -137,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bars_are_the_predictions),
+        cmocka_unit_test(a_calibrated_model_is_shown_at_its_temperature),
         cmocka_unit_test(gnuplot_makes_a_png_of_them),
         cmocka_unit_test(a_configuration_shows_its_images),
         cmocka_unit_test(what_cannot_be_drawn_is_said),

@@ -275,7 +275,7 @@ const subcommand cmd_calibrate = {
         "least C. The\n"
         "validation split is nearly so: with train.select \"validation\" it chose the best epoch; "
         "--images avoids that.\n"
-        "eval and predict use what the model keeps, for the same --samples and --predictive; "
+        "eval, predict, report and show use what the model keeps, for the same --samples and --predictive; "
         "--no-calibration leaves it "
         "out.\n"
         "symmetrize and expand make other models, without it.\n"

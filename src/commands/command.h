@@ -156,7 +156,7 @@ bnn_status cmd_certify(const bnn_model *model, const bnn_group *group, bnn_certi
 bnn_status cmd_trained_group(const bnn_model *model, const bnn_safetensors *file, bnn_group **group,
                              bnn_error *error);
 
-/* What eval and predict share of a prediction's options: --samples, --mean, --draws, --predictive, --no-calibration and
+/* What eval, predict and show share of a prediction's options: --samples, --mean, --draws, --predictive, --no-calibration and
  * --threads, by default those of the model's configuration; a point is predicted at w = mu. `group` is that of a group-averaged predictive. */
 bnn_status cmd_predict_options(const cmd_line *line, const bnn_model *model, const bnn_group *group,
                                bnn_predict_options *options, bnn_error *error);

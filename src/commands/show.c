@@ -1,11 +1,13 @@
 #include "commands/show.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "bnn/calibration.h"
 #include "bnn/io.h"
 #include "bnn/mode.h"
 #include "bnn/picture.h"
@@ -21,10 +23,20 @@ typedef struct arrays {
     bnn_grid_action *action;
     bnn_real *pixels;                   /* (images, order, C, H, W) */
     double *mean, *deviation;           /* (images, order, classes) */
+    double temperature, *plain;         /* T; (classes) a mean without it */
     char (*elements)[BNN_PICTURE_NAME]; /* (order) */
 } arrays;
 
-/* Means over the draws, and twice their standard errors. */
+/* How much a draw moves F_T, the mean F of all at temperature T, in its c-th class: to first order. `value` are the draw's. */
+static double moved(const arrays *a, const double *value, const double *tempered, size_t c)
+{
+    double sum = 0;
+    if (a->temperature == 1) return value[c] - a->plain[c];
+    for (size_t k = 0; k < a->classes; k++) sum += tempered[k] * value[k] / fmax(a->plain[k], DBL_MIN);
+    return tempered[c] * (value[c] / fmax(a->plain[c], DBL_MIN) - sum) / a->temperature;
+}
+
+/* Means over the draws, at the model's temperature, and twice their standard errors. */
 static bnn_status gather(void *context, const bnn_predictions *predictions, bnn_error *error)
 {
     const arrays *a = context;
@@ -33,19 +45,22 @@ static bnn_status gather(void *context, const bnn_predictions *predictions, bnn_
     const double draws = (double)a->draws;
     (void)error;
     for (size_t i = 0; i < predictions->images; i++)
-        for (size_t g = 0; g < order; g++)
+        for (size_t g = 0; g < order; g++) {
+            const double *values = predictions->values + (g * predictions->images + i) * classes;
+            const size_t at = ((predictions->first + i) * order + g) * classes;
             for (size_t c = 0; c < classes; c++) {
-                const double *value = predictions->values + (g * predictions->images + i) * classes + c;
-                const size_t at = ((predictions->first + i) * order + g) * classes + c;
-                double sum = 0, squares = 0;
-                for (size_t t = 0; t < a->draws; t++) sum += value[t * stride];
-                for (size_t t = 0; t < a->draws; t++) {
-                    const double from_mean = value[t * stride] - sum / draws;
-                    squares += from_mean * from_mean;
-                }
-                a->mean[at] = sum / draws;
-                a->deviation[at] = a->draws > 1 ? 2 * sqrt(squares / (draws * (draws - 1))) : 0;
+                double sum = 0;
+                for (size_t t = 0; t < a->draws; t++) sum += values[t * stride + c];
+                a->plain[c] = sum / draws;
             }
+            bnn_temper(a->plain, classes, a->temperature, a->mean + at);
+            for (size_t c = 0; c < classes; c++) {
+                double squares = 0;
+                for (size_t t = 0; t < a->draws; t++)
+                    squares += pow(moved(a, values + t * stride, a->mean + at, c), 2);
+                a->deviation[at + c] = a->draws > 1 ? 2 * sqrt(squares / (draws * (draws - 1))) : 0;
+            }
+        }
     return BNN_OK;
 }
 
@@ -56,8 +71,9 @@ static bnn_status make_arrays(arrays *a, bnn_error *error)
     a->pixels = bnn_alloc(rows * d->channels * d->height * d->width, sizeof *a->pixels);
     a->mean = bnn_alloc(predicted, sizeof *a->mean);
     a->deviation = bnn_alloc(predicted, sizeof *a->deviation);
+    a->plain = bnn_alloc(a->classes, sizeof *a->plain);
     a->elements = bnn_alloc(a->show->group->order, sizeof *a->elements);
-    if (!a->pixels || !a->mean || !a->deviation || !a->elements)
+    if (!a->pixels || !a->mean || !a->deviation || !a->plain || !a->elements)
         return bnn_no_memory(error, "a picture", rows, sizeof *a->pixels);
     return bnn_grid_action_create(a->show->group, d->height, d->width, &a->action, error);
 }
@@ -99,6 +115,7 @@ bnn_status show_orbits(const orbit_show *show, uint8_t **png, size_t *size, bnn_
     bnn_predict_options options = show->options;
     options.group = show->group;
     a.draws = options.mean ? 1 : options.samples;
+    a.temperature = show->model && !options.uncalibrated ? show->model->calibration.temperature : 1;
     *png = NULL;
     bnn_status status = make_arrays(&a, error);
     if (!status) turn_images(&a);
@@ -108,6 +125,7 @@ bnn_status show_orbits(const orbit_show *show, uint8_t **png, size_t *size, bnn_
     free(a.pixels);
     free(a.mean);
     free(a.deviation);
+    free(a.plain);
     free(a.elements);
     return status;
 }
@@ -188,11 +206,14 @@ static bnn_status show_model(command_show *s, const cmd_file *file, bnn_error *e
     if (!status) status = cmd_data(s->line, show->model, &s->data, error);
     if (!status) status = show_certificate(show->model, show->group, certificate, sizeof certificate, error);
     if (status) return status;
+    cmd_tell_calibration(s->line, &show->model->calibration, &show->options);
     bnn_append(title, sizeof title,
                "%s, mode %s, group %s: F(g.x), the mean over %zu weight draws, and twice its standard error",
                s->line->operands[0], bnn_mode_of(&show->model->config)->row.name, show->group->name,
                show->options.mean ? 1 : show->options.samples);
     if (show->options.average_over) bnn_append(title, sizeof title, ", averaged over the group");
+    if (show->model->calibration.images && !show->options.uncalibrated)
+        bnn_append(title, sizeof title, ", at temperature %.4g", show->model->calibration.temperature);
     bnn_append(title, sizeof title, "\n%s", certificate);
     show->options.progress = live_line_fraction;
     show->options.progress_context = &progress;
@@ -206,8 +227,8 @@ static bnn_status show_model(command_show *s, const cmd_file *file, bnn_error *e
 /* Of a configuration, the training images before data.augment. What only a model has a use for is refused. */
 static bnn_status show_config(command_show *s, const cmd_file *file, bnn_error *error)
 {
-    static const char *const of_models[] = {"images", "labels", "data",       "samples",
-                                            "mean",   "draws",  "predictive", "group"};
+    static const char *const of_models[] = {"images", "labels",     "data",           "samples", "mean",
+                                            "draws",  "predictive", "no-calibration", "group"};
     const char *const *sets = s->line->sets;
     char title[1024] = "";
     bnn_config config;
@@ -258,6 +279,7 @@ static const cmd_option options[] = {
     {"labels", "F", "their labels, whose bars then have another colour"},
     CMD_OPTION_DATA,
     CMD_OPTIONS_PREDICTION,
+    CMD_OPTION_CALIBRATION,
     CMD_OPTION_GROUP,
     CMD_OPTION_THREADS,
     {NULL, NULL, NULL},
