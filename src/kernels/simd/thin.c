@@ -51,7 +51,7 @@ static size_t v_count(const bnn_kernel_shape *shape)
            POINTS;
 }
 
-/* An image's weights with signs, and their gradient; a padded image, its squares, its gradient; V of a row of tiles, and of their
+/* An image's weights with signs, and their gradient; the padded image, its squares, its gradient; V of the image, and of its
  * squares. */
 typedef struct buffers {
     bnn_real *weights, *weight_gradient, *padded, *squares, *padded_gradient, *v[2];
@@ -194,9 +194,9 @@ typedef struct image {
 
 /* The counts that loops over tiles need. */
 typedef struct sizes {
-    size_t rows, columns;      /* tiles */
-    size_t stride, out, noise; /* reals of an output's pixel, of a sample's outputs and of its noise */
-    size_t noise_row;
+    size_t rows, columns;    /* tiles */
+    size_t stride, out;      /* reals of an output's pixel and of all outputs */
+    size_t noise, noise_row; /* of a sample's noise and of a row of that */
 } sizes;
 
 static sizes sizes_of(const bnn_kernel_shape *shape)
@@ -312,10 +312,8 @@ static const bnn_real *weights_of(const bnn_kernel_shape *shape, const bnn_pass 
     const bnn_real *in = pass->in_noise + n * bnn_in_noise_count(shape),
                    *out = pass->out_noise + n * bnn_out_noise_count(shape);
     for (size_t k = 0; k <= rows; k++)
-        for (size_t o = 0; o < stride; o++)
-            b->weights[k * stride + o] = pass->packed[k * stride + o] + (k < rows ? in[k / POINTS] : 1) *
-                                                                            out[o] *
-                                                                            pass->spread[k * stride + o];
+        for (size_t at = k * stride, o = 0; o < stride; o++, at++)
+            b->weights[at] = pass->packed[at] + (k < rows ? in[k / POINTS] : 1) * out[o] * pass->spread[at];
     return b->weights;
 }
 
