@@ -26,10 +26,10 @@ INLINE void outer(size_t rows, size_t vectors, size_t a_row, size_t a_column, co
                   const bnn_real *a, const bnn_real *b, bnn_real *c)
 {
     const size_t b_row = p->b_row, c_row = p->c_row;
-    const bnn_real *const end = a + p->k * a_column, *threes[(ROWS + 2) / 3];
+    const bnn_real *const end = a + p->k * a_column, *threes[(ROWS + 2) / 3] = {a};
     vec sum[ROWS][2];
 #pragma GCC unroll 5
-    for (size_t i = 0; 3 * i < rows; i++) threes[i] = a + 3 * i * a_row;
+    for (size_t i = 1; 3 * i < rows; i++) threes[i] = a + 3 * i * a_row;
     bnn_real *to = c;
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++, to += c_row) {
