@@ -278,29 +278,32 @@ INLINE void forward_image(bool pool, bool normals, bool codes, size_t channels, 
         }
 }
 
-/* forward_image() with its constants. */
+/* forward_image() with its constants, each in a function of its own: see TRANSFORM of tile.h. */
+#define FORWARD(name, pool, normals, codes, channels)                                                        \
+    static __attribute__((noinline)) void name(const bnn_kernel_shape *shape, const buffers *b,              \
+                                               const image *i)                                               \
+    {                                                                                                        \
+        forward_image(pool, normals, codes, channels, shape, b, i);                                          \
+    }
+FORWARD(forward_single, false, false, i->codes, shape->in.channels)
+FORWARD(forward_single_noisy, false, true, true, shape->in.channels)
+FORWARD(forward_pooled, true, false, i->codes, shape->in.channels)
+FORWARD(forward_pooled_noisy, true, true, true, shape->in.channels)
+FORWARD(forward_pooled_grey, true, false, true, 1)
+FORWARD(forward_pooled_grey_alone, true, false, false, 1)
+FORWARD(forward_pooled_grey_noisy, true, true, true, 1)
+
 static void forward_channels(const bnn_kernel_shape *shape, const buffers *b, const image *i)
 {
-    const size_t channels = shape->in.channels;
     const bool normals = shape->noise == BNN_NOISE_NORMALS;
-#define IMAGE(pool, normals, codes)                                                                          \
-    do {                                                                                                     \
-        if (channels == 1)                                                                                   \
-            forward_image(pool, normals, codes, 1, shape, b, i);                                             \
-        else                                                                                                 \
-            forward_image(pool, normals, codes, channels, shape, b, i);                                      \
-    } while (0)
-    if (normals && shape->pool)
-        IMAGE(true, true, true);
+    if (!shape->pool)
+        (normals ? forward_single_noisy : forward_single)(shape, b, i);
+    else if (shape->in.channels > 1)
+        (normals ? forward_pooled_noisy : forward_pooled)(shape, b, i);
     else if (normals)
-        IMAGE(false, true, true);
-    else if (!shape->pool)
-        IMAGE(false, false, i->codes);
-    else if (i->codes)
-        IMAGE(true, false, true);
+        forward_pooled_grey_noisy(shape, b, i);
     else
-        IMAGE(true, false, false);
-#undef IMAGE
+        (i->codes ? forward_pooled_grey : forward_pooled_grey_alone)(shape, b, i);
 }
 
 /* The weights of image n; with signs b->weights <- U + s r U', where the bias, the last row, has the sign r. */
@@ -438,6 +441,17 @@ static image from_channel(image i, size_t o)
     return i;
 }
 
+#define GRADIENT(name, pool, normals)                                                                        \
+    static __attribute__((noinline)) void name(const bnn_kernel_shape *shape, const buffers *b,              \
+                                               const image *i, size_t channel)                               \
+    {                                                                                                        \
+        channel_gradient(pool, normals, channel, shape, b, i);                                               \
+    }
+GRADIENT(gradient_single, false, false)
+GRADIENT(gradient_single_noisy, false, true)
+GRADIENT(gradient_pooled, true, false)
+GRADIENT(gradient_pooled_noisy, true, true)
+
 /* Adds the gradient of one input's samples to the packed weights and bias; with normals, that of B to its own. */
 static void weights_gradient(const bnn_kernel_shape *shape, const buffers *b, const image *all)
 {
@@ -445,14 +459,10 @@ static void weights_gradient(const bnn_kernel_shape *shape, const buffers *b, co
     for (size_t o = 0; o < bnn_channel_stride(shape->out.channels); o += LANES) {
         const image i = from_channel(*all, o);
         for (size_t c = 0; c < shape->in.channels; c++)
-            if (shape->pool && normals)
-                channel_gradient(true, true, c, shape, b, &i);
-            else if (shape->pool)
-                channel_gradient(true, false, c, shape, b, &i);
-            else if (normals)
-                channel_gradient(false, true, c, shape, b, &i);
+            if (shape->pool)
+                (normals ? gradient_pooled_noisy : gradient_pooled)(shape, b, &i, c);
             else
-                channel_gradient(false, false, c, shape, b, &i);
+                (normals ? gradient_single_noisy : gradient_single)(shape, b, &i, c);
     }
 }
 

@@ -280,30 +280,40 @@ INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][
     }
 }
 
-/* Calls a transform with the tile's lengths as constants. (Not under the sanitizers, whose checks of the unrolled code take
- * a minute to compile.) */
+/* Defines a function `name` of `parameters`, which begin with length_y and length_x and whose names `names` repeats: the transform
+ * that is given, of those lengths and what follows. It has a function for each pair of lengths, which are constants there and is
+ * not inlined: where they share one, the compiler keeps less in registers, and transforms take up to a third longer. (Under the
+ * sanitizers one has to do: their checks of the unrolled code take a minute to compile.) */
 #ifdef __SANITIZE_ADDRESS__
-#define BY_LENGTHS(transform, length_y, length_x, ...) transform(length_y, length_x, __VA_ARGS__)
+#define TRANSFORM(name, parameters, names, transform, ...)                                                   \
+    static void name parameters                                                                              \
+    {                                                                                                        \
+        transform(length_y, length_x, __VA_ARGS__);                                                          \
+    }
 #else
-#define BY_LENGTHS(transform, length_y, length_x, ...)                                                       \
-    do {                                                                                                     \
-        if ((length_y) == 6)                                                                                 \
-            BY_WIDTH(transform, 6, length_x, __VA_ARGS__);                                                   \
-        else if ((length_y) == 4)                                                                            \
-            BY_WIDTH(transform, 4, length_x, __VA_ARGS__);                                                   \
-        else                                                                                                 \
-            BY_WIDTH(transform, 2, length_x, __VA_ARGS__);                                                   \
-    } while (0)
-
-#define BY_WIDTH(transform, length_y, length_x, ...)                                                         \
-    do {                                                                                                     \
-        if ((length_x) == 6)                                                                                 \
-            transform(length_y, 6, __VA_ARGS__);                                                             \
-        else if ((length_x) == 4)                                                                            \
-            transform(length_y, 4, __VA_ARGS__);                                                             \
-        else                                                                                                 \
-            transform(length_y, 2, __VA_ARGS__);                                                             \
-    } while (0)
+#define TRANSFORM(name, parameters, names, transform, ...)                                                   \
+    OF_LENGTHS(name, 2, 2, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 2, 4, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 2, 6, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 4, 2, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 4, 4, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 4, 6, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 6, 2, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 6, 4, parameters, transform, __VA_ARGS__)                                               \
+    OF_LENGTHS(name, 6, 6, parameters, transform, __VA_ARGS__)                                               \
+    INLINE void name parameters                                                                              \
+    {                                                                                                        \
+        static void(*const all[3][3]) parameters = {{name##_2_2, name##_2_4, name##_2_6},                    \
+                                                    {name##_4_2, name##_4_4, name##_4_6},                    \
+                                                    {name##_6_2, name##_6_4, name##_6_6}};                   \
+        all[length_y / 2 - 1][length_x / 2 - 1] names;                                                       \
+    }
+#define OF_LENGTHS(name, y, x, parameters, transform, ...)                                                   \
+    static __attribute__((noinline)) void name##_##y##_##x parameters                                        \
+    {                                                                                                        \
+        (void)length_y, (void)length_x;                                                                      \
+        transform(y, x, __VA_ARGS__);                                                                        \
+    }
 #endif
 
 #endif

@@ -257,6 +257,15 @@ static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real
     }
 }
 
+TRANSFORM(transform_tile,
+          (size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c, bnn_real *v,
+           size_t v_plane),
+          (length_y, length_x, pixel, c, v, v_plane), input_tile, false, pixel, c, v, v_plane)
+TRANSFORM(transform_squares,
+          (size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c, bnn_real *v,
+           size_t v_plane),
+          (length_y, length_x, pixel, c, v, v_plane), input_tile, true, pixel, c, v, v_plane)
+
 /* V <- the transformed inputs of a block, or of their squares. */
 static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *in, bool squares,
                              bnn_real *outside, bnn_real *v)
@@ -269,13 +278,21 @@ static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, con
                 find_pixels(shape, s, (bnn_real *)in, y, x, outside, pixel);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
                     if (squares)
-                        BY_LENGTHS(input_tile, length_y(s, y), length_x(s, x), true, pixel, c, to + c,
-                                   s->v_plane);
+                        transform_squares(length_y(s, y), length_x(s, x), pixel, c, to + c, s->v_plane);
                     else
-                        BY_LENGTHS(input_tile, length_y(s, y), length_x(s, x), false, pixel, c, to + c,
-                                   s->v_plane);
+                        transform_tile(length_y(s, y), length_x(s, x), pixel, c, to + c, s->v_plane);
             }
 }
+
+TRANSFORM(add_tile_adjoint,
+          (size_t length_y, size_t length_x, const bnn_real *v, size_t v_plane,
+           bnn_real *const pixel[POINTS][POINTS], size_t c),
+          (length_y, length_x, v, v_plane, pixel, c), input_tile_adjoint, v, NULL, v_plane, pixel, NULL, c)
+TRANSFORM(add_noisy_tile_adjoint,
+          (size_t length_y, size_t length_x, const bnn_real *v, const bnn_real *squares_v, size_t v_plane,
+           bnn_real *const pixel[POINTS][POINTS], bnn_real *const inputs[POINTS][POINTS], size_t c),
+          (length_y, length_x, v, squares_v, v_plane, pixel, inputs, c), input_tile_adjoint, v, squares_v,
+          v_plane, pixel, inputs, c)
 
 /* The adjoint: in_gradient += from dV; and from that of the squares of `in`, unless it is NULL. What falls outside is
  * dropped. */
@@ -293,11 +310,10 @@ static void transform_inputs_adjoint(const bnn_kernel_shape *shape, const tiling
                 if (squares_v) find_pixels(shape, s, (bnn_real *)in + n * count, y, x, outside, inputs);
                 for (size_t c = 0; c < s->in_stride; c += LANES)
                     if (squares_v)
-                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), v + at + c,
-                                   squares_v + at + c, s->v_plane, pixel, inputs, c);
+                        add_noisy_tile_adjoint(length_y(s, y), length_x(s, x), v + at + c, squares_v + at + c,
+                                               s->v_plane, pixel, inputs, c);
                     else
-                        BY_LENGTHS(input_tile_adjoint, length_y(s, y), length_x(s, x), v + at + c, NULL,
-                                   s->v_plane, pixel, NULL, c);
+                        add_tile_adjoint(length_y(s, y), length_x(s, x), v + at + c, s->v_plane, pixel, c);
             }
 }
 
@@ -319,12 +335,13 @@ static outputs outputs_of(const bnn_kernel_shape *shape, const tiling *s, size_t
 }
 
 /* out, codes <- from the tile of M at `m`. */
-INLINE void finish_tile(size_t height, size_t width, const bnn_kernel_shape *shape, const bnn_real *m,
-                        size_t m_plane, vec bias, const outputs *o, bnn_real *out, bnn_code *codes)
+INLINE void finish_tile(size_t height, size_t width, bool pool, const bnn_kernel_shape *shape,
+                        const bnn_real *m, size_t m_plane, vec bias, const outputs *o, bnn_real *out,
+                        bnn_code *codes)
 {
     vec tile[LENGTH][LENGTH];
     output_tile(height, width, m, m_plane, tile);
-    if (shape->pool) {
+    if (pool) {
         UNROLL
         for (size_t i = 0; i < height / 2; i++) UNROLL
         for (size_t j = 0; j < width / 2; j++)
@@ -349,12 +366,12 @@ INLINE void keep_means(size_t height, size_t width, const bnn_real *m, size_t m_
 }
 
 /* The same as finish_tile() with normals, of the tile of M' at `m`; z of the tile's first value is at `normals`. */
-INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shape *shape, const bnn_real *m,
-                              size_t m_plane, const bnn_real *kept_means, vec bias, vec spread_bias,
-                              const outputs *o, const bnn_real *normals, bnn_real *out, bnn_code *codes,
-                              bnn_real *slopes)
+INLINE void finish_noisy_tile(size_t height, size_t width, bool pool, const bnn_kernel_shape *shape,
+                              const bnn_real *m, size_t m_plane, const bnn_real *kept_means, vec bias,
+                              vec spread_bias, const outputs *o, const bnn_real *normals, bnn_real *out,
+                              bnn_code *codes, bnn_real *slopes)
 {
-    const size_t window = shape->pool ? 2 : 1, noise_row = shape->in.width * o->column;
+    const size_t window = pool ? 2 : 1, noise_row = shape->in.width * o->column;
     const vec *means = (const vec *)kept_means;
     vec variances[LENGTH][LENGTH];
     output_tile(height, width, m, m_plane, variances);
@@ -369,28 +386,21 @@ INLINE void finish_noisy_tile(size_t height, size_t width, const bnn_kernel_shap
             const bnn_real *z = normals + window * (i * noise_row + j * o->column);
             const vec *mean = means + window * (i * LENGTH + j),
                       *variance = &variances[window * i][window * j];
-            if (shape->pool) {
-                const deviations d = window_deviations(true, variance, LENGTH, spread_bias, floor);
-                const noises n = window_noise(true, &d, z, noise_row, o->column);
-                finish_noisy_window(true, shape->relu, mean, LENGTH, &n, false, bias, out + at, codes + at,
-                                    slopes + at);
-            } else {
-                const deviations d = window_deviations(false, variance, LENGTH, spread_bias, floor);
-                const noises n = window_noise(false, &d, z, noise_row, o->column);
-                finish_noisy_window(false, shape->relu, mean, LENGTH, &n, false, bias, out + at, codes + at,
-                                    slopes + at);
-            }
+            const deviations d = window_deviations(pool, variance, LENGTH, spread_bias, floor);
+            const noises n = window_noise(pool, &d, z, noise_row, o->column);
+            finish_noisy_window(pool, shape->relu, mean, LENGTH, &n, false, bias, out + at, codes + at,
+                                slopes + at);
         }
 }
 
 /* dM at `m` <- from the gradient of the tile's outputs, or with slopes (not NULL) dM'; adds up d loss / d bias: a tile's sum
  * is its transform at the points (1, 1). */
-INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_kernel_shape *shape,
-                                const bnn_real *out_gradient, const bnn_real *slopes, const bnn_code *codes,
-                                const outputs *o, bnn_real *m, size_t m_plane, bnn_real *bias_gradient)
+INLINE void finish_tile_adjoint(size_t height, size_t width, bool pool, const bnn_real *out_gradient,
+                                const bnn_real *slopes, const bnn_code *codes, const outputs *o, bnn_real *m,
+                                size_t m_plane, bnn_real *bias_gradient)
 {
     vec tile[LENGTH][LENGTH];
-    if (shape->pool) {
+    if (pool) {
         UNROLL
         for (size_t i = 0; i < height / 2; i++) UNROLL
         for (size_t j = 0; j < width / 2; j++) {
@@ -411,6 +421,44 @@ INLINE void finish_tile_adjoint(size_t height, size_t width, const bnn_kernel_sh
     store(bias_gradient, load(bias_gradient) + load(m + (POINTS + 1) * m_plane));
 }
 
+TRANSFORM(transform_output,
+          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
+           const bnn_real *bias, const outputs *o, bnn_real *out, bnn_code *codes),
+          (length_y, length_x, shape, m, m_plane, bias, o, out, codes), finish_tile, false, shape, m, m_plane,
+          load(bias), o, out, codes)
+TRANSFORM(transform_pooled_output,
+          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
+           const bnn_real *bias, const outputs *o, bnn_real *out, bnn_code *codes),
+          (length_y, length_x, shape, m, m_plane, bias, o, out, codes), finish_tile, true, shape, m, m_plane,
+          load(bias), o, out, codes)
+TRANSFORM(transform_mean,
+          (size_t length_y, size_t length_x, const bnn_real *m, size_t m_plane, bnn_real *means),
+          (length_y, length_x, m, m_plane, means), keep_means, m, m_plane, means)
+TRANSFORM(transform_noisy_output,
+          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
+           const bnn_real *means, const bnn_real *bias, const bnn_real *spread_bias, const outputs *o,
+           const bnn_real *normals, bnn_real *out, bnn_code *codes, bnn_real *slopes),
+          (length_y, length_x, shape, m, m_plane, means, bias, spread_bias, o, normals, out, codes, slopes),
+          finish_noisy_tile, false, shape, m, m_plane, means, load(bias), load(spread_bias), o, normals, out,
+          codes, slopes)
+TRANSFORM(transform_noisy_pooled_output,
+          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
+           const bnn_real *means, const bnn_real *bias, const bnn_real *spread_bias, const outputs *o,
+           const bnn_real *normals, bnn_real *out, bnn_code *codes, bnn_real *slopes),
+          (length_y, length_x, shape, m, m_plane, means, bias, spread_bias, o, normals, out, codes, slopes),
+          finish_noisy_tile, true, shape, m, m_plane, means, load(bias), load(spread_bias), o, normals, out,
+          codes, slopes)
+TRANSFORM(transform_output_adjoint,
+          (size_t length_y, size_t length_x, const bnn_real *out_gradient, const bnn_real *slopes,
+           const bnn_code *codes, const outputs *o, bnn_real *m, size_t m_plane, bnn_real *bias_gradient),
+          (length_y, length_x, out_gradient, slopes, codes, o, m, m_plane, bias_gradient),
+          finish_tile_adjoint, false, out_gradient, slopes, codes, o, m, m_plane, bias_gradient)
+TRANSFORM(transform_pooled_output_adjoint,
+          (size_t length_y, size_t length_x, const bnn_real *out_gradient, const bnn_real *slopes,
+           const bnn_code *codes, const outputs *o, bnn_real *m, size_t m_plane, bnn_real *bias_gradient),
+          (length_y, length_x, out_gradient, slopes, codes, o, m, m_plane, bias_gradient),
+          finish_tile_adjoint, true, out_gradient, slopes, codes, o, m, m_plane, bias_gradient)
+
 static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *m,
                               const bnn_real *bias, bnn_real *out, bnn_code *codes)
 {
@@ -420,12 +468,9 @@ static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, co
                 const bnn_real *from = m + tile_number(s, n, y, x) * s->out_stride;
                 const outputs o = outputs_of(shape, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
-                    if (codes)
-                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), shape, from + c, s->m_plane,
-                                   load(bias + c), &o, out + o.at + c, codes + o.at + c);
-                    else
-                        BY_LENGTHS(finish_tile, length_y(s, y), length_x(s, x), shape, from + c, s->m_plane,
-                                   load(bias + c), &o, out + o.at + c, NULL);
+                    (shape->pool ? transform_pooled_output : transform_output)(
+                        length_y(s, y), length_x(s, x), shape, from + c, s->m_plane, bias + c, &o,
+                        out + o.at + c, codes ? codes + o.at + c : NULL);
             }
 }
 
@@ -437,7 +482,7 @@ static void transform_means(const tiling *s, const buffers *b)
             for (size_t x = 0; x < s->long_x + s->short_x; x++) {
                 const bnn_real *from = b->m + tile_number(s, n, y, x) * s->out_stride;
                 for (size_t c = 0; c < s->out_stride; c += LANES, means += VALUES * LANES)
-                    BY_LENGTHS(keep_means, length_y(s, y), length_x(s, x), from + c, s->m_plane, means);
+                    transform_mean(length_y(s, y), length_x(s, x), from + c, s->m_plane, means);
             }
 }
 
@@ -456,9 +501,10 @@ static void transform_noisy_outputs(const bnn_kernel_shape *shape, const tiling 
                 const bnn_real *noise = image + LENGTH * (y * shape->in.width + x) * s->out_stride;
                 const outputs o = outputs_of(shape, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES, means += VALUES * LANES)
-                    BY_LENGTHS(finish_noisy_tile, length_y(s, y), length_x(s, x), shape, from + c, s->m_plane,
-                               means, load(bias + c), load(spread_bias + c), &o, noise + c,
-                               pass->out + o.at + c, k->codes + o.at + c, k->slopes + o.at + c);
+                    (shape->pool ? transform_noisy_pooled_output : transform_noisy_output)(
+                        length_y(s, y), length_x(s, x), shape, from + c, s->m_plane, means, bias + c,
+                        spread_bias + c, &o, noise + c, pass->out + o.at + c, k->codes + o.at + c,
+                        k->slopes + o.at + c);
             }
     }
 }
@@ -473,14 +519,10 @@ static void transform_outputs_adjoint(const bnn_kernel_shape *shape, const tilin
                 bnn_real *to = m + tile_number(s, n, y, x) * s->out_stride;
                 const outputs o = outputs_of(shape, s, n, y, x);
                 for (size_t c = 0; c < s->out_stride; c += LANES)
-                    if (slopes)
-                        BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), shape,
-                                   out_gradient + o.at + c, slopes + o.at + c, codes + o.at + c, &o, to + c,
-                                   s->m_plane, bias_gradient + c);
-                    else
-                        BY_LENGTHS(finish_tile_adjoint, length_y(s, y), length_x(s, x), shape,
-                                   out_gradient + o.at + c, NULL, codes + o.at + c, &o, to + c, s->m_plane,
-                                   bias_gradient + c);
+                    (shape->pool ? transform_pooled_output_adjoint : transform_output_adjoint)(
+                        length_y(s, y), length_x(s, x), out_gradient + o.at + c,
+                        slopes ? slopes + o.at + c : NULL, codes + o.at + c, &o, to + c, s->m_plane,
+                        bias_gradient + c);
             }
 }
 
