@@ -107,15 +107,16 @@ static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_grad
     }
 }
 
-/* Four numbers beside each other, and B^T of them. */
+/* Four numbers beside each other: not a vector that every instruction set has, so no function takes or gives one. */
 typedef bnn_real four __attribute__((vector_size(SIDE * sizeof(bnn_real))));
 typedef bnn_real loose_four
     __attribute__((vector_size(SIDE * sizeof(bnn_real)), aligned(sizeof(bnn_real)), may_alias));
 
-INLINE four input_line(four d)
+/* v <- B^T d */
+INLINE void input_line(const four *d, bnn_real *v)
 {
     const four sign = {-1, 1, -1, -1};
-    return d + sign * __builtin_shufflevector(d, d, 2, 2, 1, 1);
+    *(loose_four *)v = (loose_four)(*d + sign * __builtin_shufflevector(*d, *d, 2, 2, 1, 1));
 }
 
 /* v <- V of a padded image. */
@@ -130,8 +131,7 @@ static void transform_inputs(const bnn_kernel_shape *shape, const bnn_real *padd
                 four d[SIDE];
                 for (size_t i = 0; i < SIDE; i++) d[i] = (four) * (const loose_four *)(corner + i * width);
                 const four lines[SIDE] = {d[0] - d[2], d[1] + d[2], d[2] - d[1], d[3] - d[1]};
-                for (size_t i = 0; i < SIDE; i++)
-                    *(loose_four *)(v + i * SIDE) = (loose_four)input_line(lines[i]);
+                for (size_t i = 0; i < SIDE; i++) input_line(&lines[i], v + i * SIDE);
             }
 }
 
