@@ -27,13 +27,18 @@ typedef struct arrays {
     char (*elements)[BNN_PICTURE_NAME]; /* (order) */
 } arrays;
 
-/* How much a draw moves F_T, the mean F of all at temperature T, in its c-th class: to first order. `value` are the draw's. */
-static double moved(const arrays *a, const double *value, const double *tempered, size_t c)
+/* squares (classes) += of how much a draw, whose values are given, moves F_T: the mean F of all at temperature T, to first order. */
+static void add_squares(const arrays *a, const double *value, const double *tempered, double *squares)
 {
+    const double *plain = a->plain;
     double sum = 0;
-    if (a->temperature == 1) return value[c] - a->plain[c];
-    for (size_t k = 0; k < a->classes; k++) sum += tempered[k] * value[k] / fmax(a->plain[k], DBL_MIN);
-    return tempered[c] * (value[c] / fmax(a->plain[c], DBL_MIN) - sum) / a->temperature;
+    for (size_t c = 0; c < a->classes; c++) sum += tempered[c] * value[c] / fmax(plain[c], DBL_MIN);
+    for (size_t c = 0; c < a->classes; c++) {
+        const double moved = a->temperature == 1
+                                 ? value[c] - plain[c]
+                                 : tempered[c] * (value[c] / fmax(plain[c], DBL_MIN) - sum) / a->temperature;
+        squares[c] += moved * moved;
+    }
 }
 
 /* Means over the draws, at the model's temperature, and twice their standard errors. */
@@ -48,18 +53,18 @@ static bnn_status gather(void *context, const bnn_predictions *predictions, bnn_
         for (size_t g = 0; g < order; g++) {
             const double *values = predictions->values + (g * predictions->images + i) * classes;
             const size_t at = ((predictions->first + i) * order + g) * classes;
+            double *deviation = a->deviation + at;
             for (size_t c = 0; c < classes; c++) {
                 double sum = 0;
                 for (size_t t = 0; t < a->draws; t++) sum += values[t * stride + c];
                 a->plain[c] = sum / draws;
             }
             bnn_temper(a->plain, classes, a->temperature, a->mean + at);
-            for (size_t c = 0; c < classes; c++) {
-                double squares = 0;
-                for (size_t t = 0; t < a->draws; t++)
-                    squares += pow(moved(a, values + t * stride, a->mean + at, c), 2);
-                a->deviation[at + c] = a->draws > 1 ? 2 * sqrt(squares / (draws * (draws - 1))) : 0;
-            }
+            for (size_t c = 0; c < classes; c++) deviation[c] = 0;
+            for (size_t t = 0; t < a->draws; t++)
+                add_squares(a, values + t * stride, a->mean + at, deviation);
+            for (size_t c = 0; c < classes; c++)
+                deviation[c] = a->draws > 1 ? 2 * sqrt(deviation[c] / (draws * (draws - 1))) : 0;
         }
     return BNN_OK;
 }
