@@ -396,6 +396,16 @@ static void odd_shapes(void **state)
                 }
 }
 
+/* More kernels than are packed, or unpacked, at a time. */
+static void many_channels(void **state)
+{
+    (void)state;
+    for (unsigned flags = 0; flags < 8; flags++) {
+        const bnn_kernel_shape many = conv_shape(BNN_LAYOUT_CHANNELS_LAST, 70, 70, 4, 4, 3, flags);
+        compare_all(&many, 2, 1);
+    }
+}
+
 static void every_flag(void **state)
 {
     (void)state;
@@ -903,6 +913,7 @@ int main(void)
         cmocka_unit_test(names),
         cmocka_unit_test(products),
         cmocka_unit_test(odd_shapes),
+        cmocka_unit_test(many_channels),
         cmocka_unit_test(every_flag),
         cmocka_unit_test(other_kernels),
         cmocka_unit_test(noise),

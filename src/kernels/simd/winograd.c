@@ -110,8 +110,9 @@ static size_t packed_count(const bnn_kernel_shape *shape)
     return PLANES * (s.u_plane + s.ut_plane) + s.out_stride;
 }
 
-/* Rows of planes after which one is asked for: planes come from far, and are more streams than processors follow. */
-enum { AHEAD = 2 };
+/* Planes come from far, and are more streams than processors follow: rows of planes, and kernels of each of many channels, after
+ * which one is asked for; reals of a plane that are unpacked at a time, of few planes at once. */
+enum { AHEAD = 2, KERNELS_AHEAD = 8, UNPACKED = 2048 };
 
 /* Channels of a matrix of kernels: those from .. to - 1 of `count`, which are `step` weights apart. */
 typedef struct channels {
@@ -156,33 +157,49 @@ static void pack(const bnn_kernel_shape *shape, const bnn_real *weight, const bn
     for (size_t o = from; o < bnn_channel_stride(to); o++) packed_bias[o] = o < to ? bias[o] : 0;
 }
 
+/* dU G, three planes of each row, in the place of dU: `count` reals of a plane. */
+static void unpack_rows(const tiling *s, bnn_real *planes, size_t count)
+{
+    for (size_t i = 0; i < POINTS; i++, planes += POINTS * s->u_plane)
+        for (size_t k = 0; k < count; k += LANES) {
+            vec line[POINTS], g[3];
+            for (size_t j = 0; j < POINTS; j++) line[j] = load(planes + j * s->u_plane + k);
+            kernel_line_adjoint(line, g);
+            for (size_t x = 0; x < 3; x++) store(planes + x * s->u_plane + k, g[x]);
+        }
+}
+
+/* The gradients of the kernels of input channel c and of outputs from the o-th on, a vector, <- G^T (dU G). */
+static void unpack_columns(const bnn_kernel_shape *shape, const tiling *s, size_t o, size_t c,
+                           const bnn_real *planes, bnn_real *weight_gradient)
+{
+    const size_t in = shape->in.channels, out = shape->out.channels;
+    for (size_t lane = 0; lane < LANES; lane++)
+        __builtin_prefetch(weight_gradient + ((o + lane) * in + c + KERNELS_AHEAD) * 9, 1);
+    for (size_t x = 0; x < 3; x++) {
+        vec line[POINTS], g[3];
+        for (size_t i = 0; i < POINTS; i++) line[i] = load(planes + (i * POINTS + x) * s->u_plane);
+        kernel_line_adjoint(line, g);
+        for (size_t lane = 0; lane < LANES && o + lane < out; lane++)
+            for (size_t y = 0; y < 3; y++)
+                weight_gradient[((o + lane) * in + c) * 9 + y * 3 + x] = g[y][lane];
+    }
+}
+
 static void unpack_gradient(const bnn_kernel_shape *shape, bnn_real *packed_gradient,
                             bnn_real *weight_gradient, bnn_real *bias_gradient)
 {
     const tiling s = tiling_of(shape, 1);
-    const size_t in = shape->in.channels, out = shape->out.channels;
-    for (size_t o = 0; o < out; o += LANES)
-        for (size_t c = 0; c < in; c++) {
-            const bnn_real *from = packed_gradient + c * s.out_stride + o;
-            vec t[3][POINTS], g[3];
-            for (size_t i = 0; i < POINTS; i++) {
-                vec line[POINTS];
-                for (size_t j = 0; j < POINTS; j++) {
-                    const bnn_real *at = from + (i * POINTS + j) * s.u_plane;
-                    line[j] = load(at);
-                    __builtin_prefetch(at + AHEAD * s.out_stride, 0, 2);
-                }
-                kernel_line_adjoint(line, g);
-                for (size_t x = 0; x < 3; x++) t[x][i] = g[x];
-            }
-            for (size_t x = 0; x < 3; x++) {
-                kernel_line_adjoint(t[x], g);
-                for (size_t lane = 0; lane < LANES && o + lane < out; lane++)
-                    for (size_t y = 0; y < 3; y++)
-                        weight_gradient[((o + lane) * in + c) * 9 + y * 3 + x] = g[y][lane];
-            }
-        }
-    memcpy(bias_gradient, packed_gradient + PLANES * (s.u_plane + s.ut_plane), out * sizeof *bias_gradient);
+    const size_t in = shape->in.channels, rows = (UNPACKED + s.out_stride - 1) / s.out_stride;
+    for (size_t c = 0; c < in; c += rows) {
+        const size_t end = c + rows < in ? c + rows : in;
+        unpack_rows(&s, packed_gradient + c * s.out_stride, (end - c) * s.out_stride);
+        for (size_t o = 0; o < s.out_stride; o += LANES)
+            for (size_t r = c; r < end; r++)
+                unpack_columns(shape, &s, o, r, packed_gradient + r * s.out_stride + o, weight_gradient);
+    }
+    memcpy(bias_gradient, packed_gradient + PLANES * (s.u_plane + s.ut_plane),
+           shape->out.channels * sizeof *bias_gradient);
 }
 
 /* Saved: V, which backward() overwrites; or with normals the slopes of the outputs, as to make V and V' anew takes less time
@@ -241,19 +258,25 @@ static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
     return s.in_stride + PLANES * (s.m_plane + s.v_plane) + noise[shape->noise];
 }
 
+/* A line of addresses: written at once, as stores one by one would wait behind those of the tile before. */
+typedef size_t addresses
+    __attribute__((vector_size(POINTS * sizeof(size_t)), aligned(sizeof(size_t)), may_alias));
+
 /* pixel <- where the inputs of tile (y, x) are in an image, or `outside`. */
 static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real *image, size_t y, size_t x,
                         bnn_real *outside, bnn_real *pixel[POINTS][POINTS])
 {
-    const size_t height = shape->in.height, width = shape->in.width, beyond = width * s->in_stride;
-    size_t columns[POINTS];
+    const size_t height = shape->in.height, width = shape->in.width,
+                 pixel_bytes = s->in_stride * sizeof(bnn_real);
+    addresses columns;
     for (size_t j = 0; j < POINTS; j++)
-        columns[j] = bnn_conv_source(shape, LENGTH * x + j, width) * s->in_stride;
+        columns[j] = bnn_conv_source(shape, LENGTH * x + j, width) * pixel_bytes;
+    const addresses inside = (addresses)(columns < width * pixel_bytes);
     for (size_t i = 0; i < POINTS; i++) {
         const size_t row = bnn_conv_source(shape, LENGTH * y + i, height);
-        const size_t end = row < height ? beyond : 0; /* of the columns inside */
-        bnn_real *line = image + (row < height ? row : 0) * beyond;
-        for (size_t j = 0; j < POINTS; j++) pixel[i][j] = columns[j] < end ? line + columns[j] : outside;
+        const size_t line = (size_t)(image + row * width * s->in_stride);
+        const addresses known = row < height ? inside : (addresses){0};
+        *(addresses *)pixel[i] = (known & (columns + line)) | (~known & (size_t)outside);
     }
 }
 
