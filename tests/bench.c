@@ -2,7 +2,8 @@
  * machines, seconds do not.
  *     bench [--json]
  *     mpirun -np R bench --ranks     image-samples/s of fcnn (128,256) on R ranks of one thread (make bench-mpi)
- * Each row runs in a process of its own, so that its peak memory is its own. */
+ * What is compared takes turns, and medians count: a slow moment meets all of it. Each row runs in a process of its own, so that
+ * its peak memory is its own. */
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <omp.h>
@@ -24,12 +25,12 @@ static const struct row {
     const char *name;
     bnn_network_type type;
     size_t widths[3], width_count, side;
-    int steps; /* timed; the fastest counts */
+    int steps; /* timed */
 } rows[] = {
-    {"fcnn (32,64)", BNN_NETWORK_FCNN, {32, 64}, 2, SIDE, 12},
-    {"fcnn (128,256)", BNN_NETWORK_FCNN, {128, 256}, 2, SIDE, 4},
-    {"cnn (32,64)", BNN_NETWORK_CNN, {32, 64}, 2, SIDE, 12},
-    {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 2, SIDE, 40},
+    {"fcnn (32,64)", BNN_NETWORK_FCNN, {32, 64}, 2, SIDE, 25},
+    {"fcnn (128,256)", BNN_NETWORK_FCNN, {128, 256}, 2, SIDE, 7},
+    {"cnn (32,64)", BNN_NETWORK_CNN, {32, 64}, 2, SIDE, 25},
+    {"mlp 784-400-400-10", BNN_NETWORK_MLP, {400, 400}, 2, SIDE, 41},
 };
 
 /* Networks whose steps of one sample are compared with steps of SAMPLES. */
@@ -82,43 +83,6 @@ static parts time_step(bnn_model *model, bnn_engine *engine, bnn_optimizer *opti
     return (parts){drawn - start, passed - drawn, now() - passed};
 }
 
-static void bench_training(const struct row *row, int threads, double peak, cJSON *result)
-{
-    bnn_model *model = model_for(row);
-    const bnn_engine_options options = {.samples = SAMPLES, .items = BATCH, .views = 1, .threads = threads};
-    const bnn_optimizer_rule *rule = bnn_optimizer_find("sgd");
-    const bnn_optimizer_options sgd = {.lr = 1e-3, .rho_lr_factor = 10, .momentum = 0.9, .nesterov = true};
-    bnn_engine *engine;
-    bnn_optimizer *optimizer;
-    bnn_error error;
-    parts best = {INFINITY, INFINITY, INFINITY};
-    uint32_t labels[BATCH];
-    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 1, 4);
-    for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
-    bench_check(bnn_engine_create(model->posterior, &options, &engine, &error), &error);
-    bench_check(bnn_optimizer_create(rule, &sgd, model->posterior->count, &optimizer, &error), &error);
-    for (int step = 0; step < row->steps; step++) {
-        const parts t = time_step(model, engine, optimizer, in, labels, (uint64_t)step, threads);
-        if (t.draw + t.passes + t.update < best.draw + best.passes + best.update) best = t;
-    }
-    const double seconds = best.draw + best.passes + best.update, rate = SAMPLES * BATCH / seconds;
-    const double gflops = rate * operations(model->network, true) * 1e-9;
-    cJSON_AddNumberToObject(result, "training_image_samples_per_second", rate);
-    cJSON_AddNumberToObject(result, "training_gflops", gflops);
-    cJSON_AddNumberToObject(result, "training_over_peak", gflops / peak);
-    cJSON_AddNumberToObject(result, "share_draw", best.draw / seconds);
-    cJSON_AddNumberToObject(result, "share_passes", best.passes / seconds);
-    cJSON_AddNumberToObject(result, "share_update", best.update / seconds);
-    bnn_optimizer_free(optimizer);
-    bnn_engine_free(engine);
-    free(in);
-    bnn_model_free(model);
-}
-
-/* ---- one sample --------------------------------------------------------------------------------------------- */
-
-enum { SINGLES = 3, REPEATS = 5 };
-
 static int by_size(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -130,6 +94,95 @@ static double median(double *x, size_t n)
     qsort(x, n, sizeof *x, by_size);
     return x[n / 2];
 }
+
+/* The process's peak memory so far. */
+static void add_memory(cJSON *result)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    cJSON_AddNumberToObject(result, "peak_memory_mib", (double)usage.ru_maxrss / 1024);
+}
+
+/* Seconds of some work's turns, and the yardstick's GFLOP/s before and after each. */
+enum { MOST_TURNS = 64 };
+typedef struct timing {
+    products products;
+    double seconds[MOST_TURNS], peaks[MOST_TURNS + 1];
+    size_t count;
+} timing;
+
+static void timing_begin(timing *t, int threads)
+{
+    t->products = products_create(threads);
+    t->count = 0;
+    products_rate(&t->products);
+    t->peaks[0] = products_rate(&t->products);
+}
+
+static void timing_add(timing *t, double seconds)
+{
+    t->seconds[t->count++] = seconds;
+    t->peaks[t->count] = products_rate(&t->products);
+}
+
+/* Adds the rate of work of so many image-samples and operations a turn, and what it is of the yardstick. */
+static void timing_end(timing *t, double image_samples, double gflop, const char *what, cJSON *result)
+{
+    double ratios[MOST_TURNS];
+    char name[64];
+    for (size_t i = 0; i < t->count; i++)
+        ratios[i] = gflop / t->seconds[i] / ((t->peaks[i] + t->peaks[i + 1]) / 2);
+    const double seconds = median(t->seconds, t->count);
+    snprintf(name, sizeof name, "%s_image_samples_per_second", what);
+    cJSON_AddNumberToObject(result, name, image_samples / seconds);
+    snprintf(name, sizeof name, "%s_gflops", what);
+    cJSON_AddNumberToObject(result, name, gflop / seconds);
+    snprintf(name, sizeof name, "%s_over_peak", what);
+    cJSON_AddNumberToObject(result, name, median(ratios, t->count));
+    cJSON_AddNumberToObject(result, "sgemm_peak_gflops", median(t->peaks, t->count + 1));
+    products_free(&t->products);
+}
+
+/* With `yardstick` threads of products, or none. */
+static void bench_training(const struct row *row, int threads, int yardstick, cJSON *result)
+{
+    bnn_model *model = model_for(row);
+    const bnn_engine_options options = {.samples = SAMPLES, .items = BATCH, .views = 1, .threads = threads};
+    const bnn_optimizer_rule *rule = bnn_optimizer_find("sgd");
+    const bnn_optimizer_options sgd = {.lr = 1e-3, .rho_lr_factor = 10, .momentum = 0.9, .nesterov = true};
+    bnn_engine *engine;
+    bnn_optimizer *optimizer;
+    bnn_error error;
+    timing turns;
+    parts sum = {0, 0, 0};
+    uint32_t labels[BATCH];
+    bnn_real *in = random_reals(BATCH * SIDE * SIDE, 1, 4);
+    for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
+    bench_check(bnn_engine_create(model->posterior, &options, &engine, &error), &error);
+    bench_check(bnn_optimizer_create(rule, &sgd, model->posterior->count, &optimizer, &error), &error);
+    time_step(model, engine, optimizer, in, labels, 0, threads);
+    add_memory(result);
+    timing_begin(&turns, yardstick);
+    for (int step = 0; step < row->steps; step++) {
+        const parts t = time_step(model, engine, optimizer, in, labels, (uint64_t)step + 1, threads);
+        timing_add(&turns, t.draw + t.passes + t.update);
+        sum.draw += t.draw, sum.passes += t.passes, sum.update += t.update;
+    }
+    timing_end(&turns, SAMPLES * BATCH, SAMPLES * BATCH * operations(model->network, true) * 1e-9, "training",
+               result);
+    const double seconds = sum.draw + sum.passes + sum.update;
+    cJSON_AddNumberToObject(result, "share_draw", sum.draw / seconds);
+    cJSON_AddNumberToObject(result, "share_passes", sum.passes / seconds);
+    cJSON_AddNumberToObject(result, "share_update", sum.update / seconds);
+    bnn_optimizer_free(optimizer);
+    bnn_engine_free(engine);
+    free(in);
+    bnn_model_free(model);
+}
+
+/* ---- one sample --------------------------------------------------------------------------------------------- */
+
+enum { SINGLES = 3, REPEATS = 5 };
 
 /* Image-samples a second of steps of one sample, as a part of those of SAMPLES samples over a whole batch. Steps take turns, so
  * that whatever else the machine does slows all of them. */
@@ -187,28 +240,30 @@ static bnn_status ignore(void *context, const bnn_predictions *predictions, bnn_
     return BNN_OK;
 }
 
-static void bench_evaluation(const struct row *row, int threads, double peak, cJSON *result)
+static void bench_evaluation(const struct row *row, int threads, cJSON *result)
 {
     enum { DRAWS = 16 };
     bnn_model *model = model_for(row);
-    bnn_dataset data = {.count = row->steps > 4 ? 1024 : 256, .channels = 1, .height = SIDE, .width = SIDE};
+    bnn_dataset data = {.count = row->steps > 10 ? 1024 : 256, .channels = 1, .height = SIDE, .width = SIDE};
     const bnn_predict_options options = {.group = model->group,
                                          .samples = DRAWS,
                                          .seed = 1,
                                          .purpose = BNN_STREAM_EVALUATION_NOISE,
                                          .threads = threads};
     bnn_error error;
-    double best = INFINITY;
+    timing turns;
     data.images = random_reals(data.count * SIDE * SIDE, 1, 5);
-    for (int repeat = 0; repeat < 3; repeat++) {
+    bench_check(bnn_predict(model, &data, &options, ignore, NULL, &error), &error);
+    add_memory(result);
+    timing_begin(&turns, threads);
+    for (int repeat = 0; repeat < 5; repeat++) {
         const double start = now();
         bench_check(bnn_predict(model, &data, &options, ignore, NULL, &error), &error);
-        best = fmin(best, now() - start);
+        timing_add(&turns, now() - start);
     }
-    const double rate = (double)(data.count * DRAWS * model->group->order) / best;
-    cJSON_AddNumberToObject(result, "evaluation_image_samples_per_second", rate);
-    cJSON_AddNumberToObject(result, "evaluation_over_peak",
-                            rate * operations(model->network, false) * 1e-9 / peak);
+    const double predictions = (double)(data.count * DRAWS * model->group->order);
+    timing_end(&turns, predictions, predictions * operations(model->network, false) * 1e-9, "evaluation",
+               result);
     free(data.images);
     bnn_model_free(model);
 }
@@ -321,23 +376,20 @@ static cJSON *measure(const struct row *row, int what, int threads)
         bench_single(row, threads, result);
         return result;
     }
-    const double peak = product_peak(threads);
-    cJSON_AddNumberToObject(result, "sgemm_peak_gflops", peak);
     if (what == TRAINING)
-        bench_training(row, threads, peak, result);
+        bench_training(row, threads, threads, result);
     else
-        bench_evaluation(row, threads, peak, result);
+        bench_evaluation(row, threads, result);
     cJSON_AddNumberToObject(result, "ns_per_normal", bench_normals());
     return result;
 }
 
-/* measure() in a child; its peak memory is added. */
+/* measure() in a child. */
 static cJSON *measure_apart(const struct row *row, int what, int threads)
 {
     int ends[2], state;
     char text[4096] = "";
     size_t length = 0;
-    struct rusage usage;
     if (pipe(ends) != 0) exit(BNN_FAILED);
     const pid_t child = fork();
     if (child < 0) exit(BNN_FAILED);
@@ -350,10 +402,9 @@ static cJSON *measure_apart(const struct row *row, int what, int threads)
     for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
         length += (size_t)got;
     close(ends[0]);
-    wait4(child, &state, 0, &usage);
+    waitpid(child, &state, 0);
     cJSON *result = cJSON_Parse(text);
     if (!result) exit(BNN_FAILED);
-    cJSON_AddNumberToObject(result, "peak_memory_mib", (double)usage.ru_maxrss / 1024);
     return result;
 }
 
@@ -446,7 +497,7 @@ static int bench_ranks(void)
 {
     cJSON *result = cJSON_CreateObject();
     bnn_ranks_begin();
-    bench_training(&rows[1], 1, 1, result);
+    bench_training(&rows[1], 1, 0, result);
     if (bnn_rank() == 0) printf("%.1f\n", figure(result, "training_image_samples_per_second"));
     cJSON_Delete(result);
     bnn_ranks_leave();

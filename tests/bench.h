@@ -3,6 +3,7 @@
 #define BNN_TESTS_BENCH_H
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -70,24 +71,39 @@ static inline void bench_update(bnn_model *model, bnn_engine *engine, bnn_optimi
     bnn_optimizer_step(optimizer, &descent, model->posterior);
 }
 
-/* GFLOP/s of 1024^3 products on every thread at once, added up. */
-static inline double product_peak(int threads)
+/* The yardstick: products of matrices of 1024 x 1024, on each thread its own. */
+enum { YARD = 1024, MOST_THREADS = 64 };
+typedef struct products {
+    int threads;
+    bnn_real *matrices[MOST_THREADS][3];
+} products;
+
+static inline products products_create(int threads)
 {
-    enum { N = 1024 };
+    products p = {.threads = threads < MOST_THREADS ? threads : MOST_THREADS};
+    for (int t = 0; t < p.threads; t++)
+        for (uint64_t i = 0; i < 3; i++) p.matrices[t][i] = random_reals((size_t)YARD * YARD, 1, i);
+    return p;
+}
+
+static inline void products_free(products *p)
+{
+    for (int t = 0; t < p->threads; t++)
+        for (size_t i = 0; i < 3; i++) free(p->matrices[t][i]);
+}
+
+/* GFLOP/s of a product on every thread at once, added up; without threads 1. */
+static inline double products_rate(const products *p)
+{
     double total = 0;
-#pragma omp parallel num_threads(threads) reduction(+ : total)
+    if (p->threads == 0) return 1;
+#pragma omp parallel num_threads(p->threads) reduction(+ : total)
     {
-        bnn_real *a = random_reals(N * N, 1, 0), *b = random_reals(N * N, 1, 1),
-                 *c = random_reals(N * N, 1, 2);
-        double best = INFINITY;
+        bnn_real *const *m = p->matrices[omp_get_thread_num()];
 #pragma omp barrier
-        for (int i = 0; i < 12; i++) {
-            const double start = now();
-            bnn_gemm(false, false, N, N, N, 1, a, N, b, N, 0, c, N);
-            best = fmin(best, now() - start);
-        }
-        total += 2e-9 * N * N * N / best;
-        free(a), free(b), free(c);
+        const double start = now();
+        bnn_gemm(false, false, YARD, YARD, YARD, 1, m[0], YARD, m[1], YARD, 0, m[2], YARD);
+        total += 2e-9 * YARD * YARD * YARD / (now() - start);
     }
     return total;
 }
