@@ -316,4 +316,9 @@ INLINE void output_tile_adjoint(size_t length_y, size_t length_x, vec y[LENGTH][
     }
 #endif
 
+/* Two of them, of a transform whose next argument is a constant: `without` where that is false, `with` where it is true. */
+#define TRANSFORMS(without, with, parameters, names, transform, ...)                                         \
+    TRANSFORM(without, parameters, names, transform, false, __VA_ARGS__)                                     \
+    TRANSFORM(with, parameters, names, transform, true, __VA_ARGS__)
+
 #endif

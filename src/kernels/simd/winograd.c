@@ -280,14 +280,10 @@ static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real
     }
 }
 
-TRANSFORM(transform_tile,
-          (size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c, bnn_real *v,
-           size_t v_plane),
-          (length_y, length_x, pixel, c, v, v_plane), input_tile, false, pixel, c, v, v_plane)
-TRANSFORM(transform_squares,
-          (size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c, bnn_real *v,
-           size_t v_plane),
-          (length_y, length_x, pixel, c, v, v_plane), input_tile, true, pixel, c, v, v_plane)
+TRANSFORMS(transform_tile, transform_squares,
+           (size_t length_y, size_t length_x, bnn_real *const pixel[POINTS][POINTS], size_t c, bnn_real *v,
+            size_t v_plane),
+           (length_y, length_x, pixel, c, v, v_plane), input_tile, pixel, c, v, v_plane)
 
 /* V <- the transformed inputs of a block, or of their squares. */
 static void transform_inputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *in, bool squares,
@@ -444,43 +440,26 @@ INLINE void finish_tile_adjoint(size_t height, size_t width, bool pool, const bn
     store(bias_gradient, load(bias_gradient) + load(m + (POINTS + 1) * m_plane));
 }
 
-TRANSFORM(transform_output,
-          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
-           const bnn_real *bias, const outputs *o, bnn_real *out, bnn_code *codes),
-          (length_y, length_x, shape, m, m_plane, bias, o, out, codes), finish_tile, false, shape, m, m_plane,
-          load(bias), o, out, codes)
-TRANSFORM(transform_pooled_output,
-          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
-           const bnn_real *bias, const outputs *o, bnn_real *out, bnn_code *codes),
-          (length_y, length_x, shape, m, m_plane, bias, o, out, codes), finish_tile, true, shape, m, m_plane,
-          load(bias), o, out, codes)
+TRANSFORMS(transform_output, transform_pooled_output,
+           (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m,
+            size_t m_plane, const bnn_real *bias, const outputs *o, bnn_real *out, bnn_code *codes),
+           (length_y, length_x, shape, m, m_plane, bias, o, out, codes), finish_tile, shape, m, m_plane,
+           load(bias), o, out, codes)
 TRANSFORM(transform_mean,
           (size_t length_y, size_t length_x, const bnn_real *m, size_t m_plane, bnn_real *means),
           (length_y, length_x, m, m_plane, means), keep_means, m, m_plane, means)
-TRANSFORM(transform_noisy_output,
-          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
-           const bnn_real *means, const bnn_real *bias, const bnn_real *spread_bias, const outputs *o,
-           const bnn_real *normals, bnn_real *out, bnn_code *codes, bnn_real *slopes),
-          (length_y, length_x, shape, m, m_plane, means, bias, spread_bias, o, normals, out, codes, slopes),
-          finish_noisy_tile, false, shape, m, m_plane, means, load(bias), load(spread_bias), o, normals, out,
-          codes, slopes)
-TRANSFORM(transform_noisy_pooled_output,
-          (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m, size_t m_plane,
-           const bnn_real *means, const bnn_real *bias, const bnn_real *spread_bias, const outputs *o,
-           const bnn_real *normals, bnn_real *out, bnn_code *codes, bnn_real *slopes),
-          (length_y, length_x, shape, m, m_plane, means, bias, spread_bias, o, normals, out, codes, slopes),
-          finish_noisy_tile, true, shape, m, m_plane, means, load(bias), load(spread_bias), o, normals, out,
-          codes, slopes)
-TRANSFORM(transform_output_adjoint,
-          (size_t length_y, size_t length_x, const bnn_real *out_gradient, const bnn_real *slopes,
-           const bnn_code *codes, const outputs *o, bnn_real *m, size_t m_plane, bnn_real *bias_gradient),
-          (length_y, length_x, out_gradient, slopes, codes, o, m, m_plane, bias_gradient),
-          finish_tile_adjoint, false, out_gradient, slopes, codes, o, m, m_plane, bias_gradient)
-TRANSFORM(transform_pooled_output_adjoint,
-          (size_t length_y, size_t length_x, const bnn_real *out_gradient, const bnn_real *slopes,
-           const bnn_code *codes, const outputs *o, bnn_real *m, size_t m_plane, bnn_real *bias_gradient),
-          (length_y, length_x, out_gradient, slopes, codes, o, m, m_plane, bias_gradient),
-          finish_tile_adjoint, true, out_gradient, slopes, codes, o, m, m_plane, bias_gradient)
+TRANSFORMS(transform_noisy_output, transform_noisy_pooled_output,
+           (size_t length_y, size_t length_x, const bnn_kernel_shape *shape, const bnn_real *m,
+            size_t m_plane, const bnn_real *means, const bnn_real *bias, const bnn_real *spread_bias,
+            const outputs *o, const bnn_real *normals, bnn_real *out, bnn_code *codes, bnn_real *slopes),
+           (length_y, length_x, shape, m, m_plane, means, bias, spread_bias, o, normals, out, codes, slopes),
+           finish_noisy_tile, shape, m, m_plane, means, load(bias), load(spread_bias), o, normals, out, codes,
+           slopes)
+TRANSFORMS(transform_output_adjoint, transform_pooled_output_adjoint,
+           (size_t length_y, size_t length_x, const bnn_real *out_gradient, const bnn_real *slopes,
+            const bnn_code *codes, const outputs *o, bnn_real *m, size_t m_plane, bnn_real *bias_gradient),
+           (length_y, length_x, out_gradient, slopes, codes, o, m, m_plane, bias_gradient),
+           finish_tile_adjoint, out_gradient, slopes, codes, o, m, m_plane, bias_gradient)
 
 static void transform_outputs(const bnn_kernel_shape *shape, const tiling *s, const bnn_real *m,
                               const bnn_real *bias, bnn_real *out, bnn_code *codes)
