@@ -2,8 +2,8 @@
  * machines, seconds do not.
  *     bench [--json]
  *     mpirun -np R bench --ranks     image-samples/s of fcnn (128,256) on R ranks of one thread (make bench-mpi)
- * What is compared takes turns, and medians count: a slow moment meets all of it. Each row runs in a process of its own, so that
- * its peak memory is its own. */
+ * What is compared takes turns, and a ratio is the median over turns, as a slow moment meets all of one. Each row runs in a process
+ * of its own, so that its peak memory is its own. */
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <omp.h>
@@ -184,8 +184,8 @@ static void bench_training(const struct row *row, int threads, int yardstick, cJ
 
 enum { SINGLES = 3, REPEATS = 5 };
 
-/* Image-samples a second of steps of one sample, as a part of those of SAMPLES samples over a whole batch. Steps take turns, so
- * that whatever else the machine does slows all of them. */
+/* Image-samples a second of steps of one sample, as a part of those of SAMPLES samples over a whole batch: REPEATS steps of one
+ * sample, and one of SAMPLES, a round. */
 static void bench_single(const struct row *row, int threads, cJSON *result)
 {
     static const struct {
@@ -203,8 +203,9 @@ static void bench_single(const struct row *row, int threads, cJSON *result)
     bnn_error error;
     uint32_t labels[BATCH];
     bnn_real *in = random_reals(BATCH * row->side * row->side, 1, 4);
-    double *seconds = bnn_alloc(SINGLES * rounds * REPEATS, sizeof *seconds), rate[SINGLES];
-    if (!seconds) exit(BNN_FAILED);
+    double *rates = bnn_alloc(SINGLES * rounds, sizeof *rates),
+           *ratios = bnn_alloc(SINGLES * rounds, sizeof *ratios);
+    if (!rates || !ratios) exit(BNN_FAILED);
     for (uint32_t i = 0; i < BATCH; i++) labels[i] = i % CLASSES;
     bench_check(bnn_optimizer_create(bnn_optimizer_find("adamw"), &adamw, model->posterior->count, &optimizer,
                                      &error),
@@ -215,21 +216,29 @@ static void bench_single(const struct row *row, int threads, cJSON *result)
         bench_check(bnn_engine_create(model->posterior, &options, &engines[k], &error), &error);
         time_step(model, engines[k], optimizer, in, labels, 0, threads);
     }
-    for (size_t r = 0; r < rounds * REPEATS; r++)
-        for (size_t k = r % REPEATS ? 1 : 0; k < SINGLES; k++) {
-            const parts t = time_step(model, engines[k], optimizer, in, labels, r + 1, threads);
-            seconds[k * rounds * REPEATS + (k ? r : r / REPEATS)] = t.draw + t.passes + t.update;
+    for (size_t r = 0; r < rounds; r++) {
+        double seconds[SINGLES] = {0};
+        for (size_t repeat = 0; repeat < REPEATS; repeat++)
+            for (size_t k = repeat ? 1 : 0; k < SINGLES; k++) {
+                const parts t =
+                    time_step(model, engines[k], optimizer, in, labels, r * REPEATS + repeat + 1, threads);
+                seconds[k] += t.draw + t.passes + t.update;
+            }
+        for (size_t k = 0; k < SINGLES; k++) {
+            rates[k * rounds + r] =
+                (double)(steps[k].samples * steps[k].items * (k ? REPEATS : 1)) / seconds[k];
+            ratios[k * rounds + r] = rates[k * rounds + r] / rates[r];
         }
+    }
     for (size_t k = 0; k < SINGLES; k++) {
-        rate[k] = (double)(steps[k].samples * steps[k].items) /
-                  median(seconds + k * rounds * REPEATS, k ? rounds * REPEATS : rounds);
         cJSON *entry = cJSON_AddObjectToObject(result, steps[k].name);
-        cJSON_AddNumberToObject(entry, "image_samples_per_second", rate[k]);
-        cJSON_AddNumberToObject(entry, "ratio", rate[k] / rate[0]);
+        cJSON_AddNumberToObject(entry, "image_samples_per_second", median(rates + k * rounds, rounds));
+        cJSON_AddNumberToObject(entry, "ratio", median(ratios + k * rounds, rounds));
         bnn_engine_free(engines[k]);
     }
     bnn_optimizer_free(optimizer);
-    free(seconds);
+    free(rates);
+    free(ratios);
     free(in);
     bnn_model_free(model);
 }
@@ -282,7 +291,7 @@ static double bench_normals(void)
     return best / N * 1e9;
 }
 
-/* Image-samples a second of each estimator's draws and passes. They take turns, so that a slow moment meets all of them. */
+/* Image-samples a second of each estimator's draws and passes, a step of each a turn. */
 static void estimator_rates(const struct row *row, int threads, const bnn_real *in, const uint32_t *labels,
                             cJSON *result)
 {
@@ -290,9 +299,9 @@ static void estimator_rates(const struct row *row, int threads, const bnn_real *
     bnn_model *model = model_for(row);
     bnn_engine *engines[MOST];
     bnn_error error;
-    const size_t turns = 2 * (size_t)row->steps;
-    double *seconds = bnn_alloc(MOST * turns, sizeof *seconds), rate[MOST];
-    if (!seconds) exit(BNN_FAILED);
+    const size_t count = 2 * (size_t)row->steps;
+    double *rates = bnn_alloc(MOST * count, sizeof *rates), *ratios = bnn_alloc(MOST * count, sizeof *ratios);
+    if (!rates || !ratios) exit(BNN_FAILED);
     for (size_t e = 0; bnn_estimators[e]; e++) {
         const bnn_engine_options options = {.samples = SAMPLES,
                                             .items = BATCH,
@@ -301,21 +310,22 @@ static void estimator_rates(const struct row *row, int threads, const bnn_real *
                                             .threads = threads};
         bench_check(bnn_engine_create(model->posterior, &options, &engines[e], &error), &error);
     }
-    for (size_t turn = 0; turn < turns; turn++)
+    for (size_t turn = 0; turn < count; turn++)
         for (size_t e = 0; bnn_estimators[e]; e++) {
             const double start = now();
             bnn_engine_draw(engines[e], 1, BNN_STREAM_TRAIN_NOISE, turn);
             bnn_engine_step(engines[e], in, labels, 1e-4);
-            seconds[e * turns + turn] = now() - start;
+            rates[e * count + turn] = SAMPLES * BATCH / (now() - start);
+            ratios[e * count + turn] = rates[e * count + turn] / rates[turn];
         }
     for (size_t e = 0; bnn_estimators[e]; e++) {
         cJSON *entry = cJSON_GetObjectItemCaseSensitive(result, bnn_estimators[e]->row.name);
-        rate[e] = SAMPLES * BATCH / median(seconds + e * turns, turns);
-        cJSON_AddNumberToObject(entry, "training_image_samples_per_second", rate[e]);
-        cJSON_AddNumberToObject(entry, "rate_over_weight", rate[e] / rate[0]);
+        cJSON_AddNumberToObject(entry, "training_image_samples_per_second", median(rates + e * count, count));
+        cJSON_AddNumberToObject(entry, "rate_over_weight", median(ratios + e * count, count));
         bnn_engine_free(engines[e]);
     }
-    free(seconds);
+    free(rates);
+    free(ratios);
     bnn_model_free(model);
 }
 
