@@ -259,8 +259,7 @@ static size_t scratch_count(const bnn_kernel_shape *shape, size_t images)
 }
 
 /* A line of addresses: written at once, as stores one by one would wait behind those of the tile before. */
-typedef size_t addresses
-    __attribute__((vector_size(POINTS * sizeof(size_t)), aligned(sizeof(size_t)), may_alias));
+typedef size_t addresses __attribute__((vector_size(POINTS * sizeof(size_t))));
 
 /* pixel <- where the inputs of tile (y, x) are in an image, or `outside`. */
 static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real *image, size_t y, size_t x,
@@ -276,7 +275,8 @@ static void find_pixels(const bnn_kernel_shape *shape, const tiling *s, bnn_real
         const size_t row = bnn_conv_source(shape, LENGTH * y + i, height);
         const size_t line = (size_t)(image + row * width * s->in_stride);
         const addresses known = row < height ? inside : (addresses){0};
-        *(addresses *)pixel[i] = (known & (columns + line)) | (~known & (size_t)outside);
+        const addresses found = (known & (columns + line)) | (~known & (size_t)outside);
+        memcpy(pixel[i], &found, sizeof found);
     }
 }
 
