@@ -72,16 +72,18 @@ static inline void bench_update(bnn_model *model, bnn_engine *engine, bnn_optimi
 }
 
 /* The yardstick: products of matrices of 1024 x 1024, on each thread its own. */
-enum { YARD = 1024, MOST_THREADS = 64 };
+enum { YARD = 1024 };
 typedef struct products {
     int threads;
-    bnn_real *matrices[MOST_THREADS][3];
+    bnn_real *(*matrices)[3]; /* (threads) */
 } products;
 
 static inline products products_create(int threads)
 {
-    products p = {.threads = threads < MOST_THREADS ? threads : MOST_THREADS};
-    for (int t = 0; t < p.threads; t++)
+    products p = {threads, bnn_alloc((size_t)threads, sizeof *p.matrices)};
+    if (!p.matrices) exit(BNN_FAILED);
+#pragma omp parallel for num_threads(threads > 0 ? threads : 1)
+    for (int t = 0; t < threads; t++)
         for (uint64_t i = 0; i < 3; i++) p.matrices[t][i] = random_reals((size_t)YARD * YARD, 1, i);
     return p;
 }
@@ -90,6 +92,7 @@ static inline void products_free(products *p)
 {
     for (int t = 0; t < p->threads; t++)
         for (size_t i = 0; i < 3; i++) free(p->matrices[t][i]);
+    free(p->matrices);
 }
 
 /* GFLOP/s of a product on every thread at once, added up; without threads 1. */
